@@ -1,0 +1,35 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * The log that people read: one line per event, as text or as JSON.
+ *
+ * A text_log is passed to whoever decides and therefore logs; library modules return errors
+ * instead. Where lines go and what time it is comes from the functions given at construction, so
+ * that the simulator can keep them. Safe to call from any thread: a line is built on the caller's
+ * stack (at most TEXT_LOG_LINE_MAX bytes, cut with "…") and handed to the sink in one call.
+ * Secrets and request bodies are never passed in, at any level.
+ */
+enum text_log_level { TEXT_LOG_ERROR, TEXT_LOG_WARN, TEXT_LOG_INFO, TEXT_LOG_DEBUG };
+
+enum { TEXT_LOG_LINE_MAX = 2048 };
+
+struct text_log {
+    void (*sink)(void *arg, enum text_log_level level, const char *line, int size);
+    int64_t (*now_ms)(void *arg); /* wall clock, Unix milliseconds */
+    void *arg;
+    enum text_log_level level; /* lines above it are dropped; changed with an atomic store */
+    bool json;
+};
+
+/* component: who speaks, "log", "net", "controller". The message is a sentence without a full
+ * stop that says what happened, to which file or peer, and what can be done. */
+void text_log_write(struct text_log *log, enum text_log_level level, const char *component,
+                    const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+#define text_log_error(log, component, ...) text_log_write((log), TEXT_LOG_ERROR, (component), __VA_ARGS__)
+#define text_log_warn(log, component, ...)  text_log_write((log), TEXT_LOG_WARN, (component), __VA_ARGS__)
+#define text_log_info(log, component, ...)  text_log_write((log), TEXT_LOG_INFO, (component), __VA_ARGS__)
+#define text_log_debug(log, component, ...) text_log_write((log), TEXT_LOG_DEBUG, (component), __VA_ARGS__)

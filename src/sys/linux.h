@@ -1,0 +1,14 @@
+#pragma once
+
+#include "base/err.h"
+#include "sys/loop.h"
+#include "sys/sys.h"
+
+/* The real world: Linux, epoll, pread and pwrite, POSIX threads. One per process is enough; several
+ * nodes may share it. */
+err_t sys_linux_new(struct sys **ret_sys);
+void sys_linux_free(struct sys *sys); /* accepts NULL */
+
+/* Blocks signals TERM, INT and HUP in all threads and calls `fire` on the loop for each. */
+err_t sys_linux_on_signals(struct sys *sys, struct sys_loop *loop,
+                           void (*fire)(void *arg, int signal), void *arg);

@@ -73,9 +73,10 @@ struct strand_op {
 
 /* The state machine. */
 struct strand_machine {
-    /* Takes one record into the state: after its append, or when it is replayed. */
-    void (*apply)(void *state, const void *record, int64_t offset);
-    /* Forgets everything that is not committed. */
+    /* Takes records into the state: those of a step after their append, or replayed ones. They have
+     * the offsets from first_offset on. */
+    void (*apply)(void *state, void *const *records, int32_t record_count, int64_t first_offset);
+    /* Forgets everything: what follows is a replay from the start, or nothing. */
     void (*reset)(void *state);
 };
 
@@ -133,8 +134,9 @@ void strand_cancel(struct strand *strand, struct strand_op *op);
 
 /* --- by the owner of the log --- */
 
-/* Not while active: applies a committed record. */
-void strand_replay(struct strand *strand, const void *record, int64_t offset);
+/* Not while active: applies committed records. */
+void strand_replay(struct strand *strand, void *const *records, int32_t record_count,
+                   int64_t first_offset);
 
 /* Everything in the log is replayed, and we lead it: takes operations from now on. */
 void strand_activate(struct strand *strand);
@@ -142,7 +144,8 @@ void strand_activate(struct strand *strand);
 /* All records up to and including this offset are committed. Fine while unloaded. */
 void strand_committed(struct strand *strand, int64_t offset);
 
-/* Ends an append that was ERR_PENDING. Ignored when the strand was unloaded meanwhile. */
+/* Ends an append that was ERR_PENDING; called once for each, even when the strand was unloaded
+ * meanwhile. */
 void strand_append_done(struct strand *strand, err_t err, int64_t last_offset);
 
 /* Leadership was lost, or the log halted: fails everything that waits, drops the state, and refuses

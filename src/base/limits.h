@@ -1,0 +1,56 @@
+#pragma once
+
+/*
+ * Every bound that is not a setting, with its reason. What a user may change is in the settings
+ * table; what follows from a format is with the format.
+ */
+
+/* --- net --- */
+
+/* Requests of one connection in flight. Java's producer keeps 5, librdkafka's default is higher;
+ * more than this only queues in our memory instead of in the sender's. */
+#define NET_PIPELINE_MAX 16
+
+/* Answered bytes in memory that one connection's peer has not taken. Twice a usual socket buffer,
+ * so that a fast reader never waits for us. A single answer may be larger. */
+#define NET_OUTGOING_BYTES_MAX (1024 * 1024)
+
+/* Memory of frames of the whole node when queued.max.request.bytes is not set. Five frames of the
+ * largest default size; what keeps a crowd of clients from being the end of the process. */
+#define NET_REQUEST_BYTES_MAX (512ll * 1024 * 1024)
+
+/* A reactor reads into one block of this size; what does not fit moves to a block of the frame's
+ * own. Also the constant in "twice the bytes that have arrived, plus this". */
+#define NET_SCRATCH_SIZE (32 * 1024)
+
+/* Per turn: what one connection may do before the next one's turn, and what all may do before
+ * timers and tasks have theirs. 64 requests are about a millisecond. */
+#define NET_CONNECTION_TURN_REQUESTS 32
+#define NET_CONNECTION_TURN_BYTES (1024 * 1024)
+#define NET_REACTOR_TURN_REQUESTS 256
+#define NET_REACTOR_TURN_BYTES (8 * 1024 * 1024)
+
+/* Sent to one connection in one go, before others get their turn. */
+#define NET_SEND_TURN_BYTES (1024 * 1024)
+
+/* Freed receive blocks that a reactor keeps for the next large frames. */
+#define NET_POOL_BYTES_MAX (16 * 1024 * 1024)
+
+/* Connections accepted in one turn: a storm of clients must not stop those that are served. */
+#define NET_ACCEPT_TURN_MAX 64
+
+/* How long accepting rests when the process is out of file descriptors. */
+#define NET_ACCEPT_PAUSE_MS 200
+
+/* When the node's request memory is used up, the one frame that may still come to its end must
+ * move at least this often, or its connection is closed. */
+#define NET_PASS_IDLE_MS 2000
+
+/* --- http --- */
+
+/* Nobody posts more than a small form; enough for what will come. */
+#define HTTP_BODY_MAX (64 * 1024)
+
+/* Scrapers and load balancers: a handful. */
+#define HTTP_CONNECTIONS_MAX 64
+#define HTTP_TIMEOUT_S 15

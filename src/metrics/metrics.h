@@ -138,7 +138,11 @@ void metrics_histogram_read(struct metrics_histogram *histogram, int64_t now_ms,
 
 /* --- values that are asked for at reading time --- */
 
-enum metrics_kind { METRICS_COUNTER, METRICS_GAUGE };
+enum metrics_kind {
+    METRICS_COUNTER,
+    METRICS_GAUGE,
+    METRICS_PERCENT, /* the mean rate of one of Kafka's meters named ...Percent: 0 to 1 */
+};
 
 struct metrics_page; /* the text being made */
 

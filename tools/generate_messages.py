@@ -183,7 +183,8 @@ class Programs:
             raise SchemaError(f'{message.name}.{field.name}: null is legal in some versions only')
         flags = [flag for on, flag in ((field.is_array, 'WIRE_OP_ARRAY'),
                                        (nullable, 'WIRE_OP_NULLABLE'),
-                                       (compact, 'WIRE_OP_COMPACT')) if on]
+                                       (compact, 'WIRE_OP_COMPACT'),
+                                       (version in field.tag_versions, 'WIRE_OP_TAGGED')) if on]
         parts = [f'.kind = {kind_of(field)}', f'.flags = {" | ".join(flags) or 0}',
                  f'.offset = offsetof(struct {name}, {member})',
                  f'.field = {struct.fields.index(field)}', f'.wire_size = {value_size}',
@@ -241,6 +242,8 @@ def check(message):
     if depth(message.root) > DEPTH_MAX:
         raise SchemaError(f'{message.name} is nested deeper than WIRE_DEPTH_MAX')
     for struct in message.structs:
+        if sum(field.tag is not None for field in struct.fields) > 32:
+            raise SchemaError(f'{message.name}: the writer can take 32 tags in a struct')
         for field in struct.fields:
             if field.tag is not None and field.type == 'records':
                 raise SchemaError(f'{message.name}.{field.name}: a gap cannot be in a tagged field')
@@ -260,6 +263,7 @@ def write_message(message, out):
                f'{{{", ".join("&" + n for n in names)}}};')
     kind = 'WIRE_' + message.kind.upper().replace('-', '_')
     key = -1 if message.key is None else message.key
+    out.append(f'_Static_assert(sizeof(struct {name}) <= WIRE_MESSAGE_SIZE_MAX, "raise it");')
     out.append(f'const struct wire_type {name}_type = {{.name = "{message.name}", '
                f'.family = "{message.family}", .kind = {kind}, .key = {key}, '
                f'.versions = {versions_text(message.valid)}, '

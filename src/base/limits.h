@@ -54,3 +54,13 @@
 /* Scrapers and load balancers: a handful. */
 #define HTTP_CONNECTIONS_MAX 64
 #define HTTP_TIMEOUT_S 15
+
+/* --- wire --- */
+
+/* What decoding may take from an arena beyond twice the bytes that came: many small messages have
+ * C structs larger than their bytes, and old versions pack tighter than the newest's struct. */
+#define WIRE_DECODE_BYTES_EXTRA (1024 * 1024)
+
+/* Tagged fields of one struct that we do not know. Kafka has at most six; more than this is no
+ * newer client. */
+#define WIRE_UNKNOWN_TAGS_MAX 64

@@ -21,6 +21,9 @@
  */
 enum { WIRE_DEPTH_MAX = 8 };
 
+/* sizeof the largest message, so that one can be read aside; the generator's output checks it. */
+enum { WIRE_MESSAGE_SIZE_MAX = 512 };
+
 enum wire_message_kind {
     WIRE_REQUEST,
     WIRE_RESPONSE,
@@ -86,6 +89,7 @@ enum wire_op_flags {
     WIRE_OP_ARRAY = 1,
     WIRE_OP_NULLABLE = 2,
     WIRE_OP_COMPACT = 4,
+    WIRE_OP_TAGGED = 8,
 };
 
 struct wire_program;

@@ -64,3 +64,24 @@
 /* Tagged fields of one struct that we do not know. Kafka has at most six; more than this is no
  * newer client. */
 #define WIRE_UNKNOWN_TAGS_MAX 64
+
+/* --- log and replica --- */
+
+/* Unsynced bytes of one log directory up to which reactors write inline: less than a tenth of the
+ * memory of a small machine, so that the kernel does not throttle the writer. */
+#define VOLUME_DIRTY_BYTES_MAX (256ll * 1024 * 1024)
+
+/* Unsynced bytes of one log that get it synced at the next tick: what a crash may have to re-read
+ * of a busy partition. */
+#define FLUSH_BYTES (64ll * 1024 * 1024)
+
+/* And at the latest after this time every log that has unsynced bytes is synced. */
+#define FLUSH_INTERVAL_MS (15 * 1000)
+
+/* A compressed batch above this size is expanded and checked by a worker instead of the reactor:
+ * about two milliseconds of work. */
+#define INLINE_DECOMPRESSION_SIZE_MAX (256 * 1024)
+
+/* What one batch may expand to. A batch of the default max.message.bytes of very regular text
+ * expands hundredfold with zstd; more is an attack. */
+#define BATCH_DECOMPRESSED_SIZE_MAX (256ull * 1024 * 1024)

@@ -1,0 +1,158 @@
+/*
+ * Reading: never under the lock. A read takes what it needs of the partition's state under the
+ * lock, then asks the log, which is safe beside a writer. Leadership may move in between; the
+ * records that are read were committed then and stay so.
+ */
+#include "replica/partition_int.h"
+
+/* The log to read, or why not. */
+static err_t open_read(struct partition *partition, int32_t leader_epoch, struct log **ret_log) {
+    sys_lock_take(&partition->lock);
+    err_t err = partition_check(partition, leader_epoch);
+    if (err == ERR_OK) {
+        *ret_log = partition->log;
+    }
+    sys_lock_give(&partition->lock);
+    return err;
+}
+
+/* KIP-595: whether the log before `offset` is another than the one the reader has. */
+static err_t check_divergence(struct log *log, struct partition_read *read) {
+    int32_t epoch;
+    int64_t end_offset;
+    log_epoch_end_offset(log, read->fetched_epoch, &epoch, &end_offset);
+    if (end_offset < 0) {
+        return ERR_OFFSET_OUT_OF_RANGE;
+    }
+    if (epoch < read->fetched_epoch || end_offset < read->offset) {
+        read->diverging = true;
+        read->diverging_epoch = epoch;
+        read->diverging_end_offset = end_offset;
+    }
+    return ERR_OK;
+}
+
+err_t partition_read(struct partition *partition, struct partition_read *read) {
+    struct log *log = NULL;
+    read->slice = (struct log_slice){.segment = NULL};
+    read->diverging = false;
+    read->high_watermark = -1;
+    read->last_stable_offset = -1;
+    read->log_start_offset = -1;
+    err_t err = open_read(partition, read->leader_epoch, &log);
+    if (err != ERR_OK) {
+        return err;
+    }
+    read->high_watermark = log_high_watermark(log);
+    read->last_stable_offset = log_last_stable_offset(log);
+    read->log_start_offset = log_start_offset(log);
+
+    if (read->fetched_epoch != PARTITION_ANY_EPOCH) {
+        err = check_divergence(log, read);
+        if (err != ERR_OK || read->diverging) {
+            return err;
+        }
+    }
+    int64_t limit = read->committed_only ? read->last_stable_offset : read->high_watermark;
+    int flags = (read->min_one ? LOG_READ_MIN_ONE : 0) | (read->no_wait ? LOG_READ_NO_WAIT : 0);
+    err = log_read(log, read->offset, read->size_max, limit, flags, &read->slice);
+    return err == ERR_WOULD_BLOCK || err == ERR_OFFSET_OUT_OF_RANGE || err == ERR_OK
+               ? err
+               : volume_note(partition->volume, err);
+}
+
+int64_t partition_wait(struct partition *partition, struct partition_waiter *waiter) {
+    sys_lock_take(&partition->lock);
+    list_add_last(&partition->waiters, &waiter->link);
+    int64_t high_watermark =
+        partition->state == PARTITION_ONLINE ? log_high_watermark(partition->log) : -1;
+    sys_lock_give(&partition->lock);
+    return high_watermark;
+}
+
+void partition_unwait(struct partition *partition, struct partition_waiter *waiter) {
+    sys_lock_take(&partition->lock);
+    list_remove(&waiter->link);
+    sys_lock_give(&partition->lock);
+}
+
+err_t partition_offsets(struct partition *partition, int32_t leader_epoch,
+                        struct partition_offsets *ret_offsets) {
+    sys_lock_take(&partition->lock);
+    err_t err = partition_check(partition, leader_epoch);
+    if (err == ERR_OK) {
+        ret_offsets->leader_epoch = partition->leader_epoch;
+        ret_offsets->log_start_offset = log_start_offset(partition->log);
+        ret_offsets->high_watermark = log_high_watermark(partition->log);
+        ret_offsets->last_stable_offset = log_last_stable_offset(partition->log);
+        ret_offsets->log_end_offset = log_end_offset(partition->log);
+    }
+    sys_lock_give(&partition->lock);
+    return err;
+}
+
+err_t partition_offset_for_timestamp(struct partition *partition, int32_t leader_epoch,
+                                     int64_t timestamp_ms, bool committed_only,
+                                     struct log_time_offset *ret_found) {
+    struct log *log = NULL;
+    err_t err = open_read(partition, leader_epoch, &log);
+    if (err != ERR_OK) {
+        return err;
+    }
+    int64_t limit = committed_only ? log_last_stable_offset(log) : log_high_watermark(log);
+    struct log_time_offset found;
+    if (timestamp_ms == LOG_TIMESTAMP_LATEST) {
+        /* The epoch of the leader, not of the last record, as Kafka answers it. */
+        sys_lock_take(&partition->lock);
+        found = (struct log_time_offset){
+            .timestamp_ms = -1, .offset = limit, .leader_epoch = partition->leader_epoch};
+        sys_lock_give(&partition->lock);
+    } else {
+        err = log_offset_for_timestamp(log, timestamp_ms, &found);
+        if (err != ERR_OK) {
+            return err;
+        }
+        /* A time beyond what this reader may see is not there yet. */
+        if (timestamp_ms >= 0 && found.offset >= limit) {
+            found = (struct log_time_offset){.timestamp_ms = -1, .offset = -1, .leader_epoch = -1};
+        }
+    }
+    *ret_found = found;
+    return ERR_OK;
+}
+
+err_t partition_epoch_end_offset(struct partition *partition, int32_t leader_epoch,
+                                 int32_t requested_epoch, int32_t *ret_epoch,
+                                 int64_t *ret_end_offset) {
+    sys_lock_take(&partition->lock);
+    err_t err = partition_check(partition, leader_epoch);
+    if (err == ERR_OK && requested_epoch == partition->leader_epoch) {
+        /* The log learns of an epoch with its first record only. */
+        *ret_epoch = requested_epoch;
+        *ret_end_offset = log_end_offset(partition->log);
+    } else if (err == ERR_OK) {
+        log_epoch_end_offset(partition->log, requested_epoch, ret_epoch, ret_end_offset);
+    }
+    sys_lock_give(&partition->lock);
+    return err;
+}
+
+err_t partition_aborted_transactions(struct partition *partition, int64_t start_offset,
+                                     int64_t end_offset, struct log_aborted **ret_aborted,
+                                     size_t *ret_count) {
+    struct log *log = NULL;
+    err_t err = open_read(partition, PARTITION_ANY_EPOCH, &log);
+    return err != ERR_OK ? err
+                         : log_aborted_transactions(log, start_offset, end_offset, ret_aborted,
+                                                    ret_count);
+}
+
+err_t partition_producers(struct partition *partition, struct log_producer **ret_producers,
+                          size_t *ret_count) {
+    struct log *log = NULL;
+    err_t err = open_read(partition, PARTITION_ANY_EPOCH, &log);
+    if (err == ERR_OK) {
+        log_producers(log, ret_producers, ret_count);
+    }
+    return err;
+}

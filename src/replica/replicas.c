@@ -1,0 +1,253 @@
+/*
+ * The table of partitions, and how it follows the image
+ *
+ *   the image says                    what is done
+ *   -------------------------------   ---------------------------------------------------------
+ *   topic made, we are a replica      partition in the table (OPENING), its log made by a worker
+ *   partition changed                 leadership, epochs and replicas in sync are taken over
+ *   topic deleted                     out of the table, DELETED, folder renamed by a worker
+ *   topic or broker settings changed  partitions of that topic, or all, are configured
+ *
+ * A topic that is deleted and made again under its name must wait for its old folder to be out of
+ * the way: `dying` knows the folders that still are in it (opening.c).
+ */
+#include "replica/replicas_int.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "replica/topic_config.h"
+
+void replica_key(struct uuid topic_id, int32_t index, uint8_t key[20]) {
+    memcpy(key, topic_id.bytes, sizeof topic_id.bytes);
+    put_be32(key + sizeof topic_id.bytes, (uint32_t)index);
+}
+
+struct replicas *replicas_new(const struct replicas_settings *settings) {
+    struct replicas *replicas = calloc(1, sizeof *replicas);
+    replicas->sys = settings->sys;
+    replicas->loop = settings->loop;
+    replicas->text_log = settings->text_log;
+    replicas->node_id = settings->node_id;
+    replicas->volume_count = settings->volume_count;
+    replicas->volumes = calloc((size_t)settings->volume_count, sizeof *replicas->volumes);
+    memcpy(replicas->volumes, settings->volumes,
+           (size_t)settings->volume_count * sizeof *replicas->volumes);
+    replicas->volume_logs = calloc((size_t)settings->volume_count, sizeof *replicas->volume_logs);
+    config_ref(settings->config);
+    replicas->config = settings->config;
+    sys_lock_init(&replicas->lock, SYS_RANK_REPLICAS);
+    map_init(&replicas->table);
+    map_init(&replicas->dying);
+    map_init(&replicas->openings);
+    list_init(&replicas->listings);
+    return replicas;
+}
+
+void replicas_free(struct replicas *replicas) {
+    if (replicas == NULL) {
+        return;
+    }
+    assert(replicas->tasks_running == 0);
+    sys_timer_clear(replicas->loop, &replicas->upkeep_timer);
+    replicas_upkeep_free(replicas);
+    size_t cursor;
+    struct replica *replica;
+    map_for_each(&replicas->table, cursor, replica) {
+        partition_unref(replica->partition);
+        free(replica);
+    }
+    map_done(&replicas->table);
+    map_done(&replicas->dying);
+    map_done(&replicas->openings);
+    meta_image_unref(replicas->image);
+    config_unref(replicas->config);
+    free(replicas->volume_logs);
+    free(replicas->volumes);
+    free(replicas);
+}
+
+/* --- the table --- */
+
+void replicas_put(struct replicas *replicas, struct partition *partition) {
+    struct replica *replica = calloc(1, sizeof *replica);
+    replica_key(partition_topic_id(partition), partition_index(partition), replica->key);
+    replica->partition = partition;
+    sys_lock_take(&replicas->lock);
+    void *before =
+        map_put(&replicas->table, (struct bytes){replica->key, sizeof replica->key}, replica);
+    sys_lock_give(&replicas->lock);
+    assert(before == NULL);
+}
+
+void replicas_remove(struct replicas *replicas, struct partition *partition) {
+    uint8_t key[20];
+    replica_key(partition_topic_id(partition), partition_index(partition), key);
+    sys_lock_take(&replicas->lock);
+    struct replica *replica = map_remove(&replicas->table, (struct bytes){key, sizeof key});
+    sys_lock_give(&replicas->lock);
+    assert(replica != NULL);
+    partition_unref(replica->partition);
+    free(replica);
+}
+
+struct partition *replicas_find(struct replicas *replicas, struct uuid topic_id, int32_t index) {
+    uint8_t key[20];
+    replica_key(topic_id, index, key);
+    sys_lock_take(&replicas->lock);
+    struct replica *replica = map_get(&replicas->table, (struct bytes){key, sizeof key});
+    struct partition *partition = replica == NULL ? NULL : partition_ref(replica->partition);
+    sys_lock_give(&replicas->lock);
+    return partition;
+}
+
+void replicas_each(struct replicas *replicas,
+                   void (*each)(void *arg, struct partition *partition), void *arg) {
+    size_t cursor;
+    struct replica *replica;
+    map_for_each(&replicas->table, cursor, replica) {
+        each(arg, replica->partition);
+    }
+}
+
+size_t replicas_count(const struct replicas *replicas) {
+    return map_count(&replicas->table);
+}
+
+int replicas_volume_count(const struct replicas *replicas) {
+    return replicas->volume_count;
+}
+
+struct volume *replicas_volume(const struct replicas *replicas, int index) {
+    return replicas->volumes[index];
+}
+
+/* --- following the image --- */
+
+static void configure(struct replicas *replicas, const struct meta_topic *topic) {
+    struct partition_config config;
+    topic_config_read(replicas->image, topic->name, replicas->node_id, replicas->config, &config);
+    struct pmap_walk walk;
+    const struct meta_partition *state;
+    pmap_for_each(&walk, &topic->partitions, state) {
+        struct partition *partition = replicas_find(replicas, topic->id, state->id);
+        if (partition != NULL) {
+            partition_configure(partition, &config);
+            partition_unref(partition);
+        }
+    }
+}
+
+static void configure_all(struct replicas *replicas) {
+    struct pmap_walk walk;
+    const struct meta_topic *topic;
+    pmap_for_each(&walk, &replicas->image->topics, topic) {
+        configure(replicas, topic);
+    }
+}
+
+static void create(struct replicas *replicas, const struct meta_topic *topic,
+                   const struct meta_partition *state, const struct partition_config *config) {
+    struct partition *partition =
+        partition_new(replicas->sys, topic->name, topic->id, state->id, replicas->node_id);
+    partition_configure(partition, config);
+    partition_set_leadership(partition, state);
+    replicas_put(replicas, partition);
+    struct volume *volume = replicas_choose_volume(replicas, state);
+    if (volume == NULL) {
+        text_log_error(replicas->text_log, "replica",
+                       "The log directory of %.*s-%d is not among log.dirs; the partition is "
+                       "offline",
+                       STR_ARGS(topic->name), (int)state->id);
+        partition_set_offline(partition);
+        return;
+    }
+    replicas_count_log(replicas, volume);
+    replicas_open_log(replicas, partition, volume, NULL);
+}
+
+static void apply_partitions(struct replicas *replicas, const struct meta_topic *topic,
+                             const struct meta_topic_change *change) {
+    struct partition_config config;
+    topic_config_read(replicas->image, topic->name, replicas->node_id, replicas->config, &config);
+    for (int32_t i = 0; i < change->partition_count; i++) {
+        const struct meta_partition *state = meta_topic_partition(topic, change->partitions[i]);
+        struct partition *partition = replicas_find(replicas, topic->id, change->partitions[i]);
+        if (partition != NULL) {
+            partition_set_leadership(partition, state);
+            partition_unref(partition);
+        } else if (state != NULL && meta_partition_has_replica(state, replicas->node_id)) {
+            create(replicas, topic, state, &config);
+        }
+    }
+}
+
+static void delete_topic(struct replicas *replicas, struct uuid topic_id,
+                         const struct meta_image *before) {
+    const struct meta_topic *topic = meta_image_topic_by_id(before, topic_id);
+    if (topic == NULL) {
+        return;
+    }
+    struct pmap_walk walk;
+    const struct meta_partition *state;
+    pmap_for_each(&walk, &topic->partitions, state) {
+        struct partition *partition = replicas_find(replicas, topic_id, state->id);
+        if (partition != NULL) {
+            replicas_remove(replicas, partition);
+            partition_set_deleted(partition);
+            replicas_remove_log(replicas, partition);
+            partition_unref(partition);
+        }
+    }
+}
+
+static void apply_configs(struct replicas *replicas, const struct meta_changes *changes) {
+    for (int32_t i = 0; i < changes->config_count; i++) {
+        const struct meta_config_change *change = &changes->configs[i];
+        if (change->type == META_RESOURCE_BROKER) {
+            configure_all(replicas);
+            return;
+        }
+    }
+    for (int32_t i = 0; i < changes->config_count; i++) {
+        const struct meta_config_change *change = &changes->configs[i];
+        const struct meta_topic *topic = change->type == META_RESOURCE_TOPIC
+                                             ? meta_image_topic(replicas->image, change->name)
+                                             : NULL;
+        if (topic != NULL) {
+            configure(replicas, topic);
+        }
+    }
+}
+
+void replicas_apply(struct replicas *replicas, struct meta_image *image,
+                    const struct meta_changes *changes) {
+    assert(!replicas->loading);
+    struct meta_image *before = replicas->image;
+    replicas->image = meta_image_ref(image);
+
+    for (int32_t i = 0; i < changes->topic_count; i++) {
+        if (changes->topics[i].change == META_DELETED) {
+            delete_topic(replicas, changes->topics[i].id, before);
+        }
+    }
+    for (int32_t i = 0; i < changes->topic_count; i++) {
+        const struct meta_topic_change *change = &changes->topics[i];
+        const struct meta_topic *topic = meta_image_topic_by_id(image, change->id);
+        if (change->change != META_DELETED && topic != NULL) {
+            apply_partitions(replicas, topic, change);
+        }
+    }
+    apply_configs(replicas, changes);
+    meta_image_unref(before);
+}
+
+void replicas_configure(struct replicas *replicas, struct config *config) {
+    config_ref(config);
+    config_unref(replicas->config);
+    replicas->config = config;
+    if (replicas->image != NULL) {
+        configure_all(replicas);
+    }
+    replicas_upkeep_configure(replicas);
+}

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/text_log.h"
+#include "config/config.h"
+#include "meta/delta.h"
+#include "meta/image.h"
+#include "replica/partition.h"
+#include "replica/volume.h"
+
+/*
+ * All partitions that this node keeps. Follows the committed image: opens and recovers logs at
+ * start, creates and deletes them later, and looks after them in the background.
+ *
+ * Belongs to reactor 0, except replicas_find and replicas_find_by_name, which any thread may call.
+ */
+struct replicas;
+
+struct replicas_settings {
+    struct sys *sys;
+    struct sys_loop *loop; /* reactor 0 */
+    struct text_log *text_log;
+    int32_t node_id;
+    struct volume **volumes; /* opened; copied, borrowed */
+    int volume_count;
+    struct config *config; /* a reference is taken */
+};
+
+struct replicas *replicas_new(const struct replicas_settings *settings);
+void replicas_free(struct replicas *replicas); /* it was stopped, or never loaded. Accepts NULL */
+
+/* --- life --- */
+
+/* Opens every log that the image gives to this node, recovering those that need it, all volumes at
+ * once; creates those that are missing; sets folders of unknown topics aside as strays. Then calls
+ * `loaded`. A log that cannot be opened is said in the log and offline; the others go on. */
+void replicas_load(struct replicas *replicas, struct meta_image *image, void (*loaded)(void *arg),
+                   void *arg);
+
+struct replicas_progress {
+    size_t logs_open;
+    size_t logs_total;
+    uint64_t bytes_recovered;
+    uint64_t bytes_to_recover; /* of the logs that were begun */
+};
+void replicas_progress(const struct replicas *replicas, struct replicas_progress *ret_progress);
+
+/* The image moved on. The first call comes after `loaded`. */
+void replicas_apply(struct replicas *replicas, struct meta_image *image,
+                    const struct meta_changes *changes);
+
+/* The node's own settings changed. */
+void replicas_configure(struct replicas *replicas, struct config *config);
+
+/* Closes every log, writes the checkpoints and, where all went well, the clean-shutdown markers
+ * with this broker epoch. Waits for what runs. Then calls `stopped`. */
+void replicas_stop(struct replicas *replicas, int64_t broker_epoch, void (*stopped)(void *arg),
+                   void *arg);
+
+/* --- use --- */
+
+/* A reference to a partition kept here, or NULL. Any thread. */
+struct partition *replicas_find(struct replicas *replicas, struct uuid topic_id, int32_t index);
+
+/* Calls for each partition kept here. */
+void replicas_each(struct replicas *replicas,
+                   void (*each)(void *arg, struct partition *partition), void *arg);
+size_t replicas_count(const struct replicas *replicas);
+
+/* DeleteRecords moved a log's start: have it on the disk soon. */
+void replicas_note_log_start(struct replicas *replicas);
+
+int replicas_volume_count(const struct replicas *replicas);
+struct volume *replicas_volume(const struct replicas *replicas, int index);

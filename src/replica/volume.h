@@ -1,0 +1,53 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/text_log.h"
+#include "base/uuid.h"
+#include "log/directory.h"
+#include "sys/worker.h"
+
+/*
+ * One log directory of the node: the directory itself, its workers, and its health.
+ *
+ * A disk that hangs must hang nobody else, so each volume has its own pools: `writers` finish
+ * appends that may not run on a reactor, `upkeep` recovers, flushes, deletes and reads what is
+ * cold.
+ */
+struct volume {
+    struct sys *sys;
+    struct text_log *text_log;
+    struct log_directory *directory;
+    struct uuid id; /* directory.id of meta.properties */
+    struct sys_pool *writers;
+    struct sys_pool *upkeep;
+    _Atomic int64_t inline_after_ms; /* sys_mono_ms: a slow write sends others to the workers */
+    _Atomic bool failed_said;        /* its failure was logged */
+    _Atomic bool full_said;          /* the full disk was logged */
+};
+
+struct volume_settings {
+    struct sys *sys;
+    struct text_log *text_log;
+    struct log_cache *cache;
+    const char *path;
+    int upkeep_threads; /* num.recovery.threads.per.data.dir */
+};
+
+/* Opens and locks the directory. Errors are those of log_directory_open. */
+err_t volume_open(const struct volume_settings *settings, struct volume **ret_volume);
+
+/* Every log in it is closed and no job is queued. Accepts NULL. */
+void volume_close(struct volume *volume);
+
+/* Any thread. Whether a reactor may write here itself: the directory works, its unsynced bytes are
+ * bounded, and no write was slow just now. */
+bool volume_is_healthy(struct volume *volume);
+
+/* Any thread. Tells how long an inline write took. */
+void volume_note_write(struct volume *volume, int64_t took_ns);
+
+/* Any thread. Notes the outcome of disk work in this directory and says in the log, once per
+ * failure, what the operator should know. Returns err. */
+err_t volume_note(struct volume *volume, err_t err);

@@ -1,0 +1,343 @@
+/*
+ * Rules of a data batch, by who sent it (sequences: sequence_window.c):
+ *
+ *   client        sequence and epoch must fit; a repeated batch is a duplicate
+ *   coordinator   the epoch must not be older than the one known
+ *   replication   followed whatever it is
+ *   all           a batch without the transactional bit inside an open transaction is
+ *                 INVALID_TXN_STATE, except from replication
+ *
+ * and of a marker: not of an older epoch, nor of an older coordinator epoch (except replication).
+ * It ends the producer's open transaction, when there is one: an abort goes to the transaction
+ * index, with the last stable offset that follows from it: the first offset of the oldest
+ * transaction of another producer that is open, else the offset after the marker. Either way the
+ * transaction stays unstable until the high watermark has passed its marker.
+ */
+#include "log/producer_state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- transactions, sorted by first offset --- */
+
+static void txns_insert(struct producer_txns *txns, size_t at, struct producer_txn txn) {
+    if (txns->count == txns->capacity) {
+        txns->capacity = txns->capacity == 0 ? 4 : txns->capacity * 2;
+        txns->items = realloc(txns->items, txns->capacity * sizeof *txns->items);
+    }
+    memmove(&txns->items[at + 1], &txns->items[at], (txns->count - at) * sizeof *txns->items);
+    txns->items[at] = txn;
+    txns->count++;
+}
+
+static void txns_add(struct producer_txns *txns, struct producer_txn txn) {
+    size_t at = txns->count;
+    while (at > 0 && txns->items[at - 1].first_offset > txn.first_offset) {
+        at--;
+    }
+    txns_insert(txns, at, txn);
+}
+
+static void txns_remove(struct producer_txns *txns, size_t at) {
+    txns->count--;
+    memmove(&txns->items[at], &txns->items[at + 1], (txns->count - at) * sizeof *txns->items);
+}
+
+static void txns_remove_first_offset(struct producer_txns *txns, int64_t first_offset) {
+    for (size_t i = 0; i < txns->count; i++) {
+        if (txns->items[i].first_offset == first_offset) {
+            txns_remove(txns, i);
+            return;
+        }
+    }
+}
+
+/* --- the state --- */
+
+void producer_state_init(struct producer_state *state, int64_t end_offset) {
+    *state = (struct producer_state){.end_offset = end_offset};
+    map_init(&state->producers);
+}
+
+static void producers_free(struct producer_state *state) {
+    size_t cursor;
+    struct producer *producer;
+    map_for_each(&state->producers, cursor, producer) {
+        free(producer);
+    }
+}
+
+void producer_state_done(struct producer_state *state) {
+    producers_free(state);
+    map_done(&state->producers);
+    free(state->open.items);
+    free(state->unreplicated.items);
+}
+
+void producer_state_clear(struct producer_state *state, int64_t end_offset) {
+    producers_free(state);
+    map_clear(&state->producers);
+    state->open.count = 0;
+    state->unreplicated.count = 0;
+    state->end_offset = end_offset;
+}
+
+const struct producer *producer_state_get(const struct producer_state *state, int64_t producer_id) {
+    return map_get_u64(&state->producers, (uint64_t)producer_id);
+}
+
+static void producer_put(struct producer_state *state, const struct producer *producer) {
+    struct producer *known = map_get_u64(&state->producers, (uint64_t)producer->id);
+    if (known == NULL) {
+        known = malloc(sizeof *known);
+        map_put_u64(&state->producers, (uint64_t)producer->id, known);
+    }
+    *known = *producer;
+}
+
+void producer_state_load(struct producer_state *state, const struct producer *producer) {
+    producer_put(state, producer);
+    if (producer->current_txn_offset >= 0) {
+        txns_add(&state->open, (struct producer_txn){.producer_id = producer->id,
+                                                     .first_offset = producer->current_txn_offset,
+                                                     .last_offset = -1});
+    }
+}
+
+int64_t producer_state_first_unstable(const struct producer_state *state) {
+    int64_t first = INT64_MAX;
+    if (state->open.count > 0) {
+        first = state->open.items[0].first_offset;
+    }
+    if (state->unreplicated.count > 0 && state->unreplicated.items[0].first_offset < first) {
+        first = state->unreplicated.items[0].first_offset;
+    }
+    return first;
+}
+
+void producer_state_high_watermark(struct producer_state *state, int64_t offset) {
+    for (size_t i = state->unreplicated.count; i-- > 0;) {
+        if (state->unreplicated.items[i].last_offset < offset) {
+            txns_remove(&state->unreplicated, i);
+        }
+    }
+}
+
+bool producer_expired(const struct producer *producer, int64_t now_ms, int64_t expiration_ms) {
+    return producer->current_txn_offset < 0 &&
+           now_ms - producer->last_timestamp_ms >= expiration_ms;
+}
+
+void producer_state_expire(struct producer_state *state, int64_t now_ms, int64_t expiration_ms) {
+    size_t cursor;
+    struct producer *producer;
+    map_for_each(&state->producers, cursor, producer) {
+        if (producer_expired(producer, now_ms, expiration_ms)) {
+            map_remove_u64(&state->producers, (uint64_t)producer->id);
+            free(producer);
+        }
+    }
+}
+
+/* --- an append --- */
+
+void producer_append_begin(struct producer_append *append) {
+    append->producer_count = 0;
+    append->changes.count = 0;
+    append->aborted_count = 0;
+    append->end_offset = -1;
+}
+
+void producer_append_done(struct producer_append *append) {
+    free(append->producers);
+    free(append->changes.items);
+    free(append->aborted);
+}
+
+/* The producer as the batches before in this append leave it. */
+static struct producer *working_copy(const struct producer_state *state,
+                                     struct producer_append *append, int64_t producer_id) {
+    for (size_t i = 0; i < append->producer_count; i++) {
+        if (append->producers[i].id == producer_id) {
+            return &append->producers[i];
+        }
+    }
+    if (append->producer_count == append->producer_capacity) {
+        append->producer_capacity = append->producer_capacity == 0 ? 2
+                                                                   : append->producer_capacity * 2;
+        append->producers =
+            realloc(append->producers, append->producer_capacity * sizeof *append->producers);
+    }
+    struct producer *copy = &append->producers[append->producer_count++];
+    const struct producer *known = producer_state_get(state, producer_id);
+    if (known != NULL) {
+        *copy = *known;
+    } else {
+        *copy = (struct producer){
+            .id = producer_id,
+            .coordinator_epoch = -1,
+            .last_timestamp_ms = -1,
+            .current_txn_offset = -1,
+        };
+        sequence_window_init(&copy->window);
+    }
+    return copy;
+}
+
+static void change_add(struct producer_append *append, int64_t producer_id, int64_t first_offset,
+                       int64_t last_offset) {
+    txns_insert(&append->changes, append->changes.count,
+                (struct producer_txn){.producer_id = producer_id,
+                                      .first_offset = first_offset,
+                                      .last_offset = last_offset});
+}
+
+/* Whether a transaction that is open, or was begun in this append, is ended in it. */
+static bool ends_here(const struct producer_append *append, int64_t first_offset) {
+    for (size_t i = 0; i < append->changes.count; i++) {
+        const struct producer_txn *change = &append->changes.items[i];
+        if (change->last_offset >= 0 && change->first_offset == first_offset) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int64_t last_stable_after(const struct producer_state *state,
+                                 const struct producer_append *append, int64_t producer_id,
+                                 int64_t marker_offset) {
+    int64_t stable = marker_offset + 1;
+    for (size_t i = 0; i < state->open.count; i++) {
+        const struct producer_txn *txn = &state->open.items[i];
+        if (txn->producer_id != producer_id && txn->first_offset < stable &&
+            !ends_here(append, txn->first_offset)) {
+            stable = txn->first_offset;
+        }
+    }
+    for (size_t i = 0; i < append->changes.count; i++) {
+        const struct producer_txn *txn = &append->changes.items[i];
+        if (txn->last_offset < 0 && txn->producer_id != producer_id &&
+            txn->first_offset < stable && !ends_here(append, txn->first_offset)) {
+            stable = txn->first_offset;
+        }
+    }
+    return stable;
+}
+
+static void aborted_add(struct producer_append *append, const struct txn_index_entry *entry) {
+    if (append->aborted_count == append->aborted_capacity) {
+        append->aborted_capacity = append->aborted_capacity == 0 ? 2 : append->aborted_capacity * 2;
+        append->aborted =
+            realloc(append->aborted, append->aborted_capacity * sizeof *append->aborted);
+    }
+    append->aborted[append->aborted_count++] = *entry;
+}
+
+static err_t marker(const struct producer_state *state, struct producer_append *append,
+                    struct producer *producer, const struct batch_header *header,
+                    const uint8_t *data, enum producer_origin origin) {
+    int type;
+    int32_t coordinator_epoch;
+    if (!batch_marker_read(header, data, &type, &coordinator_epoch)) {
+        return ERR_OK; /* the cleaner emptied it */
+    }
+    if (origin != PRODUCER_ORIGIN_REPLICATION) {
+        if (header->producer_epoch < producer->window.epoch) {
+            return ERR_INVALID_PRODUCER_EPOCH;
+        }
+        if (coordinator_epoch < producer->coordinator_epoch) {
+            return ERR_TRANSACTION_COORDINATOR_FENCED;
+        }
+    }
+    int64_t first_offset = producer->current_txn_offset;
+    if (first_offset >= 0) {
+        if (type == MARKER_ABORT) {
+            struct txn_index_entry entry = {
+                .producer_id = producer->id,
+                .first_offset = first_offset,
+                .last_offset = header->base_offset,
+                .last_stable_offset =
+                    last_stable_after(state, append, producer->id, header->base_offset),
+            };
+            aborted_add(append, &entry);
+        }
+        change_add(append, producer->id, first_offset, header->base_offset);
+    }
+    sequence_window_set_epoch(&producer->window, header->producer_epoch);
+    producer->coordinator_epoch = coordinator_epoch;
+    producer->last_timestamp_ms = header->max_timestamp_ms;
+    producer->current_txn_offset = -1;
+    return ERR_OK;
+}
+
+static err_t data_batch(struct producer_append *append, struct producer *producer,
+                        const struct batch_header *header, enum producer_origin origin) {
+    bool transactional = (header->attributes & BATCH_TRANSACTIONAL) != 0;
+    if (origin != PRODUCER_ORIGIN_REPLICATION) {
+        if (header->producer_epoch < producer->window.epoch) {
+            return ERR_INVALID_PRODUCER_EPOCH;
+        }
+        if (producer->current_txn_offset >= 0 && !transactional) {
+            return ERR_INVALID_TXN_STATE;
+        }
+    }
+    struct sequence_batch batch = {
+        .first_sequence = header->base_sequence,
+        .last_sequence = batch_last_sequence(header),
+        .last_offset = header->last_offset,
+        .offset_delta = (int32_t)(header->last_offset - header->base_offset),
+        .timestamp_ms = header->max_timestamp_ms,
+    };
+    sequence_window_add(&producer->window, header->producer_epoch, &batch);
+    producer->last_timestamp_ms = header->max_timestamp_ms;
+    if (transactional && producer->current_txn_offset < 0) {
+        producer->current_txn_offset = header->base_offset;
+        change_add(append, producer->id, header->base_offset, -1);
+    }
+    return ERR_OK;
+}
+
+err_t producer_append_batch(const struct producer_state *state, struct producer_append *append,
+                            const struct batch_header *header, const uint8_t *data,
+                            enum producer_origin origin,
+                            const struct sequence_batch **ret_duplicate) {
+    append->end_offset = header->last_offset + 1;
+    *ret_duplicate = NULL;
+    if (header->producer_id < 0) {
+        return ERR_OK;
+    }
+    struct producer *producer = working_copy(state, append, header->producer_id);
+    if ((header->attributes & BATCH_CONTROL) != 0) {
+        return marker(state, append, producer, header, data, origin);
+    }
+    if (origin == PRODUCER_ORIGIN_CLIENT) {
+        const struct sequence_batch *duplicate;
+        err_t err = sequence_window_check(&producer->window, header->producer_epoch,
+                                          header->base_sequence, batch_last_sequence(header),
+                                          &duplicate);
+        if (err != ERR_OK || duplicate != NULL) {
+            *ret_duplicate = duplicate;
+            return err;
+        }
+    }
+    return data_batch(append, producer, header, origin);
+}
+
+void producer_append_commit(struct producer_state *state, const struct producer_append *append) {
+    for (size_t i = 0; i < append->producer_count; i++) {
+        producer_put(state, &append->producers[i]);
+    }
+    for (size_t i = 0; i < append->changes.count; i++) {
+        const struct producer_txn *change = &append->changes.items[i];
+        if (change->last_offset < 0) {
+            txns_add(&state->open, *change);
+        } else {
+            txns_remove_first_offset(&state->open, change->first_offset);
+            txns_add(&state->unreplicated, *change);
+        }
+    }
+    if (append->end_offset > state->end_offset) {
+        state->end_offset = append->end_offset;
+    }
+}

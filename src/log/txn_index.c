@@ -1,0 +1,153 @@
+#include "log/txn_index.h"
+
+#include <stdlib.h>
+
+#include "base/bytes.h"
+
+void txn_index_init(struct txn_index *index, struct log_cache *cache, struct sys_lock *lock,
+                    char *path, uint64_t file_size) {
+    *index = (struct txn_index){
+        .lock = lock,
+        .size = file_size / TXN_INDEX_ENTRY_SIZE * TXN_INDEX_ENTRY_SIZE,
+    };
+    cached_file_init(&index->file, cache, path);
+}
+
+void txn_index_done(struct txn_index *index) {
+    cached_file_done(&index->file);
+}
+
+static void size_set(struct txn_index *index, uint64_t size) {
+    sys_lock_take(index->lock);
+    index->size = size;
+    sys_lock_give(index->lock);
+}
+
+err_t txn_index_add(struct txn_index *index, const struct txn_index_entry *entry) {
+    uint8_t data[TXN_INDEX_ENTRY_SIZE];
+    put_be16(data, 0);
+    put_be64(data + 2, (uint64_t)entry->producer_id);
+    put_be64(data + 10, (uint64_t)entry->first_offset);
+    put_be64(data + 18, (uint64_t)entry->last_offset);
+    put_be64(data + 26, (uint64_t)entry->last_stable_offset);
+
+    struct sys_file *file;
+    err_t err = cached_file_take(&index->file, false, &file);
+    if (err == ERR_NOT_FOUND && index->size == 0) {
+        err = cached_file_create(&index->file);
+        if (err == ERR_OK) {
+            err = cached_file_take(&index->file, false, &file);
+        }
+    }
+    if (err != ERR_OK) {
+        return err;
+    }
+    err = sys_file_write(file, index->size, data, sizeof data);
+    cached_file_give(&index->file);
+    if (err == ERR_OK) {
+        size_set(index, index->size + sizeof data);
+    }
+    return err;
+}
+
+static err_t truncate_file(struct txn_index *index, uint64_t size) {
+    size_set(index, size);
+    struct sys_file *file;
+    err_t err = cached_file_take(&index->file, false, &file);
+    if (err == ERR_OK) {
+        err = sys_file_truncate(file, size);
+        cached_file_give(&index->file);
+    }
+    return err == ERR_NOT_FOUND && size == 0 ? ERR_OK : err;
+}
+
+err_t txn_index_cut(struct txn_index *index, int64_t offset) {
+    if (index->size == 0) {
+        return ERR_OK;
+    }
+    if (offset == INT64_MIN) {
+        return truncate_file(index, 0);
+    }
+    struct txn_index_entry *entries;
+    size_t count;
+    err_t err = txn_index_read(index, INT64_MIN, &entries, &count);
+    if (err != ERR_OK) {
+        return err;
+    }
+    size_t kept = 0;
+    while (kept < count && entries[kept].last_offset < offset) {
+        kept++;
+    }
+    free(entries);
+    return kept == count ? ERR_OK : truncate_file(index, kept * TXN_INDEX_ENTRY_SIZE);
+}
+
+err_t txn_index_sync(struct txn_index *index) {
+    sys_lock_take(index->lock);
+    bool empty = index->size == 0;
+    sys_lock_give(index->lock);
+    if (empty) {
+        return ERR_OK;
+    }
+    struct sys_file *file;
+    err_t err = cached_file_take(&index->file, false, &file);
+    if (err == ERR_OK) {
+        err = sys_file_sync(file);
+        cached_file_give(&index->file);
+    }
+    return err;
+}
+
+static err_t entries_parse(const uint8_t *data, size_t count, int64_t base_offset,
+                           struct txn_index_entry *entries) {
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *p = data + i * TXN_INDEX_ENTRY_SIZE;
+        entries[i] = (struct txn_index_entry){
+            .producer_id = (int64_t)get_be64(p + 2),
+            .first_offset = (int64_t)get_be64(p + 10),
+            .last_offset = (int64_t)get_be64(p + 18),
+            .last_stable_offset = (int64_t)get_be64(p + 26),
+        };
+        if (get_be16(p) != 0 || entries[i].last_offset < base_offset) {
+            return ERR_CORRUPT;
+        }
+    }
+    return ERR_OK;
+}
+
+err_t txn_index_read(struct txn_index *index, int64_t base_offset,
+                     struct txn_index_entry **ret_entries, size_t *ret_count) {
+    sys_lock_take(index->lock);
+    size_t size = (size_t)index->size;
+    sys_lock_give(index->lock);
+    if (size == 0) {
+        *ret_entries = NULL;
+        *ret_count = 0;
+        return ERR_OK;
+    }
+    struct sys_file *file;
+    err_t err = cached_file_take(&index->file, false, &file);
+    if (err != ERR_OK) {
+        return err;
+    }
+    uint8_t *data = malloc(size);
+    size_t got;
+    err = sys_file_read(file, 0, data, size, &got);
+    cached_file_give(&index->file);
+    if (err == ERR_OK && got < size) {
+        err = ERR_CORRUPT;
+    }
+    size_t count = size / TXN_INDEX_ENTRY_SIZE;
+    struct txn_index_entry *entries = malloc(count * sizeof *entries);
+    if (err == ERR_OK) {
+        err = entries_parse(data, count, base_offset, entries);
+    }
+    free(data);
+    if (err != ERR_OK) {
+        free(entries);
+        return err;
+    }
+    *ret_entries = entries;
+    *ret_count = count;
+    return ERR_OK;
+}

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "log/cache_int.h"
+#include "sys/lock.h"
+
+/*
+ * The transaction index of a segment (docs/formats/transaction-index.md): the transactions whose
+ * abort marker is in the segment. The file is made with its first entry; most segments have none.
+ *
+ * [writer] functions by one thread at a time; txn_index_read on any.
+ */
+struct txn_index {
+    struct cached_file file;
+    struct sys_lock *lock; /* the owner's; guards size */
+    uint64_t size;         /* of the file; 0: there may be no file */
+};
+
+struct txn_index_entry {
+    int64_t producer_id;
+    int64_t first_offset;
+    int64_t last_offset; /* of the marker */
+    int64_t last_stable_offset;
+};
+
+enum { TXN_INDEX_ENTRY_SIZE = 34 };
+
+void txn_index_init(struct txn_index *index, struct log_cache *cache, struct sys_lock *lock,
+                    char *path, uint64_t file_size);
+void txn_index_done(struct txn_index *index);
+
+/* [writer] */
+err_t txn_index_add(struct txn_index *index, const struct txn_index_entry *entry);
+
+/* [writer] Drops entries whose marker is at or above an offset; all of them for INT64_MIN. */
+err_t txn_index_cut(struct txn_index *index, int64_t offset);
+
+/* Syncs what was written; on any thread. */
+err_t txn_index_sync(struct txn_index *index);
+
+/* All entries; *ret_entries is freed with free(), NULL when there are none. CORRUPT for an entry of
+ * an unknown version or with a marker below base_offset. */
+err_t txn_index_read(struct txn_index *index, int64_t base_offset,
+                     struct txn_index_entry **ret_entries, size_t *ret_count);

@@ -85,3 +85,21 @@
 /* What one batch may expand to. A batch of the default max.message.bytes of very regular text
  * expands hundredfold with zstd; more is an attack. */
 #define BATCH_DECOMPRESSED_SIZE_MAX (256ull * 1024 * 1024)
+
+/* --- controller --- */
+
+/* Operations accepted by the controller and not yet committed. A node has some thousand connections
+ * at most that ask for changes; each holds its request and response in memory. */
+#define CONTROLLER_MAILBOX_MAX 10000
+
+/* Errors of single records in one refused batch that are reported one by one. Each costs some 200
+ * bytes of memory and of answer, and a record costs its sender 7. */
+#define RECORD_ERRORS_MAX 1000
+
+/* What a compressed batch may expand to while it is checked. Kafka knows no bound; producers fill
+ * batches of 16 KiB to a few MiB. */
+#define RECORD_SET_DECOMPRESSED_MAX (256 * 1024 * 1024)
+
+/* Compressed records are checked through a window of this size, on the stack. Twice the 16 KiB in
+ * which zlib and zstd hand out their bytes. */
+#define RECORD_SCAN_WINDOW_SIZE (32 * 1024)

@@ -50,6 +50,9 @@ void batch_builder_add_at(struct batch_builder *builder, int32_t offset_delta, i
                           struct bytes key, struct bytes value, const struct record_header *headers,
                           int header_count);
 
+/* Adds a record that was read, at the next offset, with its attributes, key, value and headers. */
+void batch_builder_add_record(struct batch_builder *builder, const struct record *record);
+
 /* Bytes the batch has now, uncompressed. */
 size_t batch_builder_size(const struct batch_builder *builder);
 

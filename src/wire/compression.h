@@ -54,9 +54,7 @@ err_t compression_decompress(struct compression *compression, enum compression_t
                              struct bytes in, size_t size_max, struct buffer *out);
 
 /*
- * Decompression piece by piece, in memory that does not depend on the data.
- *
- * Bytes behind the end of the compressed data are not looked at, as Kafka's readers do not.
+ * Decompression piece by piece, in memory that does not depend on what the data claims.
  */
 struct decompressor {
     struct compression *compression;
@@ -65,7 +63,7 @@ struct decompressor {
     size_t in_size;
     size_t out_left; /* of the limit */
     bool ended;
-    bool magic_0;         /* LZ4: take the header checksum that old clients got wrong */
+    bool lz4_header_unchecked;
     bool xerial;          /* snappy: framed */
     const uint8_t *block; /* snappy: what is not handed out of the current block */
     size_t block_size;
@@ -75,6 +73,17 @@ struct decompressor {
 err_t decompressor_open(struct decompressor *decompressor, struct compression *compression,
                         enum compression_type type, struct bytes in, size_t size_max);
 
+/* The same for what messages of magic 0 hold: their writers computed the checksum of LZ4's header
+ * wrongly. */
+err_t decompressor_open_magic_0(struct decompressor *decompressor, struct compression *compression,
+                                enum compression_type type, struct bytes in, size_t size_max);
+
 /* Gives up to `size` bytes, at least one; *ret_size 0 is the end. LIMIT, MALFORMED as above. */
 err_t decompressor_read(struct decompressor *decompressor, void *data, size_t size,
                         size_t *ret_size);
+
+/* Appends all that is left. On failure some may have been appended. */
+err_t decompressor_read_all(struct decompressor *decompressor, struct buffer *out);
+
+/* Gives back what was large. Only for one that was opened. */
+void decompressor_close(struct decompressor *decompressor);

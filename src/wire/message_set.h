@@ -60,7 +60,6 @@ struct batch_summary {
     int64_t base_offset; /* of a compressed magic 0 or 1 wrapper: found by decompressing */
     int64_t last_offset;
     int64_t max_timestamp;
-    bool checksum_ok;
 };
 
 /* Reads and checks a whole batch of any magic, header and checksum. CORRUPT, LIMIT. */

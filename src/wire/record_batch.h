@@ -199,6 +199,7 @@ struct record {
     struct bytes key;     /* data NULL: none */
     struct bytes value;   /* data NULL: a tombstone */
     struct bytes headers; /* as encoded; read with record_header_next */
+    struct bytes content; /* as encoded: key, value and headers */
     size_t size;          /* encoded, with its length */
     uint8_t attributes;
 };

@@ -16,6 +16,7 @@ enum record_set_origin {
 
 /* The settings of the topic that matter here. */
 struct record_set_rules {
+    struct str partition; /* "topic-0", as Kafka's messages name it */
     enum record_set_origin origin;
     bool keep_compression;             /* compression.type=producer */
     enum compression_type compression; /* else */
@@ -48,8 +49,7 @@ struct record_set_result {
     size_t size;
     int32_t record_count;
     int64_t max_timestamp;
-    int32_t max_timestamp_offset_delta; /* of the first record with it; -1 when not known */
-    int64_t log_append_time_ms;         /* RECORD_NO_TIMESTAMP with create time */
+    int64_t log_append_time_ms; /* RECORD_NO_TIMESTAMP with create time */
     enum compression_type source_compression;
     bool recompressed;
 };

@@ -213,7 +213,8 @@ struct net_part {
 };
 
 /* The parts one after the other are the answer; its length goes in front by itself. The array is
- * copied. The request may be done before the call returns, unless it is made inside on_request. */
+ * copied. Writing happens later in the turn; only a cancelled request is done before the call
+ * returns. */
 void net_answer(struct net_request *request, const struct net_part *parts, int part_count);
 
 /* Takes the buffer's memory over and leaves it empty. */

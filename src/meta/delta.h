@@ -11,7 +11,7 @@
  */
 struct meta_delta;
 
-/* Holds a reference to `base`. */
+/* The base may be given back afterwards: what is shared is counted. */
 struct meta_delta *meta_delta_new(struct meta_image *base);
 void meta_delta_free(struct meta_delta *delta); /* throws it away; accepts NULL */
 

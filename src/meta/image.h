@@ -138,7 +138,8 @@ struct meta_config_resource {
 struct meta_kept {
     struct shared shared;
     struct bytes key;
-    const void *record; /* the generated struct, all its memory inside this value */
+    int16_t type;      /* enum meta_record_type */
+    struct bytes body; /* of the record, in the newest version of its type */
 };
 
 struct meta_image {

@@ -73,6 +73,5 @@ void pmap_walk_from(struct pmap_walk *walk, const struct pmap *map, struct bytes
 void pmap_walk_from_u64(struct pmap_walk *walk, const struct pmap *map, uint64_t key);
 void *pmap_walk_next(struct pmap_walk *walk); /* NULL at the end */
 
-/* for (pmap_each(walk, map, topic)) with `const struct meta_topic *topic` */
 #define pmap_for_each(walk, map, value)                                                            \
     for (pmap_walk_start((walk), (map)); ((value) = pmap_walk_next(walk)) != NULL;)

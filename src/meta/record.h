@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/bytes.h"
 #include "base/err.h"
+#include "meta/features.h"
 
 /*
  * Records of the cluster's metadata: their types, their frame, and which version of them to write.
@@ -65,38 +66,6 @@ err_t meta_record_encode(const struct meta_record *record, struct buffer *out);
  * ERR_MALFORMED, or ERR_UNSUPPORTED for a frame, type or version of a newer release. */
 err_t meta_record_decode(struct bytes value, struct arena *arena, struct meta_record *ret_record);
 
-/* --- what a metadata.version level can do: features.tsv of the protocol facts, as data --- */
-
-enum { METADATA_VERSION_MIN = 7, METADATA_VERSION_MAX = 31, METADATA_VERSION_LATEST = 30 };
-
-/* The version of a record type to write at this level; -1 when the level does not have the type. */
+/* The version of a record type to write at this metadata.version; -1 when the level does not have
+ * the type. */
 int16_t meta_record_version(int16_t type, int16_t metadata_version);
-
-/* "4.3-IV0"; NULL for a level that is none. */
-const char *metadata_version_name(int16_t level);
-/* The level of "4.3-IV0", or of "4.3" (its latest); ERR_NOT_FOUND. */
-err_t metadata_version_parse(struct str text, int16_t *ret_level);
-
-bool metadata_version_has_elr(int16_t level);
-bool metadata_version_has_directories(int16_t level);
-bool metadata_version_has_scram(int16_t level);
-bool metadata_version_has_delegation_tokens(int16_t level);
-bool metadata_version_has_transactions(int16_t level);
-bool metadata_version_has_controller_registration(int16_t level);
-bool metadata_version_has_cordoned_log_dirs(int16_t level);
-bool metadata_version_bumps_epoch_on_isr_shrink(int16_t level);
-
-/* A feature beside metadata.version. */
-struct meta_feature_info {
-    const char *name;
-    int16_t min;
-    int16_t max;                    /* the newest level that this release supports */
-    int16_t default_from[4];        /* [level]: metadata.version from which it is the default */
-    int16_t depends_on_metadata[4]; /* [level]: metadata.version it needs; 0 none */
-};
-
-/* All of them, metadata.version not among them, kraft.version among them. */
-const struct meta_feature_info *meta_features(size_t *ret_count);
-const struct meta_feature_info *meta_feature_find(struct str name); /* NULL: unknown */
-/* The level of a feature that formatting with this metadata.version writes. */
-int16_t meta_feature_default(const struct meta_feature_info *feature, int16_t metadata_version);

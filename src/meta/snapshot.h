@@ -30,9 +30,11 @@ bool meta_snapshot_parse_name(const char *name, struct meta_snapshot_id *ret_id)
 struct meta_snapshot_writer;
 
 struct meta_snapshot_head {
+    int32_t epoch; /* of the snapshot's id: stands in all batches */
     int64_t last_contained_timestamp_ms;
-    int16_t kraft_version;
-    const struct raft_voters *voters; /* with kraft.version 1; copied */
+    int16_t kraft_version;            /* 0: neither KRAFT_VERSION nor KRAFT_VOTERS is written */
+    const struct raft_voters *voters; /* with kraft_version 1; copied */
+    bool writable;                    /* mode 0644 instead of 0400, as bootstrap.checkpoint has */
 };
 
 /* Writes `dir`/`name`.part, then renames it to `dir`/`name`. Holds a reference to the image, which

@@ -1,0 +1,157 @@
+/*
+ * Runs a transcript: each command is carried out, and what it prints must be the indented lines
+ * that follow it. With REWRITE=1 the file is rewritten with what came out.
+ *
+ *   new EPOCH LEADER VOTED LOG_END LOG_EPOCH VOTERS   node 1 comes up with this on its disk
+ *   start | saved | appended OFFSET | synced OFFSET | storage-failed | stop
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "raft/raft.h"
+
+static const struct raft_options options = {.node_id = 1, .election_timeout_ms = 1000};
+
+static void print_state(FILE *out, const struct raft *raft) {
+    fprintf(out, "  %s, epoch %" PRId32, raft_role_name(raft_role(raft)), raft_epoch(raft));
+    if (raft_leader_id(raft) >= 0) {
+        fprintf(out, ", leads from offset %" PRId64, raft_epoch_start_offset(raft));
+    }
+    if (raft_high_watermark(raft) >= 0) {
+        fprintf(out, ", high watermark %" PRId64, raft_high_watermark(raft));
+    }
+    fprintf(out, "\n");
+}
+
+static void print_output(FILE *out, const struct raft_output *output) {
+    if (output->save_election) {
+        fprintf(out, "  save election: epoch %" PRId32 " leader %" PRId32 " voted %" PRId32 "\n",
+                output->election.epoch, output->election.leader_id, output->election.voted_id);
+    }
+    if (output->start_epoch) {
+        fprintf(out, "  append LeaderChange\n");
+    }
+    if (output->high_watermark_moved) {
+        fprintf(out, "  committed below %" PRId64 "\n", output->high_watermark);
+    }
+    if (output->resigned) {
+        fprintf(out, "  fail what waits\n");
+    }
+}
+
+static void create(struct raft **raft, FILE *out, const char *command) {
+    struct raft_election election = {0};
+    int64_t log_end;
+    int32_t log_epoch;
+    char text[128];
+    if (sscanf(command, "new %" SCNd32 " %" SCNd32 " %" SCNd32 " %" SCNd64 " %" SCNd32 " %127s",
+               &election.epoch, &election.leader_id, &election.voted_id, &log_end, &log_epoch,
+               text) != 6) {
+        fprintf(out, "  unknown command\n");
+        return;
+    }
+    struct raft_voters voters;
+    raft_voters_init(&voters);
+    raft_free(*raft);
+    *raft = NULL;
+    if (raft_voters_parse(&voters, str_from_c(text)) != ERR_OK) {
+        fprintf(out, "  not a voter set\n");
+    } else if (raft_new(&options, &election, &voters, log_end, log_epoch, raft) != ERR_OK) {
+        fprintf(out, "  refused: %s\n", raft_refusal(&options, &voters));
+    } else {
+        print_state(out, *raft);
+    }
+    raft_voters_done(&voters);
+}
+
+static void step(struct raft *raft, FILE *out, const struct raft_input *input) {
+    struct raft_output output;
+    raft_step(raft, input, 0, 0, &output);
+    print_output(out, &output);
+    print_state(out, raft);
+}
+
+static void run(struct raft **raft, FILE *out, const char *command) {
+    struct raft_input input = {0};
+    if (strncmp(command, "new ", 4) == 0) {
+        create(raft, out, command);
+        return;
+    }
+    if (strcmp(command, "start\n") == 0) {
+        input.type = RAFT_START;
+    } else if (strcmp(command, "saved\n") == 0) {
+        input.type = RAFT_ELECTION_SAVED;
+    } else if (sscanf(command, "appended %" SCNd64, &input.end_offset) == 1) {
+        input.type = RAFT_APPENDED;
+    } else if (sscanf(command, "synced %" SCNd64, &input.end_offset) == 1) {
+        input.type = RAFT_SYNCED;
+    } else if (strcmp(command, "storage-failed\n") == 0) {
+        input.type = RAFT_STORAGE_FAILED;
+    } else if (strcmp(command, "stop\n") == 0) {
+        input.type = RAFT_STOP;
+    } else {
+        fprintf(out, "  unknown command\n");
+        return;
+    }
+    step(*raft, out, &input);
+}
+
+static char *read_all(const char *path) {
+    FILE *in = fopen(path, "r");
+    if (in == NULL) {
+        perror(path);
+        exit(2);
+    }
+    char *text = NULL;
+    size_t size = 0;
+    if (getdelim(&text, &size, '\0', in) < 0) {
+        text = strdup("");
+    }
+    fclose(in);
+    return text;
+}
+
+static void rewrite(const char *path, const char *text) {
+    FILE *file = fopen(path, "w");
+    fputs(text, file);
+    fclose(file);
+}
+
+int main(int argc, char **argv) {
+    if (argc != 2) {
+        fprintf(stderr, "usage: %s TRANSCRIPT\n", argv[0]);
+        return 2;
+    }
+    char *expected = read_all(argv[1]);
+    char *actual = NULL;
+    size_t actual_size = 0;
+    FILE *out = open_memstream(&actual, &actual_size);
+    FILE *in = fmemopen(expected, strlen(expected), "r");
+    struct raft *raft = NULL;
+    char line[256];
+    while (fgets(line, sizeof line, in) != NULL) {
+        if (strncmp(line, "  ", 2) == 0) {
+            continue; /* an outcome of before */
+        }
+        fputs(line, out);
+        if (line[0] != '#' && line[0] != '\n') {
+            run(&raft, out, line);
+        }
+    }
+    fclose(in);
+    fclose(out);
+    int failed = strcmp(expected, actual) != 0;
+    if (failed && getenv("REWRITE") != NULL) {
+        rewrite(argv[1], actual);
+        failed = 0;
+    } else if (failed) {
+        printf("%s differs; now it would read:\n%s", argv[1], actual);
+    }
+    printf("%d passed, %d failed\n", !failed, failed);
+    raft_free(raft);
+    free(expected);
+    free(actual);
+    return failed;
+}

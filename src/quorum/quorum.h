@@ -2,6 +2,7 @@
 
 #include "base/list.h"
 #include "base/text_log.h"
+#include "log/directory.h"
 #include "meta/delta.h"
 #include "meta/image.h"
 #include "meta/record.h"
@@ -19,9 +20,11 @@
  *                              append->done                  ◄──────┘
  *
  * All functions are for the loop's thread (reactor 0), all callbacks come there; disk work runs on
- * the pool. Nothing is committed before it is synced. After a failed write or sync what is on disk
- * is not known, so the quorum stops for good: waiting appends fail and `failed` is called; only a
- * restart, which reads the disk again, helps.
+ * the pool. Nothing is committed before it is synced.
+ *
+ * A full disk makes appends wait until there is room; it is tried again every second. After any
+ * other failed write or sync what is on the disk is not known, so the quorum stops for good:
+ * waiting appends fail and `failed` is called; only a restart, which reads the disk again, helps.
  */
 struct quorum;
 
@@ -42,13 +45,12 @@ struct quorum_listener {
 struct quorum_options {
     struct sys *sys;
     struct sys_loop *loop;
-    struct sys_pool *pool; /* of the disk that `dir` is on */
-    struct text_log *log;
-    const char *dir; /* metadata.log.dir, or the first of log.dirs; formatted */
-    int32_t node_id;
-    struct uuid directory_id; /* of `dir`, from meta.properties */
-    struct str cluster_id;
-    struct str static_voters;     /* controller.quorum.voters; null or empty: dynamic */
+    struct sys_pool *pool; /* of the disk that the directory is on */
+    struct text_log *text_log;
+    /* metadata.log.dir, or the first of log.dirs: formatted, open, and open for longer than the
+     * quorum, which opens the folder __cluster_metadata-0 in it. */
+    struct log_directory *directory;
+    struct str static_voters;     /* controller.quorum.voters; null or empty: a dynamic quorum */
     int32_t election_timeout_ms;  /* controller.quorum.election.timeout.ms */
     int64_t snapshot_bytes;       /* metadata.log.max.record.bytes.between.snapshots */
     int64_t snapshot_interval_ms; /* metadata.log.max.snapshot.interval.ms; 0: never by time */
@@ -61,7 +63,7 @@ struct quorum_options {
 /* The options with Kafka's defaults in the numbers; the rest zero. */
 void quorum_options_init(struct quorum_options *options);
 
-/* Strings are copied. */
+/* Strings are copied. ERR_INVALID: static_voters is not "1@host:9093,…". */
 err_t quorum_new(const struct quorum_options *options, struct quorum **ret_quorum);
 /* It was stopped, or never started. Accepts NULL. */
 void quorum_free(struct quorum *quorum);
@@ -106,6 +108,7 @@ int64_t quorum_next_offset(const struct quorum *quorum);
  * On an error nothing is queued and done is not called:
  * ERR_NOT_CONTROLLER:        not leading, or stopping.
  * ERR_RECORD_LIST_TOO_LARGE: atomic, and more than a batch holds (8 MiB).
+ * ERR_BUSY:                  too much waits already; the disk is slow, or full.
  * others:                    a record cannot be encoded in its version.
  */
 err_t quorum_append(struct quorum *quorum, const struct meta_record *records, size_t count,

@@ -26,9 +26,9 @@
 /* Per turn: what one connection may do before the next one's turn, and what all may do before
  * timers and tasks have theirs. 64 requests are about a millisecond. */
 #define NET_CONNECTION_TURN_REQUESTS 32
-#define NET_CONNECTION_TURN_BYTES (1024 * 1024)
-#define NET_REACTOR_TURN_REQUESTS 256
-#define NET_REACTOR_TURN_BYTES (8 * 1024 * 1024)
+#define NET_CONNECTION_TURN_BYTES    (1024 * 1024)
+#define NET_REACTOR_TURN_REQUESTS    256
+#define NET_REACTOR_TURN_BYTES       (8 * 1024 * 1024)
 
 /* Sent to one connection in one go, before others get their turn. */
 #define NET_SEND_TURN_BYTES (1024 * 1024)
@@ -53,7 +53,7 @@
 
 /* Scrapers and load balancers: a handful. */
 #define HTTP_CONNECTIONS_MAX 64
-#define HTTP_TIMEOUT_S 15
+#define HTTP_TIMEOUT_S       15
 
 /* --- wire --- */
 
@@ -103,3 +103,18 @@
 /* Compressed records are checked through a window of this size, on the stack. Twice the 16 KiB in
  * which zlib and zstd hand out their bytes. */
 #define RECORD_SCAN_WINDOW_SIZE (32 * 1024)
+
+/* --- log --- */
+
+/* A producer snapshot that is read. A million producers of 46 bytes: more in one partition means
+ * that expiry does not work. */
+#define LOG_PRODUCER_SNAPSHOT_SIZE_MAX (64 * 1024 * 1024)
+
+/* A checkpoint file that is read: one line each for 200,000 partitions with the longest names. */
+#define LOG_CHECKPOINT_SIZE_MAX (64 * 1024 * 1024)
+
+/* meta.properties, partition.metadata, .kafka_cleanshutdown: a few short lines. */
+#define LOG_SMALL_FILE_SIZE_MAX (64 * 1024)
+
+/* Recovery reads this much at a time, and more only for a batch that is larger. */
+#define LOG_RECOVERY_CHUNK (1024 * 1024)

@@ -13,9 +13,10 @@ struct list {
     struct list *prev;
 };
 
-#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
-#define list_for_each(link, head) for ((link) = (head)->next; (link) != (head); (link) = (link)->next)
+#define list_for_each(link, head)                                                                  \
+    for ((link) = (head)->next; (link) != (head); (link) = (link)->next)
 
 /* The member may be removed in the body. */
 #define list_for_each_safe(link, after, head)                                                      \

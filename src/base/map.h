@@ -8,10 +8,11 @@
 /*
  * A hash map from byte strings, or numbers, to pointers.
  *
- * Open addressing, keyed SipHash-1-3 so that a stranger cannot choose collisions. The map borrows its keys: a key must
- * live, unchanged, as long as its entry (usually it is a field of the value). Numbers are stored by
- * value (map_*_u64) and must not be mixed with byte keys in one map. Iteration order is that of
- * insertion, as long as nothing was removed, and is the same in every run. Not thread safe.
+ * Open addressing, keyed SipHash-1-3 so that a stranger cannot choose collisions. The map borrows
+ * its keys: a key must live, unchanged, as long as its entry (usually it is a field of the value).
+ * Numbers are stored by value (map_*_u64) and must not be mixed with byte keys in one map.
+ * Iteration order is that of insertion, as long as nothing was removed, and is the same in every
+ * run. Not thread safe.
  */
 struct map {
     struct map_entry *entries;
@@ -20,12 +21,13 @@ struct map {
     uint32_t entry_capacity;
     uint32_t index_size; /* a power of two, or 0 */
     uint32_t count;
+    uint64_t seed; /* of the hash; where the process lies in memory, which no stranger knows */
 };
 
 struct map_entry {
-    uint64_t hash; /* for u64 keys: of the key */
+    uint64_t hash;    /* for u64 keys: of the key */
     struct bytes key; /* u64 keys: data NULL, size holds the key */
-    void *value;   /* NULL: removed */
+    void *value;      /* NULL: removed */
 };
 
 void map_init(struct map *map);
@@ -39,7 +41,8 @@ static inline size_t map_count(const struct map *map) {
 /* NULL when there is none. */
 void *map_get(const struct map *map, struct bytes key);
 
-/* value must not be NULL. Returns the value that was replaced (the key is replaced too), or NULL. */
+/* value must not be NULL. Returns the value that was replaced (the key is replaced too), or NULL.
+ */
 void *map_put(struct map *map, struct bytes key, void *value);
 
 /* Returns the value that was removed, or NULL. */

@@ -29,7 +29,11 @@ struct text_log {
 void text_log_write(struct text_log *log, enum text_log_level level, const char *component,
                     const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-#define text_log_error(log, component, ...) text_log_write((log), TEXT_LOG_ERROR, (component), __VA_ARGS__)
-#define text_log_warn(log, component, ...)  text_log_write((log), TEXT_LOG_WARN, (component), __VA_ARGS__)
-#define text_log_info(log, component, ...)  text_log_write((log), TEXT_LOG_INFO, (component), __VA_ARGS__)
-#define text_log_debug(log, component, ...) text_log_write((log), TEXT_LOG_DEBUG, (component), __VA_ARGS__)
+#define text_log_error(log, component, ...)                                                        \
+    text_log_write((log), TEXT_LOG_ERROR, (component), __VA_ARGS__)
+#define text_log_warn(log, component, ...)                                                         \
+    text_log_write((log), TEXT_LOG_WARN, (component), __VA_ARGS__)
+#define text_log_info(log, component, ...)                                                         \
+    text_log_write((log), TEXT_LOG_INFO, (component), __VA_ARGS__)
+#define text_log_debug(log, component, ...)                                                        \
+    text_log_write((log), TEXT_LOG_DEBUG, (component), __VA_ARGS__)

@@ -38,11 +38,10 @@ struct controller_options {
     const struct config *config; /* of this node; outlives the controller */
     int32_t node_id;
     struct uuid cluster_id;
-    /* Written when an empty metadata log is found at activation: what bootstrap.checkpoint held.
-     * Borrowed until then. */
+    /* Of bootstrap.checkpoint (meta_bootstrap_read); written to the metadata log when that is found
+     * empty. Borrowed. None: this release's feature levels are written. */
     const struct meta_record *bootstrap_records;
     int32_t bootstrap_record_count;
-    struct str bootstrap_source; /* "the binary bootstrap metadata file: /…", for the text log */
 };
 
 void controller_new(const struct controller_options *options, struct controller **ret_controller);
@@ -62,7 +61,8 @@ int32_t controller_pending(const struct controller *controller);
 
 bool controller_is_active(const struct controller *controller);
 
-/* The image at the last record appended; good until the loop's next turn. Never NULL. */
+/* The image at the last record appended; good until the loop's next turn. Empty while the
+ * controller is not active. */
 const struct meta_image *controller_image(const struct controller *controller);
 
 /* --- operations --- */
@@ -85,10 +85,13 @@ struct controller_call {
     struct strand_op op;
     struct sys_task reply;
     struct controller *controller;
+    err_t (*run)(struct controller_call *call, const struct strand_input *input,
+                 struct strand_output *output);
     const void *request;
     void *response;
+    const bool *describable;
     err_t outcome;
-    uint32_t option;
+    int16_t version;
 };
 
 /*
@@ -122,7 +125,11 @@ void controller_create_partitions(struct controller *controller, struct controll
                                   const struct create_partitions_request *request,
                                   struct create_partitions_response *response);
 
-/* Configurations of topics, brokers (also "", the default of all), groups and client metrics. */
+/*
+ * Configurations of topics, brokers (also "", the default of all), groups and client metrics, with
+ * all checks that Kafka's broker and controller make. Settings of loggers are not for here. The
+ * answers come in the order of the request.
+ */
 void controller_incremental_alter_configs(struct controller *controller,
                                           struct controller_call *call,
                                           const struct incremental_alter_configs_request *request,

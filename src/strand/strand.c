@@ -247,7 +247,7 @@ void strand_replay(struct strand *strand, void *const *records, int32_t record_c
     strand->options.machine->apply(strand->options.state, records, record_count, first_offset);
 }
 
-void strand_activate(struct strand *strand) {
+void strand_activate(struct strand *strand, struct strand_op *first) {
     assert(!strand->active);
     assert(list_empty(&strand->queue));
     assert(list_empty(&strand->waiting));
@@ -255,6 +255,12 @@ void strand_activate(struct strand *strand) {
     strand->active = true;
     strand->appended_offset = log->next_offset(log->arg) - 1;
     strand->committed_offset = strand->appended_offset;
+    if (first != NULL) {
+        first->strand = strand;
+        atomic_fetch_add(&strand->pending, 1);
+        list_add_last(&strand->queue, &first->link);
+        drain(strand);
+    }
 }
 
 void strand_committed(struct strand *strand, int64_t offset) {

@@ -138,8 +138,9 @@ void strand_cancel(struct strand *strand, struct strand_op *op);
 void strand_replay(struct strand *strand, void *const *records, int32_t record_count,
                    int64_t first_offset);
 
-/* Everything in the log is replayed, and we lead it: takes operations from now on. */
-void strand_activate(struct strand *strand);
+/* Everything in the log is replayed, and we lead it: takes operations from now on. `first` (may be
+ * NULL) is taken before all others, whatever the mailbox holds. */
+void strand_activate(struct strand *strand, struct strand_op *first);
 
 /* All records up to and including this offset are committed. Fine while unloaded. */
 void strand_committed(struct strand *strand, int64_t offset);

@@ -1,0 +1,458 @@
+/*
+ * The change of the settings of one topic, broker, group or client-metrics subscription: a list of
+ * operations on keys, carried out as a whole or not at all.
+ *
+ * In this order, the first that fails is the resource's error:
+ *
+ *   1. its shape: resource or key named twice, null values, unknown kind
+ *   2. brokers only, as the broker that got the request checks: it is this one, keys may change
+ *      while it runs
+ *   3. APPEND and SUBTRACT are for lists; they work on the value set, else on the key's default
+ *   4. rules about single keys (min.insync.replicas under ELR, size of a value)
+ *   5. the name of the resource, and the complete set it would have
+ *   6. the resource exists
+ *
+ * A key that keeps its value yields no record, except on brokers: there a record may be what makes
+ * a broker read a changed password file again.
+ */
+#include <assert.h>
+#include <inttypes.h>
+#include <limits.h>
+
+#include "controller/alteration.h"
+
+enum { CONFIG_VALUE_SIZE_MAX = INT16_MAX };
+
+/* --- sets of pairs --- */
+
+static struct config_pair *set_find(struct alteration *alteration, struct str name) {
+    for (size_t i = 0; i < alteration->set_count; i++) {
+        if (str_equal(alteration->set[i].name, name)) {
+            return &alteration->set[i];
+        }
+    }
+    return NULL;
+}
+
+static void set_put(struct alteration *alteration, struct str name, struct str value) {
+    struct config_pair *pair = set_find(alteration, name);
+    if (value.data == NULL) {
+        if (pair != NULL) {
+            *pair = alteration->set[--alteration->set_count];
+        }
+    } else if (pair != NULL) {
+        pair->value = value;
+    } else {
+        alteration->set[alteration->set_count++] = (struct config_pair){name, value};
+    }
+}
+
+/* Begins with what is set on the resource now. */
+static void set_load(struct alteration *alteration) {
+    const struct meta_config_resource *resource = meta_image_config_resource(
+        alteration->controller->image, alteration->type, alteration->name);
+    size_t present = resource == NULL ? 0 : resource->configs.count;
+    size_t capacity = present + (size_t)alteration->op_count;
+    alteration->set = ARENA_ARRAY(alteration->arena, struct config_pair, capacity + 1);
+    alteration->changes = ARENA_ARRAY(alteration->arena, struct config_pair, capacity + 1);
+    if (resource == NULL) {
+        return;
+    }
+    struct pmap_walk walk;
+    const struct meta_config *config;
+    pmap_for_each(&walk, &resource->configs, config) {
+        alteration->set[alteration->set_count++] =
+            (struct config_pair){arena_str(alteration->arena, config->name),
+                                 arena_str(alteration->arena, config->value)};
+    }
+}
+
+/* --- 1: the shape --- */
+
+static struct api_error check_shape(const struct alteration *alteration) {
+    struct map names;
+    map_init(&names);
+    bool twice = false;
+    for (int32_t i = 0; i < alteration->op_count; i++) {
+        struct op *op = &alteration->ops[i];
+        twice |= map_put(&names, str_bytes(op->name), op) != NULL;
+    }
+    map_done(&names);
+    if (twice) {
+        return api_error(alteration->arena, ERR_INVALID_REQUEST,
+                         "Error due to duplicate config keys");
+    }
+    struct str nulls = STR_NULL;
+    for (int32_t i = 0; i < alteration->op_count; i++) {
+        const struct op *op = &alteration->ops[i];
+        if (op->type != OP_DELETE && op->value.data == NULL) {
+            nulls = arena_printf(alteration->arena, "%.*s%s%.*s", STR_ARGS(nulls),
+                                 nulls.data == NULL ? "" : ", ", STR_ARGS(op->name));
+        }
+    }
+    if (nulls.data != NULL) {
+        return api_error(alteration->arena, ERR_INVALID_REQUEST,
+                         "Null value not supported for : %.*s", STR_ARGS(nulls));
+    }
+    switch (alteration->type) {
+    case META_RESOURCE_TOPIC:
+    case META_RESOURCE_BROKER:
+    case META_RESOURCE_CLIENT_METRICS:
+    case META_RESOURCE_GROUP:
+        break;
+    default:
+        return api_error(alteration->arena, ERR_INVALID_REQUEST, "Unknown resource type %d",
+                         alteration->type);
+    }
+    for (int32_t i = 0; i < alteration->op_count; i++) {
+        if (alteration->ops[i].type < OP_SET || alteration->ops[i].type > OP_SUBTRACT) {
+            return api_error(alteration->arena, ERR_INVALID_REQUEST, "Unknown operations type %d",
+                             alteration->ops[i].type);
+        }
+    }
+    return API_OK;
+}
+
+/* --- 2: brokers --- */
+
+static bool parse_node_id(struct str text, int32_t *ret_id) {
+    size_t i = text.size > 0 && (text.data[0] == '-' || text.data[0] == '+') ? 1 : 0;
+    int64_t value = 0;
+    if (i == text.size) {
+        return false;
+    }
+    for (; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9') {
+            return false;
+        }
+        value = value * 10 + (text.data[i] - '0');
+        if (value > (int64_t)INT32_MAX + 1) {
+            return false;
+        }
+    }
+    value = text.data[0] == '-' ? -value : value;
+    if (value > INT32_MAX) {
+        return false;
+    }
+    *ret_id = (int32_t)value;
+    return true;
+}
+
+static struct api_error check_this_broker(const struct alteration *alteration) {
+    int32_t id;
+    if (alteration->type != META_RESOURCE_BROKER || alteration->name.size == 0) {
+        return API_OK;
+    }
+    if (!parse_node_id(alteration->name, &id)) {
+        return api_error(alteration->arena, ERR_INVALID_REQUEST,
+                         "Node id must be an integer, but it is: %.*s", STR_ARGS(alteration->name));
+    }
+    if (id != alteration->controller->options.node_id) {
+        return api_error(alteration->arena, ERR_INVALID_REQUEST,
+                         "Unexpected broker id, expected %" PRId32 ", but received %.*s",
+                         alteration->controller->options.node_id, STR_ARGS(alteration->name));
+    }
+    return API_OK;
+}
+
+/* --- 3: operations --- */
+
+static enum config_scope scope_of(int8_t type) {
+    switch (type) {
+    case META_RESOURCE_TOPIC:
+        return CONFIG_TOPIC;
+    case META_RESOURCE_GROUP:
+        return CONFIG_GROUP;
+    case META_RESOURCE_CLIENT_METRICS:
+        return CONFIG_CLIENT_METRICS;
+    default:
+        return CONFIG_BROKER;
+    }
+}
+
+struct list_value {
+    struct str *items;
+    size_t count;
+};
+
+/* At commas; empty items count only where others follow, or when there is nothing else. */
+static struct list_value list_split(struct str text, struct arena *arena) {
+    struct list_value list = {.items = ARENA_ARRAY(arena, struct str, text.size + 1)};
+    size_t start = 0;
+    for (size_t i = 0; i <= text.size; i++) {
+        if (i == text.size || text.data[i] == ',') {
+            list.items[list.count++] = (struct str){text.data + start, i - start};
+            start = i + 1;
+        }
+    }
+    while (list.count > 1 && list.items[list.count - 1].size == 0) {
+        list.count--;
+    }
+    return list;
+}
+
+static bool list_find(const struct list_value *list, struct str item, size_t *ret_index) {
+    for (size_t i = 0; i < list->count; i++) {
+        if (str_equal(list->items[i], item)) {
+            *ret_index = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct str list_join(const struct list_value *list, struct arena *arena) {
+    size_t size = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        size += list->items[i].size + 1;
+    }
+    char *text = arena_alloc(arena, size + 1);
+    size_t used = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        if (i > 0) {
+            text[used++] = ',';
+        }
+        memcpy(text + used, list->items[i].data, list->items[i].size);
+        used += list->items[i].size;
+    }
+    return (struct str){text, used};
+}
+
+/* What is set, or the key's default, without empty items. */
+static struct list_value list_now(struct alteration *alteration, struct str name,
+                                  const struct config_row *row, size_t room) {
+    const struct config_pair *pair = set_find(alteration, name);
+    struct str text = pair != NULL ? pair->value : str_from_c(row->default_text);
+    struct list_value parts = {0};
+    if (text.data != NULL) {
+        parts = list_split(text, alteration->arena);
+    }
+    struct list_value list = {.items =
+                                  ARENA_ARRAY(alteration->arena, struct str, parts.count + room)};
+    for (size_t i = 0; i < parts.count; i++) {
+        if (parts.items[i].size > 0) {
+            list.items[list.count++] = parts.items[i];
+        }
+    }
+    return list;
+}
+
+static struct api_error list_changed(struct alteration *alteration, const struct op *op,
+                                     struct str *ret_value) {
+    enum config_key key;
+    bool append = op->type == OP_APPEND;
+    bool known = config_find(scope_of(alteration->type), op->name, &key) == ERR_OK;
+    if (alteration->type == META_RESOURCE_BROKER && !known) {
+        return api_error(alteration->arena, ERR_INVALID_CONFIG, "Unknown config name: %.*s",
+                         STR_ARGS(op->name));
+    }
+    if (!known || config_row(key)->type != CONFIG_TYPE_LIST) {
+        if (alteration->type == META_RESOURCE_BROKER) {
+            return api_error(alteration->arena, ERR_INVALID_CONFIG,
+                             "Config value %s is not allowed for config key: %.*s",
+                             append ? "append" : "subtract", STR_ARGS(op->name));
+        }
+        return api_error(alteration->arena, ERR_INVALID_CONFIG,
+                         "Can't %s to key %.*s because its type is not LIST.",
+                         append ? "APPEND" : "SUBTRACT", STR_ARGS(op->name));
+    }
+    struct list_value given = list_split(op->value, alteration->arena);
+    struct list_value list = list_now(alteration, op->name, config_row(key), given.count);
+    for (size_t i = 0; i < given.count; i++) {
+        size_t index;
+        bool found = list_find(&list, given.items[i], &index);
+        if (append && !found) {
+            list.items[list.count++] = given.items[i];
+        } else if (!append && found) {
+            memmove(&list.items[index], &list.items[index + 1],
+                    (--list.count - index) * sizeof list.items[0]);
+        }
+    }
+    *ret_value = list_join(&list, alteration->arena);
+    return API_OK;
+}
+
+static void change(struct alteration *alteration, struct str name, struct str value) {
+    alteration->changes[alteration->change_count++] = (struct config_pair){name, value};
+}
+
+static struct api_error run_ops(struct alteration *alteration) {
+    for (int32_t i = 0; i < alteration->op_count; i++) {
+        const struct op *op = &alteration->ops[i];
+        const struct config_pair *now = set_find(alteration, op->name);
+        struct str value = op->type == OP_DELETE ? STR_NULL : op->value;
+        if (op->type == OP_APPEND || op->type == OP_SUBTRACT) {
+            struct api_error error = list_changed(alteration, op, &value);
+            if (error.err != ERR_OK) {
+                return error;
+            }
+        }
+        if (alteration->type == META_RESOURCE_BROKER ||
+            !str_equal(now == NULL ? STR_NULL : now->value, value)) {
+            change(alteration, op->name, value);
+        }
+    }
+    for (size_t i = 0; i < alteration->set_count && alteration->replace; i++) {
+        bool named = false;
+        for (int32_t k = 0; k < alteration->op_count; k++) {
+            named |= str_equal(alteration->ops[k].name, alteration->set[i].name);
+        }
+        if (!named) {
+            change(alteration, alteration->set[i].name, STR_NULL);
+        }
+    }
+    return API_OK;
+}
+
+/* --- 4: single keys --- */
+
+static struct api_error check_key(const struct alteration *alteration,
+                                  const struct config_pair *pair) {
+    const struct meta_image *image = alteration->controller->image;
+    struct arena *arena = alteration->arena;
+    bool broker = alteration->type == META_RESOURCE_BROKER;
+    if (broker && str_equal(pair->name, STR("min.insync.replicas")) && feature_elr_enabled(image)) {
+        if (alteration->name.size > 0) {
+            return api_error(arena, ERR_INVALID_CONFIG,
+                             "Broker-level min.insync.replicas cannot be altered while ELR is "
+                             "enabled.");
+        }
+        if (pair->value.data == NULL) {
+            return api_error(arena, ERR_INVALID_CONFIG,
+                             "Cluster-level min.insync.replicas cannot be removed while ELR is "
+                             "enabled.");
+        }
+    }
+    if (broker && str_equal(pair->name, STR("cordoned.log.dirs")) &&
+        !metadata_version_has_cordoned_log_dirs(meta_image_metadata_version(image))) {
+        return api_error(arena, ERR_INVALID_CONFIG,
+                         "The cordoned.log.dirs configuration value cannot be set because it "
+                         "requires metadata.version >= 4.3-IV0");
+    }
+    if (pair->value.size > CONFIG_VALUE_SIZE_MAX) {
+        return api_error(arena, ERR_INVALID_CONFIG,
+                         "The configuration value cannot be added because it exceeds the maximum "
+                         "value size of 32767 bytes.");
+    }
+    return API_OK;
+}
+
+static struct api_error run_changes(struct alteration *alteration) {
+    for (size_t i = 0; i < alteration->change_count; i++) {
+        struct api_error error = check_key(alteration, &alteration->changes[i]);
+        if (error.err != ERR_OK) {
+            return error;
+        }
+        set_put(alteration, alteration->changes[i].name, alteration->changes[i].value);
+    }
+    return API_OK;
+}
+
+/* --- 5: the complete set --- */
+
+static struct api_error check_broker_name(const struct alteration *alteration) {
+    int32_t id;
+    if (alteration->name.size == 0) {
+        return API_OK;
+    }
+    if (!parse_node_id(alteration->name, &id)) {
+        return api_error(alteration->arena, ERR_INVALID_REQUEST,
+                         "Unable to parse broker name as a base 10 number.");
+    }
+    if (id < 0) {
+        return api_error(alteration->arena, ERR_INVALID_REQUEST, "Invalid negative broker ID.");
+    }
+    return API_OK;
+}
+
+static struct api_error check_resource_name(const struct alteration *alteration) {
+    bool empty = alteration->name.size == 0;
+    switch (alteration->type) {
+    case META_RESOURCE_TOPIC:
+        if (empty) {
+            return api_error(alteration->arena, ERR_INVALID_REQUEST,
+                             "Default topic resources are not allowed.");
+        }
+        return topic_check_name(alteration->name, alteration->arena);
+    case META_RESOURCE_BROKER:
+        return check_broker_name(alteration);
+    case META_RESOURCE_GROUP:
+        return empty ? api_error(alteration->arena, ERR_INVALID_REQUEST,
+                                 "Default group resources are not allowed.")
+                     : API_OK;
+    default:
+        return empty ? api_error(alteration->arena, ERR_INVALID_REQUEST,
+                                 "Subscription name can't be empty")
+                     : API_OK;
+    }
+}
+
+static struct api_error check_set(const struct alteration *alteration) {
+    const struct config *file = alteration->controller->options.config;
+    struct str message = STR_NULL;
+    err_t err;
+    if (alteration->type == META_RESOURCE_BROKER) {
+        err = config_validate_broker(alteration->set, alteration->set_count,
+                                     alteration->name.size > 0, file, alteration->arena, &message);
+    } else {
+        err = config_validate(scope_of(alteration->type), alteration->set, alteration->set_count,
+                              file, alteration->arena, &message);
+    }
+    return (struct api_error){.err = err, .message = message};
+}
+
+/* --- 6: existence --- */
+
+static struct api_error check_exists(const struct alteration *alteration) {
+    const struct meta_image *image = alteration->controller->image;
+    int32_t id;
+    if (alteration->new_resource) {
+        return API_OK;
+    }
+    if (alteration->type == META_RESOURCE_TOPIC &&
+        meta_image_topic(image, alteration->name) == NULL) {
+        return api_error(alteration->arena, ERR_UNKNOWN_TOPIC_OR_PARTITION,
+                         "The topic '%.*s' does not exist.", STR_ARGS(alteration->name));
+    }
+    if (alteration->type == META_RESOURCE_BROKER && parse_node_id(alteration->name, &id) &&
+        id != alteration->controller->options.node_id && meta_image_broker(image, id) == NULL &&
+        meta_image_controller(image, id) == NULL) {
+        return api_error(alteration->arena, ERR_BROKER_ID_NOT_REGISTERED,
+                         "No node with id %" PRId32 " found.", id);
+    }
+    return API_OK;
+}
+
+/* --- all of it --- */
+
+struct api_error alteration_run(struct alteration *alteration, struct strand_output *output) {
+    set_load(alteration);
+    struct api_error error = run_ops(alteration);
+    if (error.err == ERR_OK) {
+        error = run_changes(alteration);
+    }
+    if (error.err == ERR_OK) {
+        error = check_resource_name(alteration);
+    }
+    if (error.err == ERR_OK) {
+        error = check_set(alteration);
+    }
+    if (error.err == ERR_OK) {
+        error = check_exists(alteration);
+    }
+    for (size_t i = 0; i < alteration->change_count && error.err == ERR_OK; i++) {
+        (void)record_add_config(alteration->controller, output, alteration->type, alteration->name,
+                                arena_str(output->arena, alteration->changes[i].name),
+                                arena_str(output->arena, alteration->changes[i].value));
+    }
+    return error;
+}
+
+struct api_error alteration_check_and_run(struct alteration *alteration,
+                                          struct strand_output *output) {
+    struct api_error error = check_shape(alteration);
+    if (error.err == ERR_OK) {
+        error = check_this_broker(alteration);
+    }
+    return error.err == ERR_OK ? alteration_run(alteration, output) : error;
+}

@@ -1,0 +1,211 @@
+/*
+ * IncrementalAlterConfigs and AlterConfigs, and the settings of a topic that is created. Each turns
+ * a part of its request into operations on a resource; alteration.c carries them out.
+ */
+#include "controller/alteration.h"
+
+/* A changed min.insync.replicas makes eligible leader replicas of before meaningless. */
+static void add_clear_elr(struct controller *controller, struct strand_output *output) {
+    if (!feature_elr_enabled(controller->image)) {
+        return;
+    }
+    int32_t count = output->record_count;
+    for (int32_t i = 0; i < count; i++) {
+        const struct meta_record *record = output->records[i];
+        const struct config_record *config = record->message;
+        if (record->type != META_RECORD_CONFIG ||
+            !str_equal(config->name, STR("min.insync.replicas"))) {
+            continue;
+        }
+        struct clear_elr_record *clear = record_add(controller, output, META_RECORD_CLEAR_ELR);
+        if (config->resource_type == META_RESOURCE_TOPIC) {
+            clear->topic_name = config->resource_name;
+        }
+    }
+}
+
+/* --- a topic that is about to be created --- */
+
+struct api_error configs_for_new_topic(struct controller *controller, struct arena *arena,
+                                       const struct create_topics_request_creatable_topic *topic,
+                                       struct strand_output *output) {
+    if (topic->configs_count <= 0) {
+        return topic_check_name(topic->name, arena);
+    }
+    struct alteration alteration = {
+        .controller = controller,
+        .arena = arena,
+        .type = META_RESOURCE_TOPIC,
+        .name = topic->name,
+        .ops = ARENA_ARRAY(arena, struct op, (size_t)topic->configs_count),
+        .new_resource = true,
+    };
+    struct str nulls = STR_NULL;
+    for (int32_t i = 0; i < topic->configs_count; i++) {
+        const struct create_topics_request_creatable_topic_config *config = &topic->configs[i];
+        if (config->value.data == NULL) {
+            nulls = arena_printf(arena, "%.*s%s%.*s", STR_ARGS(nulls),
+                                 nulls.data == NULL ? "" : ",", STR_ARGS(config->name));
+            continue;
+        }
+        int32_t k = 0; /* of a key given twice, the last value counts */
+        while (k < alteration.op_count && !str_equal(alteration.ops[k].name, config->name)) {
+            k++;
+        }
+        alteration.ops[k] = (struct op){config->name, OP_SET, config->value};
+        alteration.op_count += k == alteration.op_count ? 1 : 0;
+    }
+    if (nulls.data != NULL) {
+        return api_error(arena, ERR_INVALID_CONFIG,
+                         "Null value not supported for topic configs: %.*s", STR_ARGS(nulls));
+    }
+    struct api_error error = alteration_run(&alteration, output);
+    if (error.err == ERR_OK) {
+        add_clear_elr(controller, output);
+    }
+    return error;
+}
+
+/* --- IncrementalAlterConfigs --- */
+
+static struct api_error twice_in_request(struct arena *arena) {
+    return api_error(arena, ERR_INVALID_REQUEST, "Each resource must appear at most once.");
+}
+
+static bool incremental_twice(const struct incremental_alter_configs_request *request,
+                              int32_t index) {
+    for (int32_t i = 0; i < request->resources_count; i++) {
+        if (i != index &&
+            request->resources[i].resource_type == request->resources[index].resource_type &&
+            str_equal(request->resources[i].resource_name,
+                      request->resources[index].resource_name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct api_error
+incremental_alter(struct controller_call *call,
+                  const struct incremental_alter_configs_request_alter_configs_resource *resource,
+                  struct strand_output *output) {
+    struct alteration alteration = {
+        .controller = call->controller,
+        .arena = call->arena,
+        .type = resource->resource_type,
+        .name = resource->resource_name,
+        .ops = ARENA_ARRAY(call->arena, struct op, (size_t)resource->configs_count + 1),
+        .op_count = resource->configs_count,
+    };
+    for (int32_t i = 0; i < resource->configs_count; i++) {
+        alteration.ops[i] =
+            (struct op){resource->configs[i].name, resource->configs[i].config_operation,
+                        resource->configs[i].value};
+    }
+    return alteration_check_and_run(&alteration, output);
+}
+
+static err_t incremental_alter_configs_step(struct controller_call *call,
+                                            const struct strand_input *input,
+                                            struct strand_output *output) {
+    (void)input;
+    const struct incremental_alter_configs_request *request = call->request;
+    struct incremental_alter_configs_response *response = call->response;
+    response->responses = ARENA_ARRAY(
+        call->arena, struct incremental_alter_configs_response_alter_configs_resource_response,
+        (size_t)request->resources_count);
+    response->responses_count = request->resources_count;
+    for (int32_t i = 0; i < request->resources_count; i++) {
+        struct api_error error = incremental_twice(request, i)
+                                     ? twice_in_request(call->arena)
+                                     : incremental_alter(call, &request->resources[i], output);
+        response->responses[i] =
+            (struct incremental_alter_configs_response_alter_configs_resource_response){
+                .error_code = err_kafka_code(error.err),
+                .error_message = error.message,
+                .resource_type = request->resources[i].resource_type,
+                .resource_name = request->resources[i].resource_name,
+            };
+    }
+    add_clear_elr(call->controller, output);
+    if (request->validate_only) {
+        output->record_count = 0;
+    }
+    return ERR_OK;
+}
+
+void controller_incremental_alter_configs(struct controller *controller,
+                                          struct controller_call *call,
+                                          const struct incremental_alter_configs_request *request,
+                                          struct incremental_alter_configs_response *response) {
+    wire_init(&incremental_alter_configs_response_type, response);
+    controller_call_start(controller, call, incremental_alter_configs_step, request, response);
+}
+
+/* --- AlterConfigs --- */
+
+static bool legacy_twice(const struct alter_configs_request *request, int32_t index) {
+    for (int32_t i = 0; i < request->resources_count; i++) {
+        if (i != index &&
+            request->resources[i].resource_type == request->resources[index].resource_type &&
+            str_equal(request->resources[i].resource_name,
+                      request->resources[index].resource_name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct api_error
+legacy_alter(struct controller_call *call,
+             const struct alter_configs_request_alter_configs_resource *resource,
+             struct strand_output *output) {
+    struct alteration alteration = {
+        .controller = call->controller,
+        .arena = call->arena,
+        .type = resource->resource_type,
+        .name = resource->resource_name,
+        .ops = ARENA_ARRAY(call->arena, struct op, (size_t)resource->configs_count + 1),
+        .op_count = resource->configs_count,
+        .replace = true,
+    };
+    for (int32_t i = 0; i < resource->configs_count; i++) {
+        alteration.ops[i] =
+            (struct op){resource->configs[i].name, OP_SET, resource->configs[i].value};
+    }
+    return alteration_check_and_run(&alteration, output);
+}
+
+static err_t alter_configs_step(struct controller_call *call, const struct strand_input *input,
+                                struct strand_output *output) {
+    (void)input;
+    const struct alter_configs_request *request = call->request;
+    struct alter_configs_response *response = call->response;
+    response->responses =
+        ARENA_ARRAY(call->arena, struct alter_configs_response_alter_configs_resource_response,
+                    (size_t)request->resources_count);
+    response->responses_count = request->resources_count;
+    for (int32_t i = 0; i < request->resources_count; i++) {
+        struct api_error error = legacy_twice(request, i)
+                                     ? twice_in_request(call->arena)
+                                     : legacy_alter(call, &request->resources[i], output);
+        response->responses[i] = (struct alter_configs_response_alter_configs_resource_response){
+            .error_code = err_kafka_code(error.err),
+            .error_message = error.message,
+            .resource_type = request->resources[i].resource_type,
+            .resource_name = request->resources[i].resource_name,
+        };
+    }
+    add_clear_elr(call->controller, output);
+    if (request->validate_only) {
+        output->record_count = 0;
+    }
+    return ERR_OK;
+}
+
+void controller_alter_configs(struct controller *controller, struct controller_call *call,
+                              const struct alter_configs_request *request,
+                              struct alter_configs_response *response) {
+    wire_init(&alter_configs_response_type, response);
+    controller_call_start(controller, call, alter_configs_step, request, response);
+}

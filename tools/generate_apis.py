@@ -29,7 +29,32 @@ def write_keys(apis):
     return '\n'.join(out)
 
 
-def api_row(api, names):
+def headers_text(message, low, high, header):
+    """What the column says when the header follows from being flexible: 1@3-8,2@9-13."""
+    runs = []
+    for version in range(low, high + 1):
+        number = header(version in message.flexible)
+        if runs and runs[-1][0] == number:
+            runs[-1][2] = version
+        else:
+            runs.append([number, version, version])
+    return ','.join(f'{n}@{a}' if a == b else f'{n}@{a}-{b}' for n, a, b in runs)
+
+
+def check_headers(api, by_name):
+    """api.c works header versions out instead of looking them up; here is why it may."""
+    low, high = int(api['min']), int(api['max'])
+    request, response = (by_name[api['name'] + kind] for kind in ('Request', 'Response'))
+    always_zero = api['name'] == 'ApiVersions'
+    requests = headers_text(request, low, high, lambda flexible: 2 if flexible else 1)
+    responses = headers_text(response, low, high,
+                             lambda flexible: 1 if flexible and not always_zero else 0)
+    if (requests, responses) != (api['request_header_by_version'],
+                                 api['response_header_by_version']):
+        raise SystemExit(f'{api["name"]}: header versions do not follow the rule')
+
+
+def api_row(api, by_name):
     parts = [f'.name = "{api["name"]}"', f'.key = {api["key"]}']
     removed = api['min'] == '-'
     span = '-' if removed else f'{api["min"]}-{api["max"]}'
@@ -44,9 +69,10 @@ def api_row(api, names):
         if on:
             parts.append(f'.{member} = true')
     if not removed:
+        check_headers(api, by_name)
         for member in ('request', 'response'):
             name = api['name'] + member.capitalize()
-            if name not in names:
+            if name not in by_name:
                 raise SystemExit(f'no schema for {name}')
             parts.append(f'.{member} = &{snake(name)}_type')
     return f'    [{api["key"]}] = {{{", ".join(parts)}}},'
@@ -62,10 +88,10 @@ def record_table(name, messages):
 
 
 def write_table(apis, messages):
-    names = {m.name for m in messages}
+    by_name = {m.name: m for m in messages}
     out = [GENERATED, '#include "wire/api_int.h"', '#include "wire/messages.h"\n',
            'const struct wire_api wire_api_table[API_KEYS_MAX] = {']
-    out += [api_row(api, names) for api in apis] + ['};\n']
+    out += [api_row(api, by_name) for api in apis] + ['};\n']
     out += record_table('wire_metadata_table',
                         [m for m in messages if m.family == 'metadata'])
     for family in ('group', 'transaction', 'share'):

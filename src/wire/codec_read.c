@@ -11,8 +11,9 @@
  *
  * Where an input breaks the format the reader does what Kafka's own does: any negative length is
  * null, a bool is any byte but 0, tagged fields may come in any order and the last of two wins.
- * It is stricter in one point: a tagged field has to fill exactly the size it declares, so that
- * two readers cannot see two different messages.
+ * It is stricter where two readers could see two different messages: a tagged field has to fill
+ * exactly the size it declares, a number of five bytes has to fit 32 bits, and a negative count of
+ * tagged fields is none.
  */
 #include "wire/codec.h"
 

@@ -16,7 +16,8 @@
  *      may have seen what those records say.
  *   4. Unloaded: queue, waiting and scheduled are empty, and appending is NULL. append_pending may
  *      still be set: the log reads the records until strand_append_done, so their memory stays.
- *   5. pending counts the operations between submit and done, scheduled ones included.
+ *   5. pending counts the operations between submit and done, scheduled ones included; only the
+ *      submitted ones count against the mailbox's bound.
  *
  * done may submit again, and may even unload the strand: lists are taken apart before it is called.
  */
@@ -31,6 +32,7 @@
 struct strand {
     struct strand_options options;
     _Atomic int32_t pending;
+    _Atomic int32_t mailbox; /* of these, the submitted ones */
     bool active;
     err_t unloaded_err;
     struct list queue;
@@ -105,6 +107,8 @@ static void finish(struct strand *strand, struct strand_op *op, err_t err) {
     assert(!op->scheduled);
     assert(!list_linked(&op->link));
     atomic_fetch_sub(&strand->pending, 1);
+    atomic_fetch_sub(&strand->mailbox, op->submitted ? 1 : 0);
+    op->submitted = false;
     op->done(op, err);
 }
 
@@ -197,10 +201,12 @@ static void arrive(struct sys_task *task) {
 }
 
 err_t strand_submit(struct strand *strand, struct strand_op *op) {
-    if (atomic_fetch_add(&strand->pending, 1) >= strand->options.mailbox_max) {
-        atomic_fetch_sub(&strand->pending, 1);
+    if (atomic_fetch_add(&strand->mailbox, 1) >= strand->options.mailbox_max) {
+        atomic_fetch_sub(&strand->mailbox, 1);
         return ERR_BUSY;
     }
+    atomic_fetch_add(&strand->pending, 1);
+    op->submitted = true;
     op->strand = strand;
     op->task.run = arrive;
     sys_loop_post(strand->options.loop, &op->task);

@@ -69,6 +69,7 @@ struct strand_op {
     int64_t release_offset;
     err_t outcome;
     bool scheduled;
+    bool submitted;
 };
 
 /* The state machine. */
@@ -101,7 +102,7 @@ struct strand_options {
     const struct strand_machine *machine;
     void *state;
     struct strand_log log;
-    int32_t mailbox_max; /* operations accepted and not yet answered */
+    int32_t mailbox_max; /* operations submitted and not yet answered */
 };
 
 /* Starts unloaded, refusing operations with unloaded_err. */

@@ -1,11 +1,14 @@
 #pragma once
 
 /*
- * The limits that are built in, each with its reason. What an operator may want to change is a
- * setting (config/) instead; what a format says is next to the format.
+ * Every bound that is not a setting, with its reason. What a user may change is in the settings
+ * table; what follows from a format is with the format.
  */
 
-/* An error message that a client gets, or a log line quotes: longer ones are of no use to people. */
+/* --- base, sys --- */
+
+/* An error message that a client gets, or a log line quotes: longer ones are of no use to people.
+ */
 #define LIMIT_ERROR_TEXT 1024
 
 /* A path: Linux takes 4096 with the zero. */
@@ -29,6 +32,120 @@
 
 /* Pages probed for one answer of sys_file_cached; past this the range counts as cold. */
 #define LIMIT_CACHED_PAGES 4096
+
+/* --- net --- */
+
+/* Requests of one connection in flight. Java's producer keeps 5, librdkafka's default is higher;
+ * more than this only queues in our memory instead of in the sender's. */
+#define NET_PIPELINE_MAX 16
+
+/* Answered bytes in memory that one connection's peer has not taken. Twice a usual socket buffer,
+ * so that a fast reader never waits for us. A single answer may be larger. */
+#define NET_OUTGOING_BYTES_MAX (1024 * 1024)
+
+/* Memory of frames of the whole node when queued.max.request.bytes is not set. Five frames of the
+ * largest default size; what keeps a crowd of clients from being the end of the process. */
+#define NET_REQUEST_BYTES_MAX (512ll * 1024 * 1024)
+
+/* A reactor reads into one block of this size; what does not fit moves to a block of the frame's
+ * own. Also the constant in "twice the bytes that have arrived, plus this". */
+#define NET_SCRATCH_SIZE (32 * 1024)
+
+/* Per turn: what one connection may do before the next one's turn, and what all may do before
+ * timers and tasks have theirs. 64 requests are about a millisecond. */
+#define NET_CONNECTION_TURN_REQUESTS 32
+#define NET_CONNECTION_TURN_BYTES    (1024 * 1024)
+#define NET_REACTOR_TURN_REQUESTS    256
+#define NET_REACTOR_TURN_BYTES       (8 * 1024 * 1024)
+
+/* Sent to one connection in one go, before others get their turn. */
+#define NET_SEND_TURN_BYTES (1024 * 1024)
+
+/* Freed receive blocks that a reactor keeps for the next large frames. */
+#define NET_POOL_BYTES_MAX (16 * 1024 * 1024)
+
+/* Connections accepted in one turn: a storm of clients must not stop those that are served. */
+#define NET_ACCEPT_TURN_MAX 64
+
+/* How long accepting rests when the process is out of file descriptors. */
+#define NET_ACCEPT_PAUSE_MS 200
+
+/* When the node's request memory is used up, the one frame that may still come to its end must
+ * move at least this often, or its connection is closed. */
+#define NET_PASS_IDLE_MS 2000
+
+/* --- http --- */
+
+/* Nobody posts more than a small form; enough for what will come. */
+#define HTTP_BODY_MAX (64 * 1024)
+
+/* Scrapers and load balancers: a handful. */
+#define HTTP_CONNECTIONS_MAX 64
+#define HTTP_TIMEOUT_S       15
+
+/* --- wire --- */
+
+/* What decoding may take from an arena beyond twice the bytes that came: many small messages have
+ * C structs larger than their bytes, and old versions pack tighter than the newest's struct. */
+#define WIRE_DECODE_BYTES_EXTRA (1024 * 1024)
+
+/* Tagged fields of one struct that we do not know. Kafka has at most six; more than this is no
+ * newer client. */
+#define WIRE_UNKNOWN_TAGS_MAX 64
+
+/* --- log and replica --- */
+
+/* Unsynced bytes of one log directory up to which reactors write inline: less than a tenth of the
+ * memory of a small machine, so that the kernel does not throttle the writer. */
+#define VOLUME_DIRTY_BYTES_MAX (256ll * 1024 * 1024)
+
+/* Unsynced bytes of one log that get it synced at the next tick: what a crash may have to re-read
+ * of a busy partition. */
+#define FLUSH_BYTES (64ll * 1024 * 1024)
+
+/* And at the latest after this time every log that has unsynced bytes is synced. */
+#define FLUSH_INTERVAL_MS (15 * 1000)
+
+/* A compressed batch above this size is expanded and checked by a worker instead of the reactor:
+ * about two milliseconds of work. */
+#define INLINE_DECOMPRESSION_SIZE_MAX (256 * 1024)
+
+/* What one batch may expand to. A batch of the default max.message.bytes of very regular text
+ * expands hundredfold with zstd; more is an attack. */
+#define BATCH_DECOMPRESSED_SIZE_MAX (256ull * 1024 * 1024)
+
+/* --- controller --- */
+
+/* Operations accepted by the controller and not yet committed. A node has some thousand connections
+ * at most that ask for changes; each holds its request and response in memory. */
+#define CONTROLLER_MAILBOX_MAX 10000
+
+/* Errors of single records in one refused batch that are reported one by one. Each costs some 200
+ * bytes of memory and of answer, and a record costs its sender 7. */
+#define RECORD_ERRORS_MAX 1000
+
+/* What a compressed batch may expand to while it is checked. Kafka knows no bound; producers fill
+ * batches of 16 KiB to a few MiB. */
+#define RECORD_SET_DECOMPRESSED_MAX (256 * 1024 * 1024)
+
+/* Compressed records are checked through a window of this size, on the stack. Twice the 16 KiB in
+ * which zlib and zstd hand out their bytes. */
+#define RECORD_SCAN_WINDOW_SIZE (32 * 1024)
+
+/* --- log --- */
+
+/* A producer snapshot that is read. A million producers of 46 bytes: more in one partition means
+ * that expiry does not work. */
+#define LOG_PRODUCER_SNAPSHOT_SIZE_MAX (64 * 1024 * 1024)
+
+/* A checkpoint file that is read: one line each for 200,000 partitions with the longest names. */
+#define LOG_CHECKPOINT_SIZE_MAX (64 * 1024 * 1024)
+
+/* meta.properties, partition.metadata, .kafka_cleanshutdown: a few short lines. */
+#define LOG_SMALL_FILE_SIZE_MAX (64 * 1024)
+
+/* Recovery reads this much at a time, and more only for a batch that is larger. */
+#define LOG_RECOVERY_CHUNK (1024 * 1024)
 
 /* --- quorum --- */
 

@@ -1,25 +1,64 @@
+/*
+ * Blocks are taken from malloc, the first of BLOCK_SIZE_MIN, each next twice as large up to
+ * BLOCK_SIZE_MAX; a piece larger than a quarter of a block gets a block to itself, placed behind
+ * the newest so that the room left in that one stays in use.
+ *
+ * Invariant: blocks->used of the newest block is where the next small piece goes, and the last
+ * piece handed out of it ends there.
+ */
 #include "base/arena.h"
 
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-enum { ARENA_ALIGN = 16, ARENA_BLOCK_SIZE = 4096, ARENA_BLOCK_KEPT_MAX = 64 * 1024 };
 
 struct arena_block {
-    struct arena_block *next; /* older */
-    size_t size;              /* of data */
+    struct arena_block *next; /* the one before it in time */
+    size_t capacity;
     size_t used;
-    size_t padding; /* keeps data aligned */
+    size_t reserved; /* keeps data aligned to 16 */
     uint8_t data[];
 };
 
-_Static_assert(sizeof(struct arena_block) % ARENA_ALIGN == 0, "pieces are aligned");
+enum { ALIGNMENT = 16, BLOCK_SIZE_MIN = 4096, BLOCK_SIZE_MAX = 1 << 20, KEEP_SIZE_MAX = 64 << 10 };
 
-static size_t align(size_t size) {
-    return (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+_Static_assert(sizeof(struct arena_block) % ALIGNMENT == 0, "pieces are aligned");
+
+static size_t round_up(size_t size) {
+    return (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+}
+
+static struct arena_block *block_new(size_t capacity) {
+    struct arena_block *block = malloc(sizeof *block + capacity);
+    if (block == NULL) {
+        abort();
+    }
+    *block = (struct arena_block){.capacity = capacity};
+    return block;
+}
+
+static size_t next_capacity(const struct arena *arena) {
+    size_t capacity = BLOCK_SIZE_MIN - sizeof(struct arena_block);
+    if (arena->blocks != NULL && arena->blocks->capacity >= capacity) {
+        size_t total = (arena->blocks->capacity + sizeof(struct arena_block)) * 2;
+        total = total > BLOCK_SIZE_MAX ? BLOCK_SIZE_MAX : total;
+        capacity = total - sizeof(struct arena_block);
+    }
+    return capacity;
+}
+
+/* A block of its own for one large piece. */
+static void *alloc_large(struct arena *arena, size_t size) {
+    struct arena_block *block = block_new(size);
+    block->used = size;
+    if (arena->blocks == NULL) {
+        arena->blocks = block;
+    } else {
+        block->next = arena->blocks->next;
+        arena->blocks->next = block;
+    }
+    return block->data;
 }
 
 void arena_init(struct arena *arena, size_t bound) {
@@ -27,7 +66,8 @@ void arena_init(struct arena *arena, size_t bound) {
 }
 
 void arena_done(struct arena *arena) {
-    for (struct arena_block *block = arena->blocks; block != NULL;) {
+    struct arena_block *block = arena->blocks;
+    while (block != NULL) {
         struct arena_block *next = block->next;
         free(block);
         block = next;
@@ -37,62 +77,49 @@ void arena_done(struct arena *arena) {
 }
 
 void arena_reset(struct arena *arena) {
-    struct arena_block *kept = NULL;
-    for (struct arena_block *block = arena->blocks; block != NULL;) {
+    struct arena_block *keep = NULL;
+    struct arena_block *block = arena->blocks;
+    while (block != NULL) {
         struct arena_block *next = block->next;
-        if (block->size <= ARENA_BLOCK_KEPT_MAX && (kept == NULL || block->size > kept->size)) {
-            free(kept);
-            kept = block;
+        if (block->capacity + sizeof *block <= KEEP_SIZE_MAX &&
+            (keep == NULL || block->capacity > keep->capacity)) {
+            free(keep);
+            keep = block;
         } else {
             free(block);
         }
         block = next;
     }
-    if (kept != NULL) {
-        kept->next = NULL;
-        kept->used = 0;
+    if (keep != NULL) {
+        keep->next = NULL;
+        keep->used = 0;
     }
-    arena->blocks = kept;
+    arena->blocks = keep;
     arena->used = 0;
 }
 
-/* A new block, larger than the one before so that many pieces need few blocks. */
-static struct arena_block *add_block(struct arena *arena, size_t size) {
-    size_t capacity = ARENA_BLOCK_SIZE - sizeof(struct arena_block);
-    if (arena->blocks != NULL && arena->blocks->size < ARENA_BLOCK_KEPT_MAX / 2) {
-        capacity = 2 * arena->blocks->size;
-    } else if (arena->blocks != NULL) {
-        capacity = ARENA_BLOCK_KEPT_MAX - sizeof(struct arena_block);
-    }
-    if (capacity < size) {
-        capacity = size;
-    }
-    struct arena_block *block = malloc(sizeof *block + capacity);
-    if (block == NULL) {
-        abort();
-    }
-    block->size = capacity;
-    block->used = 0;
-    block->next = arena->blocks;
-    arena->blocks = block;
-    return block;
-}
-
 void *arena_alloc(struct arena *arena, size_t size) {
-    if (size > arena->bound || arena->used > arena->bound - size) {
+    if (size > SIZE_MAX / 2) {
         return NULL;
     }
-    size_t taken = align(size == 0 ? 1 : size);
-    if (taken < size) {
+    size_t rounded = round_up(size == 0 ? 1 : size);
+    assert(arena->used <= arena->bound);
+    if (rounded > arena->bound - arena->used) {
         return NULL;
     }
+    arena->used += rounded;
     struct arena_block *block = arena->blocks;
-    if (block == NULL || block->size - block->used < taken) {
-        block = add_block(arena, taken);
+    if (block == NULL || rounded > block->capacity - block->used) {
+        size_t capacity = next_capacity(arena);
+        if (rounded > capacity / 4) {
+            return alloc_large(arena, rounded);
+        }
+        block = block_new(capacity);
+        block->next = arena->blocks;
+        arena->blocks = block;
     }
     void *piece = block->data + block->used;
-    block->used += taken;
-    arena->used += size;
+    block->used += rounded;
     return piece;
 }
 
@@ -106,48 +133,49 @@ void *arena_alloc_zero(struct arena *arena, size_t size) {
 
 void *arena_grow(struct arena *arena, void *piece, size_t old_size, size_t new_size) {
     assert(new_size >= old_size);
+    if (piece == NULL) {
+        return arena_alloc(arena, new_size);
+    }
+    if (new_size > SIZE_MAX / 2) {
+        return NULL;
+    }
     struct arena_block *block = arena->blocks;
-    size_t old_taken = align(old_size == 0 ? 1 : old_size);
-    size_t more = align(new_size) - (old_size == 0 ? 0 : align(old_size));
-    bool last =
-        piece != NULL && block != NULL && (uint8_t *)piece + old_taken == block->data + block->used;
-    if (last && old_size > 0 && block->size - block->used >= more) {
-        size_t grown = new_size - old_size;
-        if (grown > arena->bound || arena->used > arena->bound - grown) {
+    size_t old_rounded = round_up(old_size == 0 ? 1 : old_size);
+    size_t more = round_up(new_size == 0 ? 1 : new_size) - old_rounded;
+    bool last = (uint8_t *)piece + old_rounded == block->data + block->used;
+    if (last && more <= block->capacity - block->used) {
+        if (more > arena->bound - arena->used) {
             return NULL;
         }
+        arena->used += more;
         block->used += more;
-        arena->used += grown;
         return piece;
     }
-    void *larger = arena_alloc(arena, new_size);
-    if (larger != NULL && old_size > 0) {
-        memcpy(larger, piece, old_size);
+    void *copy = arena_alloc(arena, new_size);
+    if (copy != NULL) {
+        memcpy(copy, piece, old_size);
     }
-    return larger;
-}
-
-struct str arena_str(struct arena *arena, struct str s) {
-    if (s.data == NULL) {
-        return s;
-    }
-    char *copy = arena_alloc(arena, s.size);
-    if (copy == NULL) {
-        return STR_NULL;
-    }
-    memcpy(copy, s.data, s.size);
-    return (struct str){.data = copy, .size = s.size};
+    return copy;
 }
 
 struct bytes arena_bytes(struct arena *arena, struct bytes b) {
-    return str_bytes(arena_str(arena, bytes_str(b)));
+    if (b.data == NULL) {
+        return b;
+    }
+    uint8_t *copy = arena_alloc(arena, b.size);
+    if (copy == NULL) {
+        return (struct bytes){0};
+    }
+    memcpy(copy, b.data, b.size);
+    return (struct bytes){.data = copy, .size = b.size};
+}
+
+struct str arena_str(struct arena *arena, struct str s) {
+    return bytes_str(arena_bytes(arena, str_bytes(s)));
 }
 
 char *arena_c_str(struct arena *arena, struct str s) {
-    if (s.data == NULL) {
-        return NULL;
-    }
-    char *copy = arena_alloc(arena, s.size + 1);
+    char *copy = s.data == NULL ? NULL : arena_alloc(arena, s.size + 1);
     if (copy != NULL) {
         memcpy(copy, s.data, s.size);
         copy[s.size] = '\0';

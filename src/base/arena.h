@@ -34,7 +34,7 @@ void *arena_alloc_zero(struct arena *arena, size_t size);
  * afterwards. NULL on the bound, and then the old piece stays good. */
 void *arena_grow(struct arena *arena, void *piece, size_t old_size, size_t new_size);
 
-/* Copies; null stays null. The text of arena_strdup_c is zero-terminated. */
+/* Copies; null stays null. The text of arena_c_str is zero-terminated. On the bound: null. */
 struct str arena_str(struct arena *arena, struct str s);
 struct bytes arena_bytes(struct arena *arena, struct bytes b);
 char *arena_c_str(struct arena *arena, struct str s);

@@ -4,9 +4,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-enum { BUFFER_CAPACITY_FIRST = 256 };
 
 void buffer_init(struct buffer *buffer) {
     *buffer = (struct buffer){0};
@@ -18,16 +15,18 @@ void buffer_done(struct buffer *buffer) {
 }
 
 uint8_t *buffer_reserve(struct buffer *buffer, size_t size) {
-    if (buffer->capacity - buffer->size < size) {
-        size_t wanted = buffer->size + size;
-        size_t capacity = buffer->capacity == 0 ? BUFFER_CAPACITY_FIRST : buffer->capacity * 2;
-        if (capacity < wanted) {
-            capacity = wanted;
+    assert(buffer->size <= buffer->capacity);
+    if (buffer->data == NULL || size > buffer->capacity - buffer->size) {
+        assert(size <= SIZE_MAX / 4 - buffer->size);
+        size_t capacity = buffer->capacity < 64 ? 64 : buffer->capacity * 2;
+        if (capacity < buffer->size + size) {
+            capacity = buffer->size + size;
         }
-        buffer->data = realloc(buffer->data, capacity);
-        if (buffer->data == NULL) {
+        uint8_t *data = realloc(buffer->data, capacity);
+        if (data == NULL) {
             abort();
         }
+        buffer->data = data;
         buffer->capacity = capacity;
     }
     return buffer->data + buffer->size;
@@ -55,9 +54,9 @@ void buffer_printf(struct buffer *buffer, const char *format, ...) {
     int size = vsnprintf(NULL, 0, format, args);
     va_end(args);
     assert(size >= 0);
-    uint8_t *start = buffer_reserve(buffer, (size_t)size + 1);
+    char *start = (char *)buffer_reserve(buffer, (size_t)size + 1); /* and the zero */
     va_start(args, format);
-    (void)vsnprintf((char *)start, (size_t)size + 1, format, args);
+    (void)vsnprintf(start, (size_t)size + 1, format, args);
     va_end(args);
     buffer->size += (size_t)size;
 }

@@ -1,104 +1,152 @@
 /*
- * CRC-32C by the processor's instruction where there is one. Its latency is three cycles and its
- * throughput one per cycle, so a long run is cut in three blocks that are worked on at the same
- * time. Their CRCs are put together with tables that say what a CRC becomes when as many zero bytes
- * follow as a block is long.
+ * Two ways to the same number. By table: eight bytes per step ("slicing by 8"). With SSE4.2: one
+ * crc32 instruction takes eight bytes and has three cycles of latency but a throughput of one per
+ * cycle, so a block is cut into three lanes that go on side by side, and their sums are put
+ * together at the end:
  *
- * Elsewhere, and for CRC-32: eight bytes at a time through tables ("slicing by 8").
+ *     sum(A B C) = shift(sum(A), |B| + |C|) ^ shift(sum(B), |C|) ^ sum(C)
+ *
+ * shift(crc, n) is what crc becomes when n zero bytes follow: crc * x^(8n) mod P. The carry-less
+ * product of crc and a constant, run through the crc32 instruction, gives crc * constant * x^33,
+ * so the constants are x^(8n - 33) mod P, bits reflected.
  */
 #include "base/crc32c.h"
 
+#include <stdbool.h>
 #include <string.h>
 
-#include "base/crc_tables.h"
+enum { SLICE_COUNT = 8 };
 
-/* `crc` is the inner state, without the inversion at start and end. */
-static uint32_t slice_by_8(const uint32_t slices[8][256], uint32_t crc, const uint8_t *p,
-                           size_t size) {
+static const uint32_t polynomial_c = 0x82f63b78;    /* Castagnoli, reflected */
+static const uint32_t polynomial_ieee = 0xedb88320; /* IEEE 802.3, reflected */
+
+/* Filled before main, constant after. table[k][b] is the sum of byte b followed by k zeros. */
+static uint32_t table_c[SLICE_COUNT][256];
+static uint32_t table_ieee[SLICE_COUNT][256];
+
+static void fill_table(uint32_t table[SLICE_COUNT][256], uint32_t polynomial) {
+    for (uint32_t byte = 0; byte < 256; byte++) {
+        uint32_t crc = byte;
+        for (int bit = 0; bit < 8; bit++) {
+            crc = crc >> 1 ^ ((crc & 1) != 0 ? polynomial : 0);
+        }
+        table[0][byte] = crc;
+    }
+    for (int slice = 1; slice < SLICE_COUNT; slice++) {
+        for (int byte = 0; byte < 256; byte++) {
+            uint32_t crc = table[slice - 1][byte];
+            table[slice][byte] = crc >> 8 ^ table[0][crc & 0xff];
+        }
+    }
+}
+
+static uint32_t by_table(const uint32_t table[SLICE_COUNT][256], uint32_t crc, const uint8_t *p,
+                         size_t size) {
     for (; size >= 8; size -= 8, p += 8) {
-        uint32_t low;
-        uint32_t high;
-        memcpy(&low, p, sizeof low);
-        memcpy(&high, p + 4, sizeof high);
-        low ^= crc;
-        crc = slices[7][low & 255] ^ slices[6][low >> 8 & 255] ^ slices[5][low >> 16 & 255] ^
-              slices[4][low >> 24] ^ slices[3][high & 255] ^ slices[2][high >> 8 & 255] ^
-              slices[1][high >> 16 & 255] ^ slices[0][high >> 24];
+        uint64_t word;
+        memcpy(&word, p, sizeof word);
+        word ^= crc;
+        crc = 0;
+        for (int i = 0; i < SLICE_COUNT; i++) {
+            crc ^= table[SLICE_COUNT - 1 - i][word >> (8 * i) & 0xff];
+        }
     }
     for (; size > 0; size--, p++) {
-        crc = crc >> 8 ^ slices[0][(crc ^ *p) & 255];
+        crc = crc >> 8 ^ table[0][(crc ^ *p) & 0xff];
     }
     return crc;
 }
 
 #if defined(__x86_64__)
 
-__attribute__((target("sse4.2"))) static uint32_t short_run(uint32_t crc, const uint8_t *p,
-                                                            size_t size) {
-    uint64_t state = crc;
-    for (; size >= 8; size -= 8, p += 8) {
-        uint64_t word;
-        memcpy(&word, p, sizeof word);
-        state = __builtin_ia32_crc32di(state, word);
-    }
-    crc = (uint32_t)state;
-    for (; size > 0; size--, p++) {
-        crc = __builtin_ia32_crc32qi(crc, *p);
+#include <immintrin.h>
+
+enum { LANE_LARGE = 1024, LANE_SMALL = 128 };
+
+/* x^(8n - 33) for n of one and two lanes */
+static const uint32_t shift_large[2] = {0x170076fa, 0xa51b6135};
+static const uint32_t shift_small[2] = {0x0d3b6092, 0xb9e02b86};
+
+#define WITH_SSE __attribute__((target("sse4.2,pclmul")))
+
+WITH_SSE static inline uint64_t word_at(const uint8_t *p) {
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
+WITH_SSE static inline uint32_t shift(uint64_t crc, uint32_t constant) {
+    __m128i product = _mm_clmulepi64_si128(_mm_cvtsi64_si128((long long)crc),
+                                           _mm_cvtsi32_si128((int)constant), 0);
+    return (uint32_t)_mm_crc32_u64(0, (uint64_t)_mm_cvtsi128_si64(product));
+}
+
+/* Takes blocks of three lanes of `lane` bytes as long as there are any. */
+WITH_SSE static inline uint32_t take_blocks(uint32_t crc, const uint8_t **p, size_t *size,
+                                            size_t lane, const uint32_t shifts[2]) {
+    while (*size >= 3 * lane) {
+        uint64_t a = crc;
+        uint64_t b = 0;
+        uint64_t c = 0;
+        const uint8_t *at = *p;
+        for (size_t i = 0; i < lane; i += 8) {
+            a = _mm_crc32_u64(a, word_at(at + i));
+            b = _mm_crc32_u64(b, word_at(at + lane + i));
+            c = _mm_crc32_u64(c, word_at(at + 2 * lane + i));
+        }
+        crc = shift(a, shifts[1]) ^ shift(b, shifts[0]) ^ (uint32_t)c;
+        *p += 3 * lane;
+        *size -= 3 * lane;
     }
     return crc;
 }
 
-static uint32_t shift(const uint32_t zeros[4][256], uint32_t crc) {
-    return zeros[0][crc & 255] ^ zeros[1][crc >> 8 & 255] ^ zeros[2][crc >> 16 & 255] ^
-           zeros[3][crc >> 24];
+WITH_SSE static uint32_t by_instruction(uint32_t crc, const uint8_t *p, size_t size) {
+    crc = take_blocks(crc, &p, &size, LANE_LARGE, shift_large);
+    crc = take_blocks(crc, &p, &size, LANE_SMALL, shift_small);
+    for (; size >= 8; size -= 8, p += 8) {
+        crc = (uint32_t)_mm_crc32_u64(crc, word_at(p));
+    }
+    for (; size > 0; size--, p++) {
+        crc = _mm_crc32_u8(crc, *p);
+    }
+    return crc;
 }
 
-/* Three blocks side by side. */
-__attribute__((target("sse4.2"))) static uint32_t
-three_blocks(const uint32_t zeros[4][256], uint32_t crc, const uint8_t *p, size_t block_size) {
-    uint64_t a = crc;
-    uint64_t b = 0;
-    uint64_t c = 0;
-    for (size_t i = 0; i < block_size; i += 8) {
-        uint64_t words[3];
-        memcpy(&words[0], p + i, sizeof words[0]);
-        memcpy(&words[1], p + block_size + i, sizeof words[1]);
-        memcpy(&words[2], p + 2 * block_size + i, sizeof words[2]);
-        a = __builtin_ia32_crc32di(a, words[0]);
-        b = __builtin_ia32_crc32di(b, words[1]);
-        c = __builtin_ia32_crc32di(c, words[2]);
-    }
-    crc = shift(zeros, (uint32_t)a) ^ (uint32_t)b;
-    return shift(zeros, crc) ^ (uint32_t)c;
-}
-
-enum { LONG_BLOCK = 8192, MIDDLE_BLOCK = 256 };
-
-static uint32_t run_by_instruction(uint32_t crc, const uint8_t *p, size_t size) {
-    for (; size >= 3 * LONG_BLOCK; size -= 3 * LONG_BLOCK, p += 3 * LONG_BLOCK) {
-        crc = three_blocks(crc32c_zeros_8192, crc, p, LONG_BLOCK);
-    }
-    for (; size >= 3 * MIDDLE_BLOCK; size -= 3 * MIDDLE_BLOCK, p += 3 * MIDDLE_BLOCK) {
-        crc = three_blocks(crc32c_zeros_256, crc, p, MIDDLE_BLOCK);
-    }
-    return short_run(crc, p, size);
-}
-
-uint32_t crc32c(uint32_t crc, const void *data, size_t size) {
-    if (__builtin_cpu_supports("sse4.2")) {
-        return ~run_by_instruction(~crc, data, size);
-    }
-    return ~slice_by_8(crc32c_slices, ~crc, data, size);
+static bool has_instruction(void) {
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul");
 }
 
 #else
 
-uint32_t crc32c(uint32_t crc, const void *data, size_t size) {
-    return ~slice_by_8(crc32c_slices, ~crc, data, size);
+static uint32_t by_instruction(uint32_t crc, const uint8_t *p, size_t size) {
+    return by_table(table_c, crc, p, size);
+}
+
+static bool has_instruction(void) {
+    return false;
 }
 
 #endif
 
+static bool use_instruction;
+
+__attribute__((constructor)) static void prepare(void) {
+    fill_table(table_c, polynomial_c);
+    fill_table(table_ieee, polynomial_ieee);
+    use_instruction = has_instruction();
+}
+
+uint32_t crc32c(uint32_t crc, const void *data, size_t size) {
+    return use_instruction ? ~by_instruction(~crc, data, size)
+                           : ~by_table(table_c, ~crc, data, size);
+}
+
+uint32_t crc32c_by_table(uint32_t crc, const void *data, size_t size) {
+    return ~by_table(table_c, ~crc, data, size);
+}
+
 uint32_t crc32_ieee(uint32_t crc, const void *data, size_t size) {
-    return ~slice_by_8(crc32_ieee_slices, ~crc, data, size);
+    return ~by_table(table_ieee, ~crc, data, size);
 }

@@ -3,25 +3,13 @@
 #include <assert.h>
 #include <stdlib.h>
 
-void heap_init(struct heap *heap, heap_before_fn before) {
-    *heap = (struct heap){.before = before};
-}
-
-void heap_done(struct heap *heap) {
-    free(heap->nodes);
-    *heap = (struct heap){.before = heap->before};
-}
-
-struct heap_node *heap_top(const struct heap *heap) {
-    return heap->count == 0 ? NULL : heap->nodes[0];
-}
-
 static void put(struct heap *heap, size_t index, struct heap_node *node) {
     heap->nodes[index] = node;
     node->place = index + 1;
 }
 
-static void sift_up(struct heap *heap, size_t index, struct heap_node *node) {
+static size_t sift_up(struct heap *heap, size_t index) {
+    struct heap_node *node = heap->nodes[index];
     while (index > 0) {
         size_t parent = (index - 1) / 2;
         if (!heap->before(node, heap->nodes[parent])) {
@@ -31,11 +19,13 @@ static void sift_up(struct heap *heap, size_t index, struct heap_node *node) {
         index = parent;
     }
     put(heap, index, node);
+    return index;
 }
 
-static void sift_down(struct heap *heap, size_t index, struct heap_node *node) {
+static void sift_down(struct heap *heap, size_t index) {
+    struct heap_node *node = heap->nodes[index];
     for (;;) {
-        size_t child = 2 * index + 1;
+        size_t child = index * 2 + 1;
         if (child >= heap->count) {
             break;
         }
@@ -51,28 +41,32 @@ static void sift_down(struct heap *heap, size_t index, struct heap_node *node) {
     put(heap, index, node);
 }
 
+void heap_init(struct heap *heap, heap_before_fn before) {
+    *heap = (struct heap){.before = before};
+}
+
+void heap_done(struct heap *heap) {
+    free(heap->nodes);
+    *heap = (struct heap){0};
+}
+
+struct heap_node *heap_top(const struct heap *heap) {
+    return heap->count == 0 ? NULL : heap->nodes[0];
+}
+
 void heap_push(struct heap *heap, struct heap_node *node) {
     assert(!heap_contains(node));
     if (heap->count == heap->capacity) {
-        heap->capacity = heap->capacity == 0 ? 16 : 2 * heap->capacity;
-        heap->nodes = realloc(heap->nodes, heap->capacity * sizeof *heap->nodes);
-        if (heap->nodes == NULL) {
+        size_t capacity = heap->capacity == 0 ? 16 : heap->capacity * 2;
+        struct heap_node **nodes = realloc(heap->nodes, capacity * sizeof nodes[0]);
+        if (nodes == NULL) {
             abort();
         }
+        heap->nodes = nodes;
+        heap->capacity = capacity;
     }
-    heap->count++;
-    sift_up(heap, heap->count - 1, node);
-}
-
-void heap_update(struct heap *heap, struct heap_node *node) {
-    assert(heap_contains(node));
-    size_t index = node->place - 1;
-    assert(heap->nodes[index] == node);
-    if (index > 0 && heap->before(node, heap->nodes[(index - 1) / 2])) {
-        sift_up(heap, index, node);
-    } else {
-        sift_down(heap, index, node);
-    }
+    put(heap, heap->count++, node);
+    (void)sift_up(heap, heap->count - 1);
 }
 
 void heap_remove(struct heap *heap, struct heap_node *node) {
@@ -80,11 +74,18 @@ void heap_remove(struct heap *heap, struct heap_node *node) {
         return;
     }
     size_t index = node->place - 1;
+    assert(index < heap->count);
     assert(heap->nodes[index] == node);
-    struct heap_node *last = heap->nodes[--heap->count];
     node->place = 0;
-    if (last != node) {
-        put(heap, index, last);
-        heap_update(heap, last);
+    heap->count--;
+    if (index < heap->count) {
+        put(heap, index, heap->nodes[heap->count]);
+        heap_update(heap, heap->nodes[index]);
     }
+}
+
+void heap_update(struct heap *heap, struct heap_node *node) {
+    assert(heap_contains(node));
+    assert(heap->nodes[node->place - 1] == node);
+    sift_down(heap, sift_up(heap, node->place - 1));
 }

@@ -152,3 +152,7 @@
 /* Encoded metadata that waits for the disk. Several of the largest batches; more than this means
  * that the disk hangs or is full, and the controller refuses rather than collects. */
 #define QUORUM_PENDING_BYTES_MAX (64u * 1024 * 1024)
+
+/* A batch on our own disk that is decompressed to look for a timestamp. It was checked when it was
+ * written; the bound is for a damaged one. */
+#define LOG_DECOMPRESSED_SIZE_MAX (1024ll * 1024 * 1024)

@@ -1,90 +1,133 @@
 #include "base/text_log.h"
 
+#include <assert.h>
 #include <stdarg.h>
-#include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static const char *const level_names[] = {"ERROR", "WARN", "INFO", "DEBUG"};
 
-/* Unix milliseconds as 2026-11-21T03:04:05.678Z, by the civil calendar of RFC 3339. */
-static void format_time(int64_t now_ms, char *text, size_t size) {
-    int64_t days = now_ms / 86400000;
-    int64_t ms = now_ms % 86400000;
-    if (ms < 0) {
-        ms += 86400000;
-        days--;
+static const char ellipsis[] = "\xe2\x80\xa6";
+
+/* A line under construction. What passes `bound` is left out and remembered in `cut`. */
+struct line {
+    char text[TEXT_LOG_LINE_MAX + 1];
+    size_t size;
+    size_t bound; /* leaves room for the ellipsis and what ends the line */
+    bool cut;
+};
+
+static void add(struct line *line, const char *text, size_t size) {
+    if (!line->cut && size <= line->bound - line->size) {
+        memcpy(line->text + line->size, text, size);
+        line->size += size;
+    } else {
+        line->cut = true;
     }
-    /* Counts from 0000-03-01, so that the leap day is the last of its year. */
-    int64_t shifted = days + 719468;
-    int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
-    int64_t day_of_era = shifted - era * 146097;
-    int64_t year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    int64_t shifted_month = (5 * day_of_year + 2) / 153;
-    int day = (int)(day_of_year - (153 * shifted_month + 2) / 5 + 1);
-    int month = (int)(shifted_month < 10 ? shifted_month + 3 : shifted_month - 9);
-    int64_t year = year_of_era + era * 400 + (month <= 2);
-    (void)snprintf(text, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (int)year, month, day,
-                   (int)(ms / 3600000), (int)(ms / 60000 % 60), (int)(ms / 1000 % 60),
-                   (int)(ms % 1000));
 }
 
-/* Adds text as the inside of a JSON string. Returns the new length. */
-static size_t add_escaped(char *line, size_t at, size_t end, const char *text) {
-    for (; *text != '\0' && at + 7 < end; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\') {
-            line[at++] = '\\';
-            line[at++] = (char)c;
-        } else if (c < 0x20) {
-            at += (size_t)snprintf(line + at, end - at, "\\u%04x", c);
+static void add_c(struct line *line, const char *text) {
+    add(line, text, strlen(text));
+}
+
+/* How many bytes of well-formed UTF-8 make up the first character; 0 when it is not one. */
+static size_t character_size(const unsigned char *p) {
+    size_t size = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+    if (p[0] > 0xf4) {
+        return 0;
+    }
+    for (size_t i = 1; i < size; i++) {
+        if ((p[i] & 0xc0) != 0x80) {
+            return 0; /* the zero at the end stops here too */
+        }
+    }
+    bool bad = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+               (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f);
+    return bad ? 0 : size;
+}
+
+/* Adds a message with control characters as \u00XX and broken UTF-8 as U+FFFD. In JSON, quotes and
+ * backslashes get a backslash; in text they stay, people read it. */
+static void add_escaped(struct line *line, const char *message, bool json) {
+    const unsigned char *p = (const unsigned char *)message;
+    while (*p != '\0' && !line->cut) {
+        size_t size = character_size(p);
+        char escape[8];
+        if (size == 0) {
+            add_c(line, "\xef\xbf\xbd");
+            size = 1;
+        } else if (*p < 0x20 || *p == 0x7f) {
+            (void)snprintf(escape, sizeof escape, "\\u%04x", *p);
+            add_c(line, escape);
+        } else if (json && (*p == '"' || *p == '\\')) {
+            escape[0] = '\\';
+            escape[1] = (char)*p;
+            add(line, escape, 2);
         } else {
-            line[at++] = (char)c;
+            add(line, (const char *)p, size);
         }
+        p += size;
     }
-    return at;
 }
 
-/* A text line is one line whatever the message holds. */
-static void flatten(char *text) {
-    for (; *text != '\0'; text++) {
-        if ((unsigned char)*text < 0x20) {
-            *text = ' ';
-        }
+/* "2026-01-31T23:59:59.123Z" */
+static void add_time(struct line *line, int64_t wall_ms) {
+    time_t seconds = (time_t)(wall_ms / 1000);
+    int ms = (int)(wall_ms % 1000);
+    struct tm tm;
+    char text[64];
+    if (gmtime_r(&seconds, &tm) == NULL) {
+        memset(&tm, 0, sizeof tm);
+    }
+    (void)snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
+                   tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, ms < 0 ? 0 : ms);
+    add_c(line, text);
+}
+
+static void add_head(struct line *line, const struct text_log *log, enum text_log_level level,
+                     const char *component) {
+    add_c(line, log->json ? "{\"time\":\"" : "");
+    add_time(line, log->now_ms(log->arg));
+    if (log->json) {
+        add_c(line, "\",\"level\":\"");
+        add_c(line, level_names[level]);
+        add_c(line, "\",\"component\":\"");
+        add_escaped(line, component, true);
+        add_c(line, "\",\"message\":\"");
+    } else {
+        char text[16];
+        (void)snprintf(text, sizeof text, " %-5s ", level_names[level]);
+        add_c(line, text);
+        add_escaped(line, component, false);
+        add_c(line, ": ");
     }
 }
 
 void text_log_write(struct text_log *log, enum text_log_level level, const char *component,
                     const char *format, ...) {
+    assert(level >= TEXT_LOG_ERROR);
+    assert(level <= TEXT_LOG_DEBUG);
     if (log == NULL || level > __atomic_load_n(&log->level, __ATOMIC_RELAXED)) {
         return;
     }
-    char message[TEXT_LOG_LINE_MAX - 128];
+    char message[TEXT_LOG_LINE_MAX];
     va_list args;
     va_start(args, format);
-    int size = vsnprintf(message, sizeof message, format, args);
+    (void)vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    if (size >= (int)sizeof message) {
-        strcpy(message + sizeof message - 4, "…");
-    }
-    char time[40];
-    format_time(log->now_ms(log->arg), time, sizeof time);
 
-    char line[TEXT_LOG_LINE_MAX];
-    size_t at;
-    if (log->json) {
-        at = (size_t)snprintf(
-            line, sizeof line,
-            "{\"time\":\"%s\",\"level\":\"%s\",\"component\":\"%s\",\"message\":\"", time,
-            level_names[level], component);
-        at = add_escaped(line, at, sizeof line - 3, message);
-        at += (size_t)snprintf(line + at, sizeof line - at, "\"}\n");
-    } else {
-        flatten(message);
-        at = (size_t)snprintf(line, sizeof line, "%s %-5s %s: %s\n", time, level_names[level],
-                              component, message);
+    const char *end = log->json ? "\"}\n" : "\n";
+    struct line line = {.size = 0, .cut = false};
+    line.bound = TEXT_LOG_LINE_MAX - strlen(ellipsis) - strlen(end);
+    add_head(&line, log, level, component);
+    add_escaped(&line, message, log->json);
+    const char *tail[] = {line.cut ? ellipsis : "", end};
+    for (size_t i = 0; i < 2; i++) {
+        memcpy(line.text + line.size, tail[i], strlen(tail[i]));
+        line.size += strlen(tail[i]);
     }
-    log->sink(log->arg, level, line, (int)at);
+    line.text[line.size] = '\0';
+    log->sink(log->arg, level, line.text, (int)line.size);
 }

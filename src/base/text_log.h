@@ -10,6 +10,8 @@
  * instead. Where lines go and what time it is comes from the functions given at construction, so
  * that the simulator can keep them. Safe to call from any thread: a line is built on the caller's
  * stack (at most TEXT_LOG_LINE_MAX bytes, cut with "…") and handed to the sink in one call.
+ * The line ends with a newline, which size counts; a zero follows. Control characters in a message
+ * come out escaped, so a line is always one line.
  * Secrets and request bodies are never passed in, at any level.
  */
 enum text_log_level { TEXT_LOG_ERROR, TEXT_LOG_WARN, TEXT_LOG_INFO, TEXT_LOG_DEBUG };
@@ -24,8 +26,9 @@ struct text_log {
     bool json;
 };
 
-/* component: who speaks, "log", "net", "controller". The message is a sentence without a full
- * stop that says what happened, to which file or peer, and what can be done. */
+/* log NULL: nothing happens. component: who speaks, "log", "net", "controller". The message is a
+ * sentence without a full stop that says what happened, to which file or peer, and what can be
+ * done. */
 void text_log_write(struct text_log *log, enum text_log_level level, const char *component,
                     const char *format, ...) __attribute__((format(printf, 4, 5)));
 

@@ -16,16 +16,16 @@
  * Bytes are those of a disk: a head is plausible or not, nothing here is asserted.
  */
 enum {
-    BATCH_SIZE_PREFIX = 12,     /* base offset and batch length */
+    BATCH_SIZE_PREFIX = 12, /* base offset and batch length */
     BATCH_HEADER_SIZE_V2 = 61,
-    BATCH_HEADER_SIZE_V0 = 26,  /* the least that any batch takes: an empty message of magic 0 */
+    BATCH_HEADER_SIZE_V0 = 26, /* the least that any batch takes: an empty message of magic 0 */
     BATCH_MAGIC_POSITION = 16,
 };
 
 struct batch_header {
     int64_t base_offset;
     int64_t last_offset;
-    uint32_t size; /* in the file, prefix included */
+    uint32_t size;        /* in the file, prefix included */
     int32_t leader_epoch; /* -1 below magic 2 */
     int8_t magic;
     uint32_t crc;

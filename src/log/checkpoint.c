@@ -21,8 +21,8 @@ bool decimal_parse(struct str text, int64_t max, int64_t *ret_number) {
     return true;
 }
 
-__attribute__((format(printf, 2, 3))) static err_t
-corrupt(struct checkpoint_reader *reader, const char *format, ...) {
+__attribute__((format(printf, 2, 3))) static err_t corrupt(struct checkpoint_reader *reader,
+                                                           const char *format, ...) {
     int used = snprintf(reader->message, sizeof reader->message, "line %u: ", reader->line);
     va_list args;
     va_start(args, format);
@@ -97,8 +97,8 @@ err_t checkpoint_read_entry(struct checkpoint_reader *reader,
 err_t checkpoint_number(struct checkpoint_reader *reader, struct str field, int64_t max,
                         int64_t *ret_number) {
     if (!decimal_parse(field, max, ret_number)) {
-        return corrupt(reader, "\"%.*s\" is no number in range", (int)(field.size < 24 ? field.size : 24),
-                       field.data);
+        return corrupt(reader, "\"%.*s\" is no number in range",
+                       (int)(field.size < 24 ? field.size : 24), field.data);
     }
     return ERR_OK;
 }

@@ -16,8 +16,8 @@ enum { CHECKPOINT_FIELDS_MAX = 3, CHECKPOINT_MESSAGE_MAX = 96 };
 
 struct checkpoint_reader {
     struct str rest;
-    uint32_t line;  /* number of the one read last */
-    int64_t left;   /* entries that must follow */
+    uint32_t line;   /* number of the one read last */
+    int64_t left;    /* entries that must follow */
     int field_count; /* per line */
     char message[CHECKPOINT_MESSAGE_MAX];
 };

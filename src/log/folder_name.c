@@ -107,8 +107,8 @@ void log_folder_format(struct str topic, int32_t partition, enum log_folder_kind
             end_size +=
                 snprintf(end + end_size, sizeof end - (size_t)end_size, "%02x", id.bytes[i]);
         }
-        end_size += snprintf(end + end_size, sizeof end - (size_t)end_size, "%s",
-                             kind_suffixes[kind]);
+        end_size +=
+            snprintf(end + end_size, sizeof end - (size_t)end_size, "%s", kind_suffixes[kind]);
     }
     size_t room = LOG_FOLDER_NAME_MAX - (size_t)end_size;
     size_t topic_size = topic.size < room ? topic.size : room;

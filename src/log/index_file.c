@@ -5,8 +5,8 @@
 #include <string.h>
 
 enum {
-    TAIL_FIRST = 16,   /* entries that a new tail has room for */
-    TAIL_WRITE = 512,  /* entries after which it is written out: once per 2 MiB of records */
+    TAIL_FIRST = 16,  /* entries that a new tail has room for */
+    TAIL_WRITE = 512, /* entries after which it is written out: once per 2 MiB of records */
 };
 
 void index_file_init(struct index_file *index, struct log_cache *cache, struct sys_lock *lock,
@@ -216,8 +216,8 @@ err_t index_file_floor(struct index_file *index, index_key_fn key, int64_t targe
                        uint8_t *entry, uint32_t *ret_number) {
     sys_lock_take(index->lock);
     struct view view = {.owner = index->owner, .written = index->written};
-    uint32_t below = count_below(index->tail, index->count - index->written, index->entry_size, key,
-                                 target);
+    uint32_t below =
+        count_below(index->tail, index->count - index->written, index->entry_size, key, target);
     if (below > 0) {
         memcpy(entry, index->tail + (size_t)(below - 1) * index->entry_size, index->entry_size);
     }

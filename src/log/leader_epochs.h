@@ -35,7 +35,7 @@ bool leader_epochs_truncate_end(struct leader_epochs *epochs, int64_t end_offset
 /* Drops what ended at or below an offset, and moves the epoch in force there up to it. */
 bool leader_epochs_truncate_start(struct leader_epochs *epochs, int64_t start_offset);
 
-int32_t leader_epochs_latest(const struct leader_epochs *epochs);            /* -1: none */
+int32_t leader_epochs_latest(const struct leader_epochs *epochs);             /* -1: none */
 int32_t leader_epochs_of(const struct leader_epochs *epochs, int64_t offset); /* -1: none */
 
 /* As OffsetForLeaderEpoch wants it: the greatest epoch not above the one asked for, and where it

@@ -51,12 +51,13 @@ struct log_recovery_progress {
 bool log_needs_recovery(const struct log *log);
 
 /* [writer] Re-reads up to some MiB, or does one of the small steps around it. *ret_progress may be
- * NULL. On an error the log stays unusable; the step may be tried again. */
+ * NULL. On an error the log stays unusable: free it; a later log_open begins anew. */
 err_t log_recovery_step(struct log *log, bool *ret_done,
                         struct log_recovery_progress *ret_progress);
 
 /* [writer] Clean end: writes indexes and the producer snapshot, syncs everything. Whatever it
- * returns, only log_free may follow. The directory remembers whether it went well. */
+ * returns, only memory-only calls and log_free may follow; log_recovery_point is what belongs into
+ * the checkpoint. The directory remembers whether it went well. */
 err_t log_close(struct log *log);
 
 /* No call runs; slices may still be out. Without log_close before, the next start recovers.
@@ -153,7 +154,7 @@ struct log_slice {
     struct sys_file *file;
     uint64_t position;
     size_t size;
-    int64_t start_offset; /* base offset of the first batch; may be below what was asked for */
+    int64_t start_offset;     /* base offset of the first batch; may be below what was asked for */
     int64_t file_base_offset; /* the segment's */
 };
 
@@ -195,8 +196,8 @@ err_t log_offset_for_timestamp(struct log *log, int64_t timestamp_ms,
  * As OffsetForLeaderEpoch answers it. */
 void log_epoch_end_offset(struct log *log, int32_t leader_epoch, int32_t *ret_epoch,
                           int64_t *ret_end_offset);
-int32_t log_latest_epoch(struct log *log);                      /* -1: none */
-int32_t log_epoch_of_offset(struct log *log, int64_t offset);   /* -1: none */
+int32_t log_latest_epoch(struct log *log);                    /* -1: none */
+int32_t log_epoch_of_offset(struct log *log, int64_t offset); /* -1: none */
 
 /* [writer] A new leader starts here: notes (epoch, log end), durably before the next append. */
 err_t log_epoch_start(struct log *log, int32_t leader_epoch);
@@ -235,7 +236,7 @@ err_t log_flush(struct log *log, int64_t offset);
  * slice of a long flush. Equals the recovery point when all is synced. */
 int64_t log_flush_next(const struct log *log);
 
-/* [any, memory only] Whether flush.ms or flush.messages asks for a flush. */
+/* [any, memory only] Whether flush.ms or flush.messages asks for a flush. now_ms: wall clock. */
 bool log_flush_due(const struct log *log, int64_t now_ms);
 
 /* [any, memory only] Bytes appended and not synced. */
@@ -257,7 +258,8 @@ err_t log_delete_records(struct log *log, int64_t offset);
 /* [any, memory only] Whether this log has a line in the LOG_START checkpoint. */
 bool log_start_checkpointed(const struct log *log);
 
-/* [writer] Drops everything at and above `offset`; nothing when the log ends below it. */
+/* [writer] Drops everything at and above `offset`; nothing when the log ends below it. The caller
+ * writes the RECOVERY_POINT checkpoint before the next append: it may have gone down. */
 err_t log_truncate_to(struct log *log, int64_t offset);
 
 /* [writer] Drops everything and goes on at `offset`. */

@@ -8,20 +8,20 @@
  * log follows. Plain data. log_configure changes them while the log is in use.
  */
 struct log_config {
-    int32_t segment_bytes;              /* segment.bytes */
-    int64_t segment_ms;                 /* segment.ms */
-    int64_t segment_jitter_ms;          /* segment.jitter.ms */
-    int32_t segment_index_bytes;        /* segment.index.bytes */
-    int32_t index_interval_bytes;       /* index.interval.bytes */
-    int64_t retention_ms;               /* retention.ms, -1: no bound */
-    int64_t retention_bytes;            /* retention.bytes, -1: no bound */
-    int64_t flush_messages;             /* flush.messages */
-    int64_t flush_ms;                   /* flush.ms */
-    int64_t file_delete_delay_ms;       /* file.delete.delay.ms */
-    int64_t producer_expiration_ms;     /* producer.id.expiration.ms (broker) */
-    bool preallocate;                   /* preallocate */
-    bool cleanup_delete;                /* cleanup.policy has "delete" */
-    bool cleanup_compact;               /* cleanup.policy has "compact" */
+    int32_t segment_bytes;          /* segment.bytes */
+    int64_t segment_ms;             /* segment.ms */
+    int64_t segment_jitter_ms;      /* segment.jitter.ms */
+    int32_t segment_index_bytes;    /* segment.index.bytes */
+    int32_t index_interval_bytes;   /* index.interval.bytes */
+    int64_t retention_ms;           /* retention.ms, -1: no bound */
+    int64_t retention_bytes;        /* retention.bytes, -1: no bound */
+    int64_t flush_messages;         /* flush.messages */
+    int64_t flush_ms;               /* flush.ms */
+    int64_t file_delete_delay_ms;   /* file.delete.delay.ms */
+    int64_t producer_expiration_ms; /* producer.id.expiration.ms (broker) */
+    bool preallocate;               /* preallocate */
+    bool cleanup_delete;            /* cleanup.policy has "delete" */
+    bool cleanup_compact;           /* cleanup.policy has "compact" */
 };
 
 /* Kafka's defaults. */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/crc32c.h"
-#include "log/log_limits.h"
+#include "base/limits.h"
 
 enum { SNAPSHOT_VERSION = 1, CRC_POSITION = 2, CRC_FROM = 6 };
 
@@ -31,7 +31,7 @@ void producer_snapshot_encode(const struct producer_state *state, struct buffer 
     uint8_t *at = p + PRODUCER_SNAPSHOT_HEADER_SIZE;
     size_t cursor;
     const struct producer *producer;
-    map_for_each(&state->producers, cursor, producer) {
+    map_for_each (&state->producers, cursor, producer) {
         entry_encode(producer, at);
         at += PRODUCER_SNAPSHOT_ENTRY_SIZE;
     }
@@ -58,8 +58,7 @@ static struct producer entry_decode(const uint8_t *p) {
     int32_t offset_delta = (int32_t)get_be32(p + 22);
     if (epoch >= 0 && last_offset >= 0) {
         struct sequence_batch batch = {
-            .first_sequence =
-                last_sequence < 0 ? -1 : sequence_before(last_sequence, offset_delta),
+            .first_sequence = last_sequence < 0 ? -1 : sequence_before(last_sequence, offset_delta),
             .last_sequence = last_sequence,
             .last_offset = last_offset,
             .offset_delta = offset_delta,
@@ -85,13 +84,12 @@ const char *producer_snapshot_decode(const uint8_t *data, size_t size, int64_t e
         return "checksum does not match";
     }
     uint32_t count = get_be32(data + CRC_FROM);
-    if (size - PRODUCER_SNAPSHOT_HEADER_SIZE !=
-        (uint64_t)count * PRODUCER_SNAPSHOT_ENTRY_SIZE) {
+    if (size - PRODUCER_SNAPSHOT_HEADER_SIZE != (uint64_t)count * PRODUCER_SNAPSHOT_ENTRY_SIZE) {
         return "size does not match the number of entries";
     }
     for (uint32_t i = 0; i < count; i++) {
-        struct producer producer = entry_decode(
-            data + PRODUCER_SNAPSHOT_HEADER_SIZE + (size_t)i * PRODUCER_SNAPSHOT_ENTRY_SIZE);
+        struct producer producer = entry_decode(data + PRODUCER_SNAPSHOT_HEADER_SIZE +
+                                                (size_t)i * PRODUCER_SNAPSHOT_ENTRY_SIZE);
         if (!producer_expired(&producer, now_ms, expiration_ms)) {
             producer_state_load(state, &producer);
         }

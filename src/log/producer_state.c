@@ -63,7 +63,7 @@ void producer_state_init(struct producer_state *state, int64_t end_offset) {
 static void producers_free(struct producer_state *state) {
     size_t cursor;
     struct producer *producer;
-    map_for_each(&state->producers, cursor, producer) {
+    map_for_each (&state->producers, cursor, producer) {
         free(producer);
     }
 }
@@ -132,7 +132,7 @@ bool producer_expired(const struct producer *producer, int64_t now_ms, int64_t e
 void producer_state_expire(struct producer_state *state, int64_t now_ms, int64_t expiration_ms) {
     size_t cursor;
     struct producer *producer;
-    map_for_each(&state->producers, cursor, producer) {
+    map_for_each (&state->producers, cursor, producer) {
         if (producer_expired(producer, now_ms, expiration_ms)) {
             map_remove_u64(&state->producers, (uint64_t)producer->id);
             free(producer);
@@ -164,8 +164,8 @@ static struct producer *working_copy(const struct producer_state *state,
         }
     }
     if (append->producer_count == append->producer_capacity) {
-        append->producer_capacity = append->producer_capacity == 0 ? 2
-                                                                   : append->producer_capacity * 2;
+        append->producer_capacity =
+            append->producer_capacity == 0 ? 2 : append->producer_capacity * 2;
         append->producers =
             realloc(append->producers, append->producer_capacity * sizeof *append->producers);
     }
@@ -217,8 +217,8 @@ static int64_t last_stable_after(const struct producer_state *state,
     }
     for (size_t i = 0; i < append->changes.count; i++) {
         const struct producer_txn *txn = &append->changes.items[i];
-        if (txn->last_offset < 0 && txn->producer_id != producer_id &&
-            txn->first_offset < stable && !ends_here(append, txn->first_offset)) {
+        if (txn->last_offset < 0 && txn->producer_id != producer_id && txn->first_offset < stable &&
+            !ends_here(append, txn->first_offset)) {
             stable = txn->first_offset;
         }
     }
@@ -313,9 +313,9 @@ err_t producer_append_batch(const struct producer_state *state, struct producer_
     }
     if (origin == PRODUCER_ORIGIN_CLIENT) {
         const struct sequence_batch *duplicate;
-        err_t err = sequence_window_check(&producer->window, header->producer_epoch,
-                                          header->base_sequence, batch_last_sequence(header),
-                                          &duplicate);
+        err_t err =
+            sequence_window_check(&producer->window, header->producer_epoch, header->base_sequence,
+                                  batch_last_sequence(header), &duplicate);
         if (err != ERR_OK || duplicate != NULL) {
             *ret_duplicate = duplicate;
             return err;

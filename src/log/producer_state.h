@@ -20,7 +20,7 @@
 struct producer {
     int64_t id;
     struct sequence_window window;
-    int32_t coordinator_epoch;  /* -1: none */
+    int32_t coordinator_epoch; /* -1: none */
     int64_t last_timestamp_ms;
     int64_t current_txn_offset; /* -1: no open transaction */
 };
@@ -73,7 +73,7 @@ struct producer_append {
     struct producer *producers; /* as they will be */
     size_t producer_count;
     size_t producer_capacity;
-    struct producer_txns changes; /* begun (last_offset -1) and ended, in their order */
+    struct producer_txns changes;    /* begun (last_offset -1) and ended, in their order */
     struct txn_index_entry *aborted; /* what goes into the transaction index */
     size_t aborted_count;
     size_t aborted_capacity;

@@ -273,7 +273,7 @@ err_t segment_truncate(struct log_segment *segment, uint64_t position, int64_t n
     return err;
 }
 
-err_t segment_reset_indexes(struct log_segment *segment) {
+err_t segment_reset_indexes(struct log_segment *segment, bool with_aborted) {
     sys_lock_take(&segment->lock);
     segment->max_timestamp_known = true;
     segment->max_timestamp_ms = -1;
@@ -285,7 +285,10 @@ err_t segment_reset_indexes(struct log_segment *segment) {
     if (err == ERR_OK) {
         err = index_file_cut(&segment->times, 0);
     }
-    return err == ERR_OK ? txn_index_cut(&segment->aborted, INT64_MIN) : err;
+    if (err == ERR_OK && with_aborted) {
+        err = txn_index_cut(&segment->aborted, INT64_MIN);
+    }
+    return err;
 }
 
 err_t segment_rename_deleted(struct sys *sys, const char *folder, struct log_segment *segment) {

@@ -41,6 +41,7 @@ struct log_segment {
     int64_t max_timestamp_ms;       /* -1 when no batch has one */
     int64_t max_timestamp_offset;   /* last offset of the batch that has it */
     bool index_distrusted;          /* lock: lookups start at the file's beginning */
+    bool indexes_synced;            /* the log's lock: sealed, and indexes are on the disk */
     struct segment_recent *recents; /* lock: a ring; NULL before the first append */
     uint32_t recent_next;
     uint32_t recent_count;
@@ -54,8 +55,14 @@ struct log_segment {
     int64_t modified_ms; /* of the file as it was opened; for retention without timestamps */
 };
 
-enum segment_file { SEGMENT_LOG, SEGMENT_INDEX, SEGMENT_TIME_INDEX, SEGMENT_TXN_INDEX,
-                    SEGMENT_SNAPSHOT, SEGMENT_FILE_COUNT };
+enum segment_file {
+    SEGMENT_LOG,
+    SEGMENT_INDEX,
+    SEGMENT_TIME_INDEX,
+    SEGMENT_TXN_INDEX,
+    SEGMENT_SNAPSHOT,
+    SEGMENT_FILE_COUNT
+};
 
 /* "<folder>/00000000000000000042.log"; freed with free(). */
 char *segment_path(const char *folder, int64_t base_offset, enum segment_file file,
@@ -94,8 +101,9 @@ err_t segment_sync(struct log_segment *segment, bool with_indexes);
 /* [writer] Cuts the files at a batch's position; that batch and all after it are gone. */
 err_t segment_truncate(struct log_segment *segment, uint64_t position, int64_t next_offset);
 
-/* [writer] Empties all indexes, to be filled again by segment_index_batch. */
-err_t segment_reset_indexes(struct log_segment *segment);
+/* [writer] Empties the indexes, to be filled again by segment_index_batch; with_aborted: that of
+ * transactions too. */
+err_t segment_reset_indexes(struct log_segment *segment, bool with_aborted);
 
 /* [writer] Renames the files to *.deleted. Open ones stay readable. */
 err_t segment_rename_deleted(struct sys *sys, const char *folder, struct log_segment *segment);

@@ -78,8 +78,8 @@ static bool find_recent(const struct view *view, int64_t offset, uint64_t *ret_p
     return found;
 }
 
-static err_t walk_to(const struct view *view, uint64_t from, int64_t offset,
-                     uint64_t *ret_position, struct batch_header *ret_header) {
+static err_t walk_to(const struct view *view, uint64_t from, int64_t offset, uint64_t *ret_position,
+                     struct batch_header *ret_header) {
     struct batch_walk walk;
     batch_walk_init(&walk, view->file, from, view->size, view->no_wait);
     for (bool first = true;; first = false) {

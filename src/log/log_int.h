@@ -1,0 +1,113 @@
+#pragma once
+
+#include "base/text_log.h"
+#include "log/directory_int.h"
+#include "log/leader_epochs.h"
+#include "log/log.h"
+#include "log/producer_state.h"
+#include "log/segment.h"
+
+struct recovery;
+
+/*
+ * The inside of a log. Its lock guards the fields marked so; the writer may read them without it,
+ * because only the writer changes them (except those marked "flush").
+ *
+ * Order of offsets: start <= recovery point <= end, start <= high watermark <= end. The recovery
+ * point is below the start only until the first flush after a DeleteRecords.
+ */
+struct log {
+    struct sys *sys;
+    struct log_directory *directory;
+    char *path;
+    struct log_folder folder;
+
+    struct sys_lock lock;
+    struct log_config config;      /* lock */
+    err_t state;                   /* lock: OK, CLOSED, or why writing is over until reopened */
+    bool has_topic_id;             /* lock */
+    struct uuid topic_id;          /* lock */
+    struct log_segment **segments; /* lock: by base offset; the last one is active */
+    size_t segment_count;
+    size_t segment_capacity;
+    int64_t start_offset;            /* lock */
+    int64_t end_offset;              /* lock */
+    int64_t high_watermark;          /* lock */
+    int64_t recovery_point;          /* lock, flush */
+    int64_t dirty_bytes;             /* lock, flush: appended and not synced */
+    int64_t last_flush_ms;           /* lock, flush: wall clock */
+    uint64_t truncations;            /* lock: how often offsets were taken back */
+    uint64_t folder_changes;         /* lock: files made or renamed */
+    uint64_t folder_synced;          /* lock, flush: of them on the disk */
+    uint64_t writeback_from;         /* lock: in the active segment */
+    struct producer_state producers; /* lock */
+    struct leader_epochs epochs;     /* lock */
+
+    /* writer only */
+    bool tail_checked;       /* the last segment was seen to end where it should */
+    bool closed;             /* log_close or log_delete has run */
+    int64_t snapshot_offset; /* of the newest producer snapshot; -1: none */
+    struct producer_append append;
+    struct recovery *recovery; /* until it is done */
+};
+
+/* --- log.c --- */
+
+void log_say(const struct log *log, enum text_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Takes note of an error of a write or sync; returns it. */
+err_t log_note(struct log *log, err_t err);
+
+/* What stands against writing: the directory's failure or the log's own. */
+err_t log_writable(struct log *log);
+
+/* No more writing until the log is opened again. */
+void log_set_state(struct log *log, err_t state);
+
+struct log_segment *log_active(const struct log *log);
+
+/* Under the lock: the index of the last segment whose base offset is not above; 0 for less. */
+size_t log_segment_floor(const struct log *log, int64_t offset);
+
+/* Under the lock. Takes over the reference. */
+void log_segment_insert(struct log *log, struct log_segment *segment);
+struct log_segment *log_segment_take_out(struct log *log, size_t index);
+
+/* [writer] Makes files and object of a new last segment. Not synced. */
+err_t log_segment_begin(struct log *log, int64_t base_offset);
+
+/* [writer] Writes leader-epoch-checkpoint, durably. */
+err_t log_epochs_write(struct log *log);
+
+/* [writer] Writes a producer snapshot at the log's end unless there is one. Not synced. */
+err_t log_snapshot_write(struct log *log);
+
+/* [writer] Renames the files of a segment that was taken out to .deleted and trashes them. Takes
+ * over the reference. */
+err_t log_segment_discard(struct log *log, struct log_segment *segment);
+
+/* [writer] Syncs the folder if files were made or renamed. */
+err_t log_folder_sync(struct log *log);
+
+/* --- load.c: what is in the folder --- */
+
+/* Fills the log from its folder's listing. */
+err_t log_load(struct log *log, int64_t **ret_snapshots, size_t *ret_snapshot_count,
+               bool *ret_index_missing);
+
+/* The offsets of the producer snapshots in the folder, rising; freed with free(). */
+err_t log_snapshots_list(struct log *log, int64_t **ret_snapshots, size_t *ret_count);
+
+/* --- recovery.c --- */
+
+/* What a step-wise recovery has to do. Takes over `snapshots`, offsets that rise. */
+struct recovery_plan {
+    bool scan;      /* check and index again from the recovery point's segment on */
+    bool rebuild;   /* index again where an index is missing or no whole number of entries */
+    bool truncated; /* not at start: producers are to be followed again */
+    int64_t *snapshots;
+    size_t snapshot_count;
+};
+void log_recovery_plan(struct log *log, const struct recovery_plan *plan);
+void log_recovery_free(struct recovery *recovery);

@@ -1,0 +1,164 @@
+/* Reading: from an offset to a run of bytes, over the log's segments. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "log/log_int.h"
+
+/* The first segment that may hold a batch ending at or after `offset`, with a reference; NULL
+ * behind the last one. `after` is the base offset of the one before, or INT64_MIN. */
+static struct log_segment *segment_from(struct log *log, int64_t offset, int64_t after) {
+    struct log_segment *found = NULL;
+    sys_lock_take(&log->lock);
+    for (size_t i = log_segment_floor(log, offset); i < log->segment_count && found == NULL; i++) {
+        if (log->segments[i]->base_offset > after) {
+            found = segment_ref(log->segments[i]);
+        }
+    }
+    sys_lock_give(&log->lock);
+    return found;
+}
+
+static err_t read_once(struct log *log, int64_t offset, size_t size_max, int64_t limit_offset,
+                       int flags, struct log_slice *ret_slice) {
+    int64_t after = INT64_MIN;
+    for (;;) {
+        struct log_segment *segment = segment_from(log, offset, after);
+        if (segment == NULL) {
+            *ret_slice = (struct log_slice){0};
+            return ERR_OK;
+        }
+        err_t err = segment_read(segment, offset, size_max, limit_offset, flags, ret_slice);
+        after = segment->base_offset;
+        segment_unref(segment);
+        if (err != ERR_NOT_FOUND) {
+            return err;
+        }
+        /* A gap reaches to the end of this segment, or its file is gone; read_range tells. */
+    }
+}
+
+/* What the log's lock tells of a read. */
+struct range {
+    uint64_t truncations;
+    int64_t start_offset;
+    int64_t end_offset;
+    err_t state;
+};
+
+static struct range range_read(struct log *log) {
+    sys_lock_take(&log->lock);
+    struct range range = {
+        .truncations = log->truncations,
+        .start_offset = log->start_offset,
+        .end_offset = log->end_offset,
+        .state = log->state == ERR_CLOSED ? ERR_CLOSED : ERR_OK,
+    };
+    sys_lock_give(&log->lock);
+    return range;
+}
+
+err_t log_read(struct log *log, int64_t offset, size_t size_max, int64_t limit_offset, int flags,
+               struct log_slice *ret_slice) {
+    for (;;) {
+        struct range range = range_read(log);
+        if (range.state != ERR_OK) {
+            return range.state;
+        }
+        if (offset < range.start_offset || offset > range.end_offset) {
+            return ERR_OFFSET_OUT_OF_RANGE;
+        }
+        int64_t limit = limit_offset < range.end_offset ? limit_offset : range.end_offset;
+        if (offset >= limit) {
+            *ret_slice = (struct log_slice){0};
+            return ERR_OK;
+        }
+        struct log_slice slice;
+        err_t err = read_once(log, offset, size_max, limit, flags, &slice);
+        struct range after = range_read(log);
+        if (after.state != ERR_OK && err == ERR_OK) {
+            log_slice_release(&slice); /* by now its path may be another log's */
+            return after.state;
+        }
+        if (after.truncations != range.truncations || after.start_offset > offset) {
+            if (err == ERR_OK) {
+                log_slice_release(&slice);
+            }
+            continue; /* it was cut, or deleted, under our feet */
+        }
+        if (err == ERR_OK) {
+            *ret_slice = slice;
+        }
+        return err;
+    }
+}
+
+void log_slice_release(struct log_slice *slice) {
+    if (slice->segment != NULL) {
+        cached_file_give(&slice->segment->log);
+        segment_unref(slice->segment);
+    }
+    *slice = (struct log_slice){0};
+}
+
+/* --- aborted transactions --- */
+
+struct aborted_list {
+    struct log_aborted *items;
+    size_t count;
+    size_t capacity;
+};
+
+static void aborted_add(struct aborted_list *list, const struct txn_index_entry *entry) {
+    if (list->count == list->capacity) {
+        list->capacity = list->capacity == 0 ? 4 : list->capacity * 2;
+        list->items = realloc(list->items, list->capacity * sizeof *list->items);
+    }
+    list->items[list->count++] = (struct log_aborted){
+        .producer_id = entry->producer_id,
+        .first_offset = entry->first_offset,
+    };
+}
+
+/* Adds what overlaps. *ret_complete: later markers cannot be of a transaction that began below
+ * end_offset, because the last stable offset had reached it. */
+static err_t aborted_collect(struct log_segment *segment, int64_t start_offset, int64_t end_offset,
+                             struct aborted_list *list, bool *ret_complete) {
+    struct txn_index_entry *entries;
+    size_t count;
+    err_t err = txn_index_read(&segment->aborted, segment->base_offset, &entries, &count);
+    if (err != ERR_OK) {
+        return err;
+    }
+    *ret_complete = false;
+    for (size_t i = 0; i < count && !*ret_complete; i++) {
+        if (entries[i].last_offset >= start_offset && entries[i].first_offset < end_offset) {
+            aborted_add(list, &entries[i]);
+        }
+        *ret_complete = entries[i].last_stable_offset >= end_offset;
+    }
+    free(entries);
+    return ERR_OK;
+}
+
+err_t log_aborted_transactions(struct log *log, int64_t start_offset, int64_t end_offset,
+                               struct log_aborted **ret_aborted, size_t *ret_count) {
+    struct aborted_list list = {0};
+    bool complete = false;
+    int64_t after = INT64_MIN;
+    while (!complete) {
+        struct log_segment *segment = segment_from(log, start_offset, after);
+        if (segment == NULL) {
+            break;
+        }
+        err_t err = aborted_collect(segment, start_offset, end_offset, &list, &complete);
+        after = segment->base_offset;
+        segment_unref(segment);
+        if (err != ERR_OK) {
+            free(list.items);
+            return err;
+        }
+    }
+    *ret_aborted = list.items;
+    *ret_count = list.count;
+    return ERR_OK;
+}

@@ -1,0 +1,49 @@
+#pragma once
+
+#include "log/log_int.h"
+
+/* The inside of a recovery: recovery.c drives it, recovery_scan.c reads batches, recovery_cut.c
+ * takes damage off the log's end. */
+enum recovery_phase {
+    RECOVERY_START,   /* choose a producer snapshot */
+    RECOVERY_REBUILD, /* indexes of segments before the scan that lack one */
+    RECOVERY_FOLLOW,  /* producers from the snapshot to the scan */
+    RECOVERY_SCAN,    /* check, index and follow from the recovery point's segment on */
+    RECOVERY_FINISH,
+};
+
+struct recovery {
+    struct recovery_plan plan;
+    enum recovery_phase phase;
+    size_t scan_from;      /* the first segment to be checked */
+    int64_t synced_offset; /* the recovery point that was read */
+    bool epochs_changed;
+    size_t segment; /* where the phase is */
+    uint64_t position;
+    int64_t expected_offset; /* no batch from here on may begin below */
+    uint64_t bytes_done;
+    uint64_t bytes_total;
+    uint8_t *buffer; /* LOG_RECOVERY_CHUNK bytes of the segment */
+    uint64_t buffer_position;
+    size_t buffer_size;
+};
+
+/* Begins to read a segment. */
+void recovery_seek(struct recovery *recovery, size_t segment, uint64_t position,
+                   int64_t expected_offset);
+
+/* The next batch; moves past it. *ret_data: the whole batch, or just its head when it is larger
+ * than the buffer. NOT_FOUND at the end; CORRUPT with *ret_reason: then it has not moved, and
+ * *ret_header may be of use when *ret_has_header. */
+struct recovery_batch {
+    struct batch_header header;
+    bool has_header;
+    const uint8_t *data;
+    const char *wrong;
+};
+err_t recovery_next(struct log *log, struct recovery *recovery, bool check,
+                    struct recovery_batch *ret_batch);
+
+/* The log ends at recovery->position of its segment: cuts, sets aside what may be more than a torn
+ * write, and says so. */
+err_t recovery_cut(struct log *log, struct recovery *recovery, const struct recovery_batch *bad);

@@ -1,0 +1,99 @@
+#pragma once
+
+#include "base/buffer.h"
+#include "base/list.h"
+#include "client/connection.h"
+#include "wire/api.h"
+
+/* Private to the module. */
+
+enum call_mode {
+    CALL_STRUCT, /* the response is decoded */
+    CALL_RAW,    /* its header is */
+    CALL_FRAME,  /* nothing is */
+    CALL_FORGET, /* there is none */
+};
+
+/* One request, from send to done. In exactly one of the connection's lists. */
+struct client_call {
+    struct list link;
+    enum call_mode mode;
+    int16_t api_key;
+    int16_t version; /* -1: to be chosen when the broker's versions are known */
+    int32_t correlation_id;
+    int64_t deadline_ms;
+    const void *request; /* the struct, while version is -1 */
+    struct buffer frame; /* with its length in front; empty while version is -1 */
+    err_t err;           /* found before it was sent */
+    client_done_fn done;
+    void *arg;
+};
+
+enum client_state {
+    CLIENT_CONNECTING,  /* a socket is on its way */
+    CLIENT_NEGOTIATING, /* ApiVersions is on its way */
+    CLIENT_UP,
+    CLIENT_DEAD,
+};
+
+struct client_connection {
+    struct sys *sys;
+    struct sys_loop *loop;
+    struct sys_address *addresses;
+    size_t address_count;
+    size_t address_next;
+    char *client_id;
+    int64_t connect_timeout_ms;
+    int64_t request_timeout_ms;
+    size_t response_size_max;
+    bool negotiate;
+    void (*on_state)(void *arg, struct client_connection *connection, err_t state);
+    void *arg;
+
+    enum client_state state;
+    err_t error;  /* why it is dead */
+    err_t broken; /* found inside a call of the user: it dies in the next task */
+    int depth;    /* > 0: functions of the user may be up the stack */
+    bool freed;   /* by the user; the memory goes when depth is 0 and no task is queued */
+    struct sys_socket *socket;
+    int want;
+    struct sys_task task;
+    bool task_posted;
+    struct sys_timer connect_timer;
+    struct sys_timer call_timer;
+
+    int32_t next_correlation_id;
+    struct list waiting; /* calls that wait for the connection to be up */
+    struct list sent;    /* calls in the order in which their responses must come */
+    size_t call_count;
+    struct buffer out; /* to be written, from out_sent */
+    size_t out_sent;
+    struct buffer in; /* the response on its way, from in_taken */
+    size_t in_taken;
+
+    /* What the broker speaks; high < low: not at all. */
+    bool versions_known;
+    bool asked_again; /* ApiVersions, in a version the broker has */
+    struct wire_versions versions[API_KEYS_MAX];
+};
+
+/* calls.c: makes the frame of a call whose version is known. */
+err_t client_call_encode(struct client_connection *connection, struct client_call *call,
+                         const void *request, struct bytes raw_body);
+void client_call_free(struct client_call *call);
+
+/* Tells the call's function about its response, decoding it first; an error of decoding is the
+ * call's own affair. ERR_MALFORMED when the frame is not for this call: the connection must die. */
+err_t client_call_finish(struct client_connection *connection, struct client_call *call,
+                         struct bytes frame);
+void client_call_fail(struct client_connection *connection, struct client_call *call, err_t err);
+
+/* versions.c: asks for ApiVersions; calls client_negotiated at the end. */
+err_t client_negotiate(struct client_connection *connection, int16_t version);
+void client_negotiated(struct client_connection *connection, err_t err);
+
+/* connection.c: puts a call with its frame on the wire. */
+void client_enqueue(struct client_connection *connection, struct client_call *call);
+struct client_call *client_call_new(struct client_connection *connection, enum call_mode mode,
+                                    int16_t api_key, int16_t version, client_done_fn done,
+                                    void *arg);

@@ -30,3 +30,6 @@ struct sys_lock {
 void sys_lock_init(struct sys_lock *lock, enum sys_lock_rank rank);
 void sys_lock_take(struct sys_lock *lock);
 void sys_lock_give(struct sys_lock *lock);
+
+/* How many locks the calling thread holds. For assertions that it holds none. */
+int sys_locks_held(void);

@@ -80,6 +80,9 @@ void sim_host_power_cut(struct sim_host *host);
 
 /* The host is up again after a crash or a power cut, with no actors yet. */
 void sim_host_restart(struct sim_host *host);
+
+/* The host stands still, all its actors, for a time; peers see only silence. */
+void sim_host_pause(struct sim_host *host, int64_t duration_ms);
 bool sim_host_is_up(const struct sim_host *host);
 
 /* Settings; at any time. */

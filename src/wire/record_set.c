@@ -13,9 +13,10 @@
  * Where Kafka has no name for what it found (an unknown codec, data that does not decompress) it
  * answers UNKNOWN_SERVER_ERROR; we answer UNSUPPORTED_COMPRESSION_TYPE and INVALID_RECORD.
  *
- * A batch stays where it is when its codec stays and its offset deltas are 0, 1, 2, …; else it is
- * built anew, and then the deltas are. (Kafka looks at the deltas of compressed batches only.) Only
- * what must change is changed: timestamp type, max timestamp, CRC. Attribute bits that are not
+ * Offset deltas other than 0, 1, 2, … are INVALID_RECORD. (Kafka stores such a batch as it is when
+ * it is not compressed, gives it new deltas when it recompresses, and fails without a name else.)
+ *
+ * Only what must change is changed: timestamp type, max timestamp, CRC. Attribute bits that are not
  * known stay.
  */
 #include <inttypes.h>
@@ -208,7 +209,7 @@ static void check_record(struct record_check *check, int32_t record_index,
         check->max_timestamp = timestamp;
     }
     if (facts->offset_delta != record_index) {
-        check->offsets_in_order = false;
+        check->disordered = true;
     }
 }
 
@@ -292,7 +293,11 @@ static err_t check_records(struct record_check *check) {
         check->refusal = (struct record_set_refusal){0};
         return ERR_INVALID_RECORD;
     }
-    return conclude_errors(check);
+    err = conclude_errors(check);
+    if (err == ERR_OK && check->disordered && check->rules->origin == RECORD_SET_CLIENT) {
+        err = ERR_INVALID_RECORD;
+    }
+    return err;
 }
 
 /* --- all of it --- */
@@ -354,7 +359,6 @@ err_t record_set_validate(const struct record_set_rules *rules, uint8_t *records
         .batch = records,
         .size = batch.size,
         .max_timestamp = RECORD_NO_TIMESTAMP,
-        .offsets_in_order = true,
     };
     size_t out_before = out->size;
     struct record_set_result result;

@@ -16,10 +16,10 @@ struct record_check {
 
     /* found in the records */
     int64_t max_timestamp;
-    bool offsets_in_order;
     struct record_set_refusal refusal;
     int32_t error_total; /* refusal.error_count is bounded */
     bool timestamp_error;
+    bool disordered; /* offset deltas are not 0, 1, 2, … */
 };
 
 /* The records as they came, and as they are when decompressed: into check->plain. */

@@ -1,4 +1,4 @@
-/* What becomes of a batch that passed: as it is, in another codec, or with new offset deltas. */
+/* What becomes of a batch that passed: it stays as it is, or goes into another codec. */
 #include <assert.h>
 
 #include "wire/batch_builder.h"
@@ -53,13 +53,9 @@ static void recompress(struct record_check *check, struct buffer *out) {
     set_time(check, batch, size);
 }
 
-/* Records whose offset deltas are out of order, with new ones. They have been scanned: reading
- * them cannot fail. */
+/* A batch that claims log append time, for a topic with create time: each of its records had the
+ * batch's time, and now must carry it. They have been scanned: reading them cannot fail. */
 static void rebuild(struct record_check *check, struct buffer *out) {
-    if (check->source != COMPRESSION_NONE && check->plain.size == 0) {
-        err_t err = record_check_decompress(check);
-        assert(err == ERR_OK);
-    }
     struct bytes plain = check->source == COMPRESSION_NONE ? record_check_source(check)
                                                            : buffer_bytes(&check->plain);
     const uint8_t *source = check->batch;
@@ -90,17 +86,16 @@ static void rebuild(struct record_check *check, struct buffer *out) {
 
 err_t record_check_store(struct record_check *check, struct buffer *out,
                          struct record_set_result *result) {
-    bool in_order = check->offsets_in_order || check->rules->origin != RECORD_SET_CLIENT;
-    if (in_order && check->source == check->target) {
+    if (check->source == check->target) {
         set_time(check, check->batch, check->size);
         result->records = check->batch;
         result->size = check->size;
     } else {
         size_t start = out->size;
-        if (in_order) {
-            recompress(check, out);
-        } else {
+        if (record_batch_has_log_append_time(check->batch)) {
             rebuild(check, out);
+        } else {
+            recompress(check, out);
         }
         result->records = out->data + start;
         result->size = out->size - start;

@@ -3,7 +3,7 @@
 
     compare_judges.py RECORD_JUDGE FIXTURES [COUNT] [SEED]
 
-Needs java, and Kafka's jars in KAFKA_LIBS (default ~/.cache/kafka-anchor/libs). RECORD_JUDGE is the
+Needs java, and Kafka's jars in KAFKA_LIBS (default .cache/kafka/libs of the project). RECORD_JUDGE is the
 program built from record_judge.c. Prints what differs, and how often which outcome came out.
 """
 import collections
@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-LIBS = os.environ.get("KAFKA_LIBS", os.path.expanduser("~/.cache/kafka-anchor/libs"))
+LIBS = os.environ.get("KAFKA_LIBS", os.path.join(HERE, "../../../.cache/kafka/libs"))
 NOW = 1700000000000
 TABLE = []
 for n in range(256):

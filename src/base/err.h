@@ -175,7 +175,7 @@ typedef enum err {
 /* The name, "OFFSET_OUT_OF_RANGE" or "NO_SPACE"; "?" for a number that is none. */
 const char *err_name(err_t err);
 
-/* One sentence in English for people, as Kafka's clients print it for Kafka's errors. */
+/* One sentence in English for people, without a full stop, so that it fits into a longer one. */
 const char *err_text(err_t err);
 
 /* The code that goes on the wire: itself for Kafka's, the mapped one for ours (one table). */

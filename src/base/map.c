@@ -69,7 +69,8 @@ static uint64_t sip_hash(const uint8_t *data, size_t size) {
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-/* A number's entry has data NULL and the number as size; no bytes are behind it. */
+/* A number's entry has data NULL and the number as size; no bytes are behind it. So a null is a key
+ * too, and not the same as an empty one. */
 static uint64_t hash_of(struct bytes key) {
     if (key.data == NULL) {
         uint64_t number = key.size;
@@ -159,12 +160,12 @@ void map_clear(struct map *map) {
     map->count = 0;
 }
 
-static void *get(const struct map *map, struct bytes key) {
+void *map_get(const struct map *map, struct bytes key) {
     struct map_entry *entry = find(map, key, hash_of(key));
     return entry == NULL ? NULL : entry->value;
 }
 
-static void *put(struct map *map, struct bytes key, void *value) {
+void *map_put(struct map *map, struct bytes key, void *value) {
     assert(value != NULL);
     uint64_t hash = hash_of(key);
     struct map_entry *entry = find(map, key, hash);
@@ -183,7 +184,7 @@ static void *put(struct map *map, struct bytes key, void *value) {
     return NULL;
 }
 
-static void *take(struct map *map, struct bytes key) {
+void *map_remove(struct map *map, struct bytes key) {
     struct map_entry *entry = find(map, key, hash_of(key));
     if (entry == NULL) {
         return NULL;
@@ -195,32 +196,16 @@ static void *take(struct map *map, struct bytes key) {
     return value;
 }
 
-/* A null is not a key; an empty one is. */
-void *map_get(const struct map *map, struct bytes key) {
-    assert(key.data != NULL);
-    return get(map, key);
-}
-
-void *map_put(struct map *map, struct bytes key, void *value) {
-    assert(key.data != NULL);
-    return put(map, key, value);
-}
-
-void *map_remove(struct map *map, struct bytes key) {
-    assert(key.data != NULL);
-    return take(map, key);
-}
-
 void *map_get_u64(const struct map *map, uint64_t key) {
-    return get(map, (struct bytes){.size = key});
+    return map_get(map, (struct bytes){.size = key});
 }
 
 void *map_put_u64(struct map *map, uint64_t key, void *value) {
-    return put(map, (struct bytes){.size = key}, value);
+    return map_put(map, (struct bytes){.size = key}, value);
 }
 
 void *map_remove_u64(struct map *map, uint64_t key) {
-    return take(map, (struct bytes){.size = key});
+    return map_remove(map, (struct bytes){.size = key});
 }
 
 void *map_next(const struct map *map, size_t *cursor) {

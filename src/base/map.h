@@ -11,8 +11,8 @@
  * Open addressing, keyed SipHash-1-3 so that a stranger cannot choose collisions. The map borrows
  * its keys: a key must live, unchanged, as long as its entry (usually it is a field of the value).
  * Numbers are stored by value (map_*_u64) and must not be mixed with byte keys in one map.
- * Iteration order is that of insertion, as long as nothing was removed, and is the same in every
- * run. Not thread safe.
+ * Iteration order is that of insertion, the same in every run. A zero-initialised map is an empty
+ * one. Not thread safe.
  */
 struct map {
     struct map_entry *entries;
@@ -21,7 +21,6 @@ struct map {
     uint32_t entry_capacity;
     uint32_t index_size; /* a power of two, or 0 */
     uint32_t count;
-    uint64_t seed; /* of the hash; where the process lies in memory, which no stranger knows */
 };
 
 struct map_entry {

@@ -8,7 +8,8 @@
  * of 32 and 64 bits, "uvarint" is plain.
  *
  * A reader returns how many bytes the number took, or 0 when `size` bytes do not hold a whole one
- * or it is longer than its type allows (5 bytes, 10 bytes). A writer returns how many bytes it
+ * or it is longer than its type allows (5 bytes, 10 bytes). Bits of the last byte that the type has
+ * no room for are dropped, as Kafka's reader does. A writer returns how many bytes it
  * wrote; 5 and 10 are the most.
  */
 enum { UVARINT_SIZE_MAX = 5, VARLONG_SIZE_MAX = 10 };

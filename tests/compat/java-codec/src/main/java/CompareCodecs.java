@@ -13,7 +13,8 @@ import java.util.Random;
  * usage: CompareCodecs HARNESS MESSAGES INSTANCES SEED
  *
  * MESSAGES has a line "name low high json|bytes" per message to check; each must exist in Kafka with
- * just these versions. "bytes": names of fields changed between releases, JSON is not compared.
+ * just these versions. "bytes": the schemas have a newer release's fields, so that JSON and broken bytes
+ * are compared with that release only.
  */
 public final class CompareCodecs {
     private static final int FAILURES_SHOWN = 20;
@@ -29,6 +30,8 @@ public final class CompareCodecs {
     private int jsonComparisons;
     private int conversions;
     private int conversionsRefused;
+    private int damaged;
+    private int damagedRead;
     private int failures;
 
     private CompareCodecs(Harness harness, int instances, long seed) {
@@ -53,8 +56,9 @@ public final class CompareCodecs {
     }
 
     private void report() {
-        System.out.printf("messages=%d versions=%d comparisons=%d json=%d conversions=%d refused=%d failures=%d%n",
-            messages, versions, comparisons, jsonComparisons, conversions, conversionsRefused, failures);
+        System.out.printf("messages=%d versions=%d comparisons=%d json=%d conversions=%d refused=%d "
+                + "damaged=%d damagedRead=%d failures=%d%n", messages, versions, comparisons, jsonComparisons,
+            conversions, conversionsRefused, damaged, damagedRead, failures);
     }
 
     private void fail(String name, int version, String what) {
@@ -82,6 +86,9 @@ public final class CompareCodecs {
                     fromJava(codec, name, version, json);
                     if (codec instanceof GeneratedCodec) {
                         convert(codec, name, version, (short) (low + random.nextInt(high - low + 1)));
+                    }
+                    if (json) {
+                        damage(codec, name, version);
                     }
                 } catch (Exception e) {
                     Throwable cause = e.getCause() != null ? e.getCause() : e;
@@ -125,6 +132,37 @@ public final class CompareCodecs {
         } else if (java == null || c.error() != null || !Arrays.equals(java, c.bytes())) {
             fail(name, from, "as version " + to + ": Java " + (java == null ? "refuses" : "writes") + ", C "
                 + (c.error() != null ? c.error() : "writes"));
+        }
+    }
+
+    /**
+     * Broken bytes: what C reads Java reads too, as the same message. C may refuse more only where a
+     * version has compact numbers and tagged fields (codec_read.c says where).
+     */
+    private void damage(Codec codec, String name, short version) throws Exception {
+        byte[] bytes = codec.random(version, random).bytes();
+        for (int flips = 1 + random.nextInt(3); flips > 0 && bytes.length > 0; flips--) {
+            bytes[random.nextInt(bytes.length)] = (byte) (random.nextBoolean() ? 0xff : random.nextInt(256));
+        }
+        damaged++;
+        Codec.Encoded java = null;
+        try {
+            java = codec.recodeKnown(version, bytes);
+        } catch (RuntimeException e) {
+            // refused, or bytes left over
+        }
+        Harness.Answer c = harness.recode(name, version, bytes);
+        // Text that is not UTF-8 stays as it is in C, and Java replaces it: only that changes on the way through JSON.
+        boolean notUtf8 = c.error() != null && c.error().startsWith("error json");
+        boolean read = c.error() == null || notUtf8;
+        damagedRead += read ? 1 : 0;
+        String hex = " of " + HexFormat.of().formatHex(bytes);
+        if (read && java == null) {
+            fail(name, version, "C reads what Java refuses" + hex);
+        } else if (!read && java != null && !codec.flexible(version)) {
+            fail(name, version, "Java reads what C refuses: " + c.error() + hex);
+        } else if (c.error() == null && !Arrays.equals(c.bytes(), java.bytes())) {
+            fail(name, version, "read differently" + hex);
         }
     }
 

@@ -1,12 +1,16 @@
 import com.fasterxml.jackson.databind.JsonNode;
+import java.lang.reflect.Field;
 import java.lang.reflect.Method;
+import java.lang.reflect.Modifier;
 import java.nio.ByteBuffer;
 import java.util.Random;
 import org.apache.kafka.common.errors.UnsupportedVersionException;
 import org.apache.kafka.common.protocol.ByteBufferAccessor;
 import org.apache.kafka.common.protocol.Message;
 import org.apache.kafka.common.protocol.MessageUtil;
+import org.apache.kafka.common.protocol.types.BoundField;
 import org.apache.kafka.common.protocol.types.Schema;
+import org.apache.kafka.common.protocol.types.TaggedFields;
 
 /**
  * A class that Kafka generated from its schema, with its JSON converter. Of records Kafka's JSON has
@@ -67,6 +71,13 @@ final class GeneratedCodec implements Codec {
     }
 
     @Override
+    public Encoded recodeKnown(short version, byte[] bytes) throws Exception {
+        Message message = decode(version, bytes);
+        forgetUnknown(message);
+        return encode(version, message);
+    }
+
+    @Override
     public byte[] convert(short from, short to, byte[] bytes) throws Exception {
         Message message = decode(from, bytes);
         try {
@@ -74,6 +85,12 @@ final class GeneratedCodec implements Codec {
         } catch (UnsupportedVersionException | NullPointerException e) {
             return null;
         }
+    }
+
+    @Override
+    public boolean flexible(short version) throws Exception {
+        BoundField[] fields = ((Schema[]) type.getField("SCHEMAS").get(null))[version].fields();
+        return fields.length > 0 && fields[fields.length - 1].def.type instanceof TaggedFields;
     }
 
     private Message decode(short version, byte[] bytes) throws Exception {
@@ -84,6 +101,23 @@ final class GeneratedCodec implements Codec {
             throw new IllegalStateException(buffer.remaining() + " bytes are left over");
         }
         return message;
+    }
+
+    /** Kafka keeps tagged fields that it does not know and writes them again; Ottla skips them. */
+    private static void forgetUnknown(Object value) throws Exception {
+        if (value instanceof Iterable<?> elements) {
+            for (Object element : elements) {
+                forgetUnknown(element);
+            }
+        } else if (value instanceof Message message) {
+            message.unknownTaggedFields().clear();
+            for (Field field : value.getClass().getDeclaredFields()) {
+                if (!Modifier.isStatic(field.getModifiers())) {
+                    field.setAccessible(true);
+                    forgetUnknown(field.get(value));
+                }
+            }
+        }
     }
 
     private Encoded encode(short version, Message message) throws Exception {

@@ -77,8 +77,18 @@ final class StructCodec implements Codec {
     }
 
     @Override
+    public Encoded recodeKnown(short version, byte[] bytes) {
+        return recode(version, bytes);
+    }
+
+    @Override
     public byte[] convert(short from, short to, byte[] bytes) {
         return null; // the owners write each version on its own
+    }
+
+    @Override
+    public boolean flexible(short version) {
+        return false;
     }
 
     private Encoded encode(short version, Struct struct) {

@@ -50,8 +50,8 @@ void wire_init(const struct wire_type *type, void *ret_message);
 
 /*
  * Reads one message from the start of `in`. ret_used is how many bytes it took; what follows is the
- * caller's business (Kafka's broker ignores what stands behind a request). Fields that the version lacks get their defaults; unknown tagged fields are
- * skipped.
+ * caller's business (Kafka's broker ignores what stands behind a request). Fields that the version
+ * lacks get their defaults; unknown tagged fields are skipped.
  *
  * What is taken from the arena is bounded by what the arena allows; wire_decode_bound() is the
  * bound for bytes that came from a socket.

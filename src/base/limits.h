@@ -110,10 +110,6 @@
  * about two milliseconds of work. */
 #define INLINE_DECOMPRESSION_SIZE_MAX (256 * 1024)
 
-/* What one batch may expand to. A batch of the default max.message.bytes of very regular text
- * expands hundredfold with zstd; more is an attack. */
-#define BATCH_DECOMPRESSED_SIZE_MAX (256ull * 1024 * 1024)
-
 /* --- controller --- */
 
 /* Operations accepted by the controller and not yet committed. A node has some thousand connections
@@ -156,3 +152,18 @@
 /* A batch on our own disk that is decompressed to look for a timestamp. It was checked when it was
  * written; the bound is for a damaged one. */
 #define LOG_DECOMPRESSED_SIZE_MAX (1024ll * 1024 * 1024)
+
+/* --- server --- */
+
+/* How much of a fetch is asked about before it is called warm; a page of it costs a microsecond. */
+#define FETCH_PROBE_BYTES_MAX (256 * 1024)
+
+/* What a worker reads at a time to warm a fetch. */
+#define FETCH_WARM_CHUNK_SIZE (128 * 1024)
+
+/* Segment files held open for reading and appending: an eighth of what a usual limit on files
+ * allows, so that connections have the rest. */
+#define LOG_FILES_OPEN_MAX 8192
+
+/* Index pages held in memory, of all logs together. */
+#define LOG_INDEX_PAGE_BYTES_MAX (16 * 1024 * 1024)

@@ -101,6 +101,20 @@ struct partition *replicas_find(struct replicas *replicas, struct uuid topic_id,
     return partition;
 }
 
+struct partition **replicas_list(struct replicas *replicas, size_t *ret_count) {
+    sys_lock_take(&replicas->lock);
+    struct partition **list = calloc(map_count(&replicas->table) + 1, sizeof *list);
+    size_t count = 0;
+    size_t cursor;
+    struct replica *replica;
+    map_for_each(&replicas->table, cursor, replica) {
+        list[count++] = partition_ref(replica->partition);
+    }
+    sys_lock_give(&replicas->lock);
+    *ret_count = count;
+    return list;
+}
+
 void replicas_each(struct replicas *replicas,
                    void (*each)(void *arg, struct partition *partition), void *arg) {
     size_t cursor;

@@ -64,6 +64,9 @@ void replicas_stop(struct replicas *replicas, int64_t broker_epoch, void (*stopp
 /* A reference to a partition kept here, or NULL. Any thread. */
 struct partition *replicas_find(struct replicas *replicas, struct uuid topic_id, int32_t index);
 
+/* All partitions kept here, each with a reference, in an array to free. Any thread. */
+struct partition **replicas_list(struct replicas *replicas, size_t *ret_count);
+
 /* Calls for each partition kept here. */
 void replicas_each(struct replicas *replicas,
                    void (*each)(void *arg, struct partition *partition), void *arg);

@@ -81,7 +81,7 @@ static void read_rules(const struct config *topic, const struct log_config *log,
         .timestamp_after_ms_max = config_long(topic, TOPIC_CONFIG_MESSAGE_TIMESTAMP_AFTER_MAX_MS),
         .message_size_max = config_int(topic, TOPIC_CONFIG_MAX_MESSAGE_BYTES),
         .segment_size_max = log->segment_bytes,
-        .decompressed_size_max = BATCH_DECOMPRESSED_SIZE_MAX,
+        .decompressed_size_max = RECORD_SET_DECOMPRESSED_MAX,
     };
     rules->compression = compression_of(config_str(topic, TOPIC_CONFIG_COMPRESSION_TYPE),
                                         &rules->keep_compression);

@@ -1,0 +1,399 @@
+/*
+ * Fetch: records out of partitions.
+ *
+ *   session ──► read every partition, in its order ──┬── enough, an error, or no time to wait: answer
+ *                     ▲                              ├── cold: a worker warms it, then read again
+ *                     │                              └── else park: wait on all partitions
+ *                     └────────── woken by an append, or by the deadline ──┘
+ *
+ * Limits, as Kafka: the answer stops at max_bytes (and the broker's fetch.max.bytes), a partition
+ * at its own; but the first batch found is given whatever its size, so that a reader cannot hang on
+ * a large one. Record bytes are not touched: the answer names runs of files, which net sends with
+ * sendfile. A slice keeps its segment open until it is sent.
+ *
+ * A reactor must not wait for a disk. What was written lately is in the page cache; anything else is
+ * asked about (sys_file_cached), and what is not there is read by a worker of the volume first
+ * (warming.c). After one warming round the fetch reads without asking, so it always ends.
+ */
+#include "server/handlers/fetch.h"
+
+#include "base/limits.h"
+#include "server/handlers/handlers.h"
+#include "server/handlers/topics.h"
+#include "server/node_int.h"
+
+typedef struct fetch_response_fetchable_topic_response topic_answer;
+typedef struct fetch_response_partition_data partition_answer;
+
+/* --- reading --- */
+
+static err_t find_item(struct fetch *fetch, struct fetch_item *item, struct fetch_part *part) {
+    struct request *request = fetch->request;
+    const struct meta_topic *topic = NULL;
+    err_t err = fetch->context.by_id ? topic_find_by_id(request, item->topic_id, &topic)
+                                     : topic_find(request, item->topic, &topic);
+    if (err != ERR_OK) {
+        return err;
+    }
+    part->topic = topic->name;
+    part->topic_id = topic->id;
+    if (part->partition == NULL) {
+        err = topic_partition_find(request, topic, item->index, &part->partition);
+    }
+    return err;
+}
+
+static bool is_cold(struct fetch *fetch, const struct log_slice *slice) {
+    return !fetch->warmed && slice->size > 0 &&
+           !sys_file_cached(slice->file, slice->position,
+                            slice->size < FETCH_PROBE_BYTES_MAX ? slice->size
+                                                                : FETCH_PROBE_BYTES_MAX);
+}
+
+static void read_part(struct fetch *fetch, struct fetch_part *part) {
+    struct fetch_item *item = part->item;
+    size_t left = fetch->size_max - (fetch->size < fetch->size_max ? fetch->size
+                                                                   : fetch->size_max);
+    size_t wanted = item->size_max < 0 ? 0 : (size_t)item->size_max;
+    part->read = (struct partition_read){
+        .offset = item->fetch_offset,
+        .size_max = wanted < left ? wanted : left,
+        .min_one = fetch->size == 0,
+        .committed_only = fetch->committed_only,
+        .no_wait = !fetch->warmed,
+        .leader_epoch = item->leader_epoch,
+        .fetched_epoch = item->fetched_epoch,
+    };
+    part->err = find_item(fetch, item, part);
+    if (part->err == ERR_OK) {
+        part->err = partition_read(part->partition, &part->read);
+    }
+    if (part->err == ERR_WOULD_BLOCK) {
+        fetch->cold = true;
+    } else if (part->err == ERR_OK) {
+        fetch->cold = fetch->cold || is_cold(fetch, &part->read.slice);
+        fetch->size += part->read.slice.size;
+        fetch->news = fetch->news || part->read.diverging;
+    } else {
+        fetch->news = true;
+    }
+}
+
+static void release_slices(struct fetch *fetch) {
+    for (int32_t i = 0; i < fetch->part_count; i++) {
+        log_slice_release(&fetch->parts[i].read.slice);
+    }
+    fetch->size = 0;
+}
+
+/* A watermark the client has not heard of ends its wait, too, so that it learns of it. */
+static bool watermark_moved(const struct fetch *fetch) {
+    if (fetch->context.full) {
+        return false;
+    }
+    for (int32_t i = 0; i < fetch->part_count; i++) {
+        const struct fetch_part *part = &fetch->parts[i];
+        if (part->read.log_start_offset != part->item->told_log_start_offset &&
+            part->item->told_log_start_offset >= 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void read_all(struct fetch *fetch) {
+    fetch->size = 0;
+    fetch->cold = false;
+    fetch->news = false;
+    for (int32_t i = 0; i < fetch->part_count; i++) {
+        read_part(fetch, &fetch->parts[i]);
+    }
+    fetch->news = fetch->news || watermark_moved(fetch);
+}
+
+/* --- answering --- */
+
+static void release_slice(void *arg) {
+    log_slice_release(arg);
+}
+
+static void fill_aborted(struct fetch *fetch, struct fetch_part *part, partition_answer *answer) {
+    struct request *request = fetch->request;
+    struct log_aborted *aborted = NULL;
+    size_t count = 0;
+    answer->aborted_transactions_count = 0;
+    if (part->read.slice.size == 0 ||
+        partition_aborted_transactions(part->partition, part->item->fetch_offset,
+                                       part->read.last_stable_offset, &aborted, &count) != ERR_OK) {
+        return;
+    }
+    answer->aborted_transactions =
+        ARENA_ARRAY(&request->arena, struct fetch_response_aborted_transaction, count);
+    for (size_t i = 0; i < count; i++) {
+        answer->aborted_transactions[i] = (struct fetch_response_aborted_transaction){
+            .producer_id = aborted[i].producer_id, .first_offset = aborted[i].first_offset};
+    }
+    answer->aborted_transactions_count = (int32_t)count;
+    free(aborted);
+}
+
+static void fill_leader(struct fetch *fetch, struct fetch_part *part, partition_answer *answer) {
+    const struct meta_topic *topic = meta_image_topic(request_image(fetch->request), part->topic);
+    const struct meta_partition *state =
+        topic == NULL ? NULL : meta_topic_partition(topic, part->item->index);
+    if (state != NULL && (part->err == ERR_NOT_LEADER_OR_FOLLOWER ||
+                          part->err == ERR_FENCED_LEADER_EPOCH)) {
+        answer->current_leader.leader_id = state->leader;
+        answer->current_leader.leader_epoch = state->leader_epoch;
+    }
+}
+
+static void fill_answer(struct fetch *fetch, struct fetch_part *part, partition_answer *answer) {
+    bool watermarks = part->err == ERR_OK || part->err == ERR_OFFSET_OUT_OF_RANGE;
+    *answer = (partition_answer){
+        .partition_index = part->item->index,
+        .error_code = err_kafka_code(part->err),
+        .high_watermark = watermarks && part->err == ERR_OK ? part->read.high_watermark : -1,
+        .last_stable_offset = part->err == ERR_OK ? part->read.last_stable_offset : -1,
+        .log_start_offset = part->err == ERR_OK ? part->read.log_start_offset : -1,
+        .diverging_epoch = {.epoch = -1, .end_offset = -1},
+        .current_leader = {.leader_id = -1, .leader_epoch = -1},
+        .snapshot_id = {.end_offset = -1, .epoch = -1},
+        .aborted_transactions_count = -1, /* null */
+        .preferred_read_replica = -1,
+        .records = {.data = WIRE_GAP, .size = part->read.slice.size},
+    };
+    if (part->err == ERR_OK && part->read.diverging) {
+        answer->diverging_epoch.epoch = part->read.diverging_epoch;
+        answer->diverging_epoch.end_offset = part->read.diverging_end_offset;
+    }
+    if (part->err == ERR_OK && fetch->committed_only) {
+        fill_aborted(fetch, part, answer);
+    }
+    fill_leader(fetch, part, answer);
+}
+
+/* Parts of one topic stand together in an answer as long as they do in the list. */
+static bool same_topic(const struct fetch *fetch, const topic_answer *topic,
+                       const struct fetch_item *item) {
+    return fetch->context.by_id ? uuid_equal(topic->topic_id, item->topic_id)
+                                : str_equal(topic->topic, item->topic);
+}
+
+static void fill_response(struct fetch *fetch, struct fetch_response *response,
+                          struct request_file *files, size_t *ret_file_count) {
+    struct arena *arena = &fetch->request->arena;
+    topic_answer *topics = ARENA_ARRAY(arena, topic_answer, fetch->part_count);
+    partition_answer *answers = ARENA_ARRAY(arena, partition_answer, fetch->part_count);
+    int32_t answer_count = 0;
+    size_t file_count = 0;
+    for (int32_t i = 0; i < fetch->part_count; i++) {
+        struct fetch_part *part = &fetch->parts[i];
+        if (!fetch_context_tell(&fetch->context, part->item, part->err,
+                                part->read.high_watermark, part->read.log_start_offset,
+                                part->read.slice.size, part->read.diverging)) {
+            continue;
+        }
+        if (response->responses_count == 0 ||
+            !same_topic(fetch, &topics[response->responses_count - 1], part->item)) {
+            topics[response->responses_count++] = (topic_answer){
+                .topic = part->item->topic,
+                .topic_id = part->item->topic_id,
+                .partitions = &answers[answer_count],
+            };
+        }
+        fill_answer(fetch, part, &answers[answer_count++]);
+        topics[response->responses_count - 1].partitions_count++;
+        files[file_count++] = (struct request_file){.file = part->read.slice.file,
+                                                    .position = part->read.slice.position,
+                                                    .size = part->read.slice.size,
+                                                    .release = release_slice,
+                                                    .arg = &part->read.slice};
+        topic_metrics_fetched(fetch->request, part->topic, part->err, part->read.slice.size);
+    }
+    response->responses = topics;
+    *ret_file_count = file_count;
+}
+
+static void unref_parts(struct fetch *fetch) {
+    for (int32_t i = 0; i < fetch->part_count; i++) {
+        partition_unref(fetch->parts[i].partition);
+        fetch->parts[i].partition = NULL;
+    }
+}
+
+static void respond(struct fetch *fetch) {
+    struct request *request = fetch->request;
+    struct fetch_response response;
+    wire_init(&fetch_response_type, &response);
+    struct request_file *files =
+        ARENA_ARRAY(&request->arena, struct request_file, fetch->part_count + 1);
+    size_t file_count = 0;
+    fill_response(fetch, &response, files, &file_count);
+    fetch_context_end(request->node->fetch_sessions, &fetch->context, false);
+    response.session_id = fetch->context.session_id;
+    unref_parts(fetch);
+    request_respond_files(request, &response, files, file_count);
+}
+
+static void respond_error(struct request *request, err_t err) {
+    struct fetch_response response;
+    wire_init(&fetch_response_type, &response);
+    response.error_code = err_kafka_code(err);
+    request_respond(request, &response);
+}
+
+/* --- waiting --- */
+
+static void stop_waiting(struct fetch *fetch) {
+    if (!fetch->waiting) {
+        return;
+    }
+    fetch->waiting = false;
+    sys_timer_clear(fetch->request->reactor->loop, &fetch->timer);
+    list_remove(&fetch->link);
+    for (int32_t i = 0; i < fetch->part_count; i++) {
+        if (list_linked(&fetch->parts[i].waiter.link)) {
+            partition_unwait(fetch->parts[i].partition, &fetch->parts[i].waiter);
+        }
+    }
+}
+
+/* Answers, unless a task of this fetch is still in the loop's queue: then that task does. */
+static void finish(struct fetch *fetch) {
+    stop_waiting(fetch);
+    if (atomic_load(&fetch->posted)) {
+        fetch->finished = true;
+        return;
+    }
+    respond(fetch);
+}
+
+static bool complete(const struct fetch *fetch) {
+    return fetch->news || fetch->size >= fetch->size_min ||
+           fetch->part_count == 0 ||
+           sys_mono_ms(fetch->request->node->sys) >= fetch->deadline_ms ||
+           net_request_cancelled(fetch->request->net) || fetch->request->node->draining;
+}
+
+static void advance(struct fetch *fetch);
+
+static void woken(struct sys_task *task) {
+    struct fetch *fetch = container_of(task, struct fetch, wake);
+    atomic_store(&fetch->posted, false);
+    if (fetch->finished) {
+        respond(fetch);
+    } else if (fetch->waiting) {
+        advance(fetch);
+    }
+}
+
+static void timed_out(struct sys_timer *timer) {
+    struct fetch *fetch = container_of(timer, struct fetch, timer);
+    advance(fetch);
+}
+
+/* Waits on every partition. A record that came between reading and waiting is seen here. */
+static void wait(struct fetch *fetch) {
+    struct request *request = fetch->request;
+    bool moved = false;
+    release_slices(fetch);
+    fetch->waiting = true;
+    fetch->wake.run = woken;
+    fetch->timer.fire = timed_out;
+    list_add_last(&request->reactor->waiting, &fetch->link);
+    if (!fetch->parked) {
+        fetch->parked = true;
+        net_request_park(request->net);
+    }
+    for (int32_t i = 0; i < fetch->part_count; i++) {
+        struct fetch_part *part = &fetch->parts[i];
+        part->waiter = (struct partition_waiter){
+            .loop = request->reactor->loop, .task = &fetch->wake, .posted = &fetch->posted};
+        moved = partition_wait(part->partition, &part->waiter) != part->read.high_watermark ||
+                moved;
+    }
+    sys_timer_set(request->reactor->loop, &fetch->timer, fetch->deadline_ms);
+    if (moved && !atomic_exchange(&fetch->posted, true)) {
+        sys_loop_post(request->reactor->loop, &fetch->wake);
+    }
+}
+
+static void warmed(struct fetch *fetch) {
+    fetch->warmed = true;
+    advance(fetch);
+}
+
+/* Reads, and goes where that leads. While it waits the waiters stay: only what is read anew
+ * changes. */
+static void advance(struct fetch *fetch) {
+    release_slices(fetch);
+    read_all(fetch);
+    if (fetch->cold && !net_request_cancelled(fetch->request->net)) {
+        stop_waiting(fetch);
+        release_slices(fetch);
+        if (!fetch->parked) {
+            fetch->parked = true;
+            net_request_park(fetch->request->net);
+        }
+        fetch_warm(fetch, warmed);
+    } else if (complete(fetch)) {
+        finish(fetch);
+    } else if (!fetch->waiting) {
+        wait(fetch);
+    } else {
+        release_slices(fetch);
+    }
+}
+
+static void cancelled(struct request *request) {
+    struct fetch *fetch = request->context;
+    if (fetch->waiting) {
+        release_slices(fetch);
+        finish(fetch);
+    }
+}
+
+void fetch_drain(struct reactor *reactor) {
+    struct list *link;
+    while ((link = list_first(&reactor->waiting)) != NULL) {
+        advance(container_of(link, struct fetch, link));
+    }
+}
+
+/* --- beginning --- */
+
+static size_t non_negative(int32_t size) {
+    return size < 0 ? 0 : (size_t)size;
+}
+
+void handle_fetch(struct request *request) {
+    const struct fetch_request *message = request->message;
+    struct fetch *fetch = ARENA_NEW(&request->arena, struct fetch);
+    int32_t node_size_max = config_int(request->reactor->config, CONFIG_FETCH_MAX_BYTES);
+    fetch->request = request;
+    fetch->size_max = non_negative(message->max_bytes < node_size_max ? message->max_bytes
+                                                                      : node_size_max);
+    fetch->size_min = non_negative(message->min_bytes);
+    if (fetch->size_min > fetch->size_max) {
+        fetch->size_min = fetch->size_max;
+    }
+    fetch->committed_only = message->isolation_level == 1;
+    fetch->deadline_ms =
+        sys_mono_ms(request->node->sys) + (message->max_wait_ms < 0 ? 0 : message->max_wait_ms);
+
+    err_t err = fetch_sessions_begin(request->node->fetch_sessions, message, request->version,
+                                     &request->arena, &fetch->context);
+    if (err != ERR_OK) {
+        respond_error(request, err);
+        return;
+    }
+    fetch->part_count = fetch->context.item_count;
+    fetch->parts = ARENA_ARRAY(&request->arena, struct fetch_part, fetch->part_count + 1);
+    for (int32_t i = 0; i < fetch->part_count; i++) {
+        fetch->parts[i].item = fetch->context.items[i];
+    }
+    request->context = fetch;
+    request->cancel = cancelled;
+    advance(fetch);
+}

@@ -1,0 +1,47 @@
+#pragma once
+
+#include "replica/partition.h"
+#include "server/fetch_session.h"
+#include "server/request.h"
+
+/* A fetch on its way: what it reads, and how it waits. In the request's arena. */
+struct fetch_part {
+    struct fetch_item *item;
+    struct partition *partition; /* NULL: not found */
+    struct str topic;
+    struct uuid topic_id;
+    err_t err;
+    struct partition_read read;
+    struct partition_waiter waiter;
+};
+
+struct fetch {
+    struct request *request;
+    struct fetch_context context;
+    struct fetch_part *parts;
+    int32_t part_count;
+    size_t size_min;
+    size_t size_max;
+    bool committed_only;
+    int64_t deadline_ms;
+
+    /* Of the last reading. */
+    size_t size;
+    bool cold; /* something is not in the page cache */
+    bool news; /* an error, or something else that is worth an answer at once */
+
+    bool warmed; /* read without asking whether it is cached */
+    bool parked;
+    bool waiting;
+    bool finished; /* answer as soon as the posted task runs */
+    _Atomic bool posted;
+    struct sys_task wake;
+    struct sys_timer timer;
+    struct list link; /* of the reactor's waiting fetches */
+};
+
+/* Reads on workers what the fetch will read, then calls `warmed` on the reactor. */
+void fetch_warm(struct fetch *fetch, void (*warmed)(struct fetch *fetch));
+
+/* Answers every waiting fetch of the reactor, because the node is on its way down. */
+void fetch_drain(struct reactor *reactor);

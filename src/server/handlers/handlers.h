@@ -1,0 +1,26 @@
+#pragma once
+
+#include "server/request.h"
+
+/* One function per API, in the file of its name. Each answers the request exactly once. */
+void handle_produce(struct request *request);
+void handle_fetch(struct request *request);
+void handle_list_offsets(struct request *request);
+void handle_metadata(struct request *request);
+void handle_api_versions(struct request *request);
+void handle_create_topics(struct request *request);
+void handle_delete_topics(struct request *request);
+void handle_delete_records(struct request *request);
+void handle_init_producer_id(struct request *request);
+void handle_offset_for_leader_epoch(struct request *request);
+void handle_describe_configs(struct request *request);
+void handle_alter_configs(struct request *request);
+void handle_describe_log_dirs(struct request *request);
+void handle_create_partitions(struct request *request);
+void handle_incremental_alter_configs(struct request *request);
+void handle_describe_quorum(struct request *request);
+void handle_update_features(struct request *request);
+void handle_describe_cluster(struct request *request);
+void handle_describe_producers(struct request *request);
+void handle_list_config_resources(struct request *request);
+void handle_describe_topic_partitions(struct request *request);

@@ -1,0 +1,221 @@
+/*
+ * ListOffsets and OffsetForLeaderEpoch: where records of a time, or the end of an epoch, are.
+ *
+ * A look-up by time reads indexes and batches, so it runs on a worker of the partition's volume;
+ * the partitions of one request one after the other, and the answer leaves from the reactor.
+ */
+#include <stdlib.h>
+
+#include "replica/partition.h"
+#include "server/handlers/handlers.h"
+#include "server/handlers/topics.h"
+#include "server/node_int.h"
+
+typedef struct list_offsets_request_list_offsets_topic list_topic;
+typedef struct list_offsets_request_list_offsets_partition list_partition;
+typedef struct list_offsets_response_list_offsets_topic_response list_topic_answer;
+typedef struct list_offsets_response_list_offsets_partition_response list_partition_answer;
+
+struct lookup {
+    struct partition *partition;
+    const list_partition *asked;
+    list_partition_answer *answer;
+};
+
+struct list_offsets {
+    struct sys_job job;
+    struct request *request;
+    struct list_offsets_response response;
+    struct lookup *lookups; /* those that need the disk */
+    int32_t lookup_count;
+    int32_t next;
+    bool committed_only;
+};
+
+/* The special timestamps that a version of the request may ask for; others are refused as Kafka
+ * refuses them. */
+static bool timestamp_supported(int64_t timestamp, int16_t version) {
+    switch (timestamp) {
+    case LOG_TIMESTAMP_MAX:
+        return version >= 7;
+    case LOG_TIMESTAMP_EARLIEST_LOCAL:
+        return version >= 8;
+    case LOG_TIMESTAMP_LATEST_TIERED:
+        return version >= 9;
+    case LOG_TIMESTAMP_EARLIEST_PENDING_UPLOAD:
+        return version >= 11;
+    default:
+        return timestamp >= LOG_TIMESTAMP_EARLIEST;
+    }
+}
+
+static void fill_found(list_partition_answer *answer, err_t err,
+                       const struct log_time_offset *found) {
+    answer->error_code = err_kafka_code(err == ERR_UNSUPPORTED ? ERR_UNSUPPORTED_VERSION : err);
+    answer->timestamp = err == ERR_OK ? found->timestamp_ms : -1;
+    answer->offset = err == ERR_OK ? found->offset : -1;
+    answer->leader_epoch = err == ERR_OK ? found->leader_epoch : -1;
+}
+
+static enum sys_job_result lookup_step(struct sys_job *job) {
+    struct list_offsets *list = container_of(job, struct list_offsets, job);
+    if (list->next == list->lookup_count) {
+        return SYS_JOB_DONE;
+    }
+    struct lookup *lookup = &list->lookups[list->next++];
+    struct log_time_offset found;
+    err_t err = partition_offset_for_timestamp(lookup->partition,
+                                               lookup->asked->current_leader_epoch,
+                                               lookup->asked->timestamp, list->committed_only,
+                                               &found);
+    fill_found(lookup->answer, err, &found);
+    return SYS_JOB_AGAIN;
+}
+
+static void respond(struct list_offsets *list) {
+    for (int32_t i = 0; i < list->lookup_count; i++) {
+        partition_unref(list->lookups[i].partition);
+    }
+    request_respond(list->request, &list->response);
+}
+
+static void lookups_done(struct sys_job *job) {
+    respond(container_of(job, struct list_offsets, job));
+}
+
+static bool asked_twice(const list_topic *topic, int32_t place) {
+    for (int32_t i = 0; i < topic->partitions_count; i++) {
+        if (i != place &&
+            topic->partitions[i].partition_index == topic->partitions[place].partition_index) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void begin_partition(struct list_offsets *list, const list_topic *topic, int32_t place,
+                            list_partition_answer *answer) {
+    struct request *request = list->request;
+    const list_partition *asked = &topic->partitions[place];
+    *answer = (list_partition_answer){.partition_index = asked->partition_index,
+                                      .timestamp = -1,
+                                      .offset = -1,
+                                      .leader_epoch = -1};
+    const struct meta_topic *meta = NULL;
+    struct partition *partition = NULL;
+    err_t err = ERR_OK;
+    if (asked_twice(topic, place)) {
+        err = ERR_INVALID_REQUEST;
+    } else if (!timestamp_supported(asked->timestamp, request->version)) {
+        err = ERR_UNSUPPORTED_VERSION;
+    } else {
+        err = topic_find(request, topic->name, &meta);
+    }
+    if (err == ERR_OK) {
+        err = topic_partition_find(request, meta, asked->partition_index, &partition);
+    }
+    if (err != ERR_OK) {
+        answer->error_code = err_kafka_code(err);
+        return;
+    }
+    list->lookups[list->lookup_count++] =
+        (struct lookup){.partition = partition, .asked = asked, .answer = answer};
+}
+
+/* The ends of a log are known without the disk. */
+static bool needs_disk(const struct list_offsets *list) {
+    for (int32_t i = 0; i < list->lookup_count; i++) {
+        int64_t timestamp = list->lookups[i].asked->timestamp;
+        if (timestamp != LOG_TIMESTAMP_LATEST && timestamp != LOG_TIMESTAMP_EARLIEST) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void handle_list_offsets(struct request *request) {
+    const struct list_offsets_request *message = request->message;
+    struct list_offsets *list = ARENA_NEW(&request->arena, struct list_offsets);
+    list->request = request;
+    list->committed_only = message->isolation_level == 1;
+    wire_init(&list_offsets_response_type, &list->response);
+    list->response.topics =
+        ARENA_ARRAY(&request->arena, list_topic_answer, message->topics_count);
+    list->response.topics_count = message->topics_count;
+
+    int32_t count = 0;
+    for (int32_t t = 0; t < message->topics_count; t++) {
+        count += message->topics[t].partitions_count;
+    }
+    list->lookups = ARENA_ARRAY(&request->arena, struct lookup, count + 1);
+    for (int32_t t = 0; t < message->topics_count; t++) {
+        const list_topic *topic = &message->topics[t];
+        list_topic_answer *answer = &list->response.topics[t];
+        answer->name = topic->name;
+        answer->partitions_count = topic->partitions_count;
+        answer->partitions =
+            ARENA_ARRAY(&request->arena, list_partition_answer, topic->partitions_count);
+        for (int32_t p = 0; p < topic->partitions_count; p++) {
+            begin_partition(list, topic, p, &answer->partitions[p]);
+        }
+    }
+    list->job =
+        (struct sys_job){.run = lookup_step, .done = lookups_done, .loop = request->reactor->loop};
+    if (needs_disk(list)) {
+        net_request_park(request->net);
+        struct volume *volume = partition_volume(list->lookups[0].partition);
+        sys_pool_submit(volume != NULL ? volume->upkeep
+                                       : replicas_volume(request->node->replicas, 0)->upkeep,
+                        &list->job);
+        return;
+    }
+    while (lookup_step(&list->job) == SYS_JOB_AGAIN) {
+    }
+    respond(list);
+}
+
+/* --- OffsetForLeaderEpoch (KIP-320) --- */
+
+typedef struct offset_for_leader_epoch_request_offset_for_leader_topic epoch_topic;
+typedef struct offset_for_leader_epoch_request_offset_for_leader_partition epoch_partition;
+typedef struct offset_for_leader_epoch_response_offset_for_leader_topic_result epoch_topic_answer;
+typedef struct offset_for_leader_epoch_response_epoch_end_offset epoch_answer;
+
+static void answer_epoch(struct request *request, struct str topic, const epoch_partition *asked,
+                         epoch_answer *answer) {
+    *answer =
+        (epoch_answer){.partition = asked->partition, .leader_epoch = -1, .end_offset = -1};
+    const struct meta_topic *meta = NULL;
+    struct partition *partition = NULL;
+    err_t err = topic_find(request, topic, &meta);
+    if (err == ERR_OK) {
+        err = topic_partition_find(request, meta, asked->partition, &partition);
+    }
+    if (err == ERR_OK) {
+        err = partition_epoch_end_offset(partition, asked->current_leader_epoch,
+                                         asked->leader_epoch, &answer->leader_epoch,
+                                         &answer->end_offset);
+        partition_unref(partition);
+    }
+    answer->error_code = err_kafka_code(err);
+}
+
+void handle_offset_for_leader_epoch(struct request *request) {
+    const struct offset_for_leader_epoch_request *message = request->message;
+    struct offset_for_leader_epoch_response response;
+    wire_init(&offset_for_leader_epoch_response_type, &response);
+    response.topics_count = message->topics_count;
+    response.topics = ARENA_ARRAY(&request->arena, epoch_topic_answer, message->topics_count);
+    for (int32_t t = 0; t < message->topics_count; t++) {
+        const epoch_topic *topic = &message->topics[t];
+        epoch_topic_answer *answer = &response.topics[t];
+        answer->topic = topic->topic;
+        answer->partitions_count = topic->partitions_count;
+        answer->partitions =
+            ARENA_ARRAY(&request->arena, epoch_answer, topic->partitions_count);
+        for (int32_t p = 0; p < topic->partitions_count; p++) {
+            answer_epoch(request, topic->topic, &topic->partitions[p], &answer->partitions[p]);
+        }
+    }
+    request_respond(request, &response);
+}

@@ -1,0 +1,130 @@
+#include "server/producer_ids.h"
+
+#include <stdlib.h>
+
+#include "base/list.h"
+#include "server/broker.h"
+#include "server/node_int.h"
+#include "server/request.h"
+
+enum { CALL_MS = 10 * 1000 };
+
+struct waiting {
+    struct list link;
+    struct sys_task task;
+    struct request *request;
+    void (*done)(struct request *request, err_t err, int64_t producer_id);
+    err_t err;
+    int64_t producer_id;
+};
+
+struct producer_ids {
+    struct node *node;
+    struct sys_lock lock; /* guards next, end, waiters, asking */
+    int64_t next;
+    int64_t end;
+    struct list waiters;
+    bool asking;
+
+    /* The call for a block; reactor 0's. */
+    struct sys_task ask_task;
+    struct arena arena;
+    struct controller_call call;
+    struct allocate_producer_ids_request request;
+    struct allocate_producer_ids_response response;
+};
+
+struct producer_ids *producer_ids_new(struct node *node) {
+    struct producer_ids *ids = calloc(1, sizeof *ids);
+    ids->node = node;
+    sys_lock_init(&ids->lock, SYS_RANK_NODE);
+    list_init(&ids->waiters);
+    arena_init(&ids->arena, SIZE_MAX);
+    return ids;
+}
+
+void producer_ids_free(struct producer_ids *ids) {
+    if (ids != NULL) {
+        arena_done(&ids->arena);
+        free(ids);
+    }
+}
+
+static void tell(struct sys_task *task) {
+    struct waiting *waiting = container_of(task, struct waiting, task);
+    waiting->done(waiting->request, waiting->err, waiting->producer_id);
+}
+
+/* With the lock held: everybody gets an id, or the error. Whoever is left waits for the next
+ * block. */
+static void serve_waiters(struct producer_ids *ids, err_t err) {
+    while (!list_empty(&ids->waiters) && (err != ERR_OK || ids->next < ids->end)) {
+        struct waiting *waiting =
+            container_of(list_take_first(&ids->waiters), struct waiting, link);
+        waiting->err = err;
+        waiting->producer_id = err == ERR_OK ? ids->next++ : -1;
+        waiting->task.run = tell;
+        sys_loop_post(waiting->request->reactor->loop, &waiting->task);
+    }
+}
+
+static void ask(struct sys_task *task);
+
+static void block_given(struct controller_call *call, err_t err) {
+    struct producer_ids *ids = container_of(call, struct producer_ids, call);
+    if (err == ERR_OK) {
+        err = err_from_kafka_code(ids->response.error_code);
+    }
+    sys_lock_take(&ids->lock);
+    if (err == ERR_OK) {
+        ids->next = ids->response.producer_id_start;
+        ids->end = ids->next + ids->response.producer_id_len;
+    }
+    serve_waiters(ids, err);
+    ids->asking = !list_empty(&ids->waiters);
+    bool again = ids->asking;
+    sys_lock_give(&ids->lock);
+    if (again) {
+        ask(&ids->ask_task);
+    }
+}
+
+static void ask(struct sys_task *task) {
+    struct producer_ids *ids = container_of(task, struct producer_ids, ask_task);
+    struct node *node = ids->node;
+    arena_reset(&ids->arena);
+    ids->call = (struct controller_call){
+        .arena = &ids->arena,
+        .deadline_ms = sys_mono_ms(node->sys) + CALL_MS,
+        .principal = STR("User:ANONYMOUS"),
+        .done = block_given,
+    };
+    wire_init(&allocate_producer_ids_request_type, &ids->request);
+    wire_init(&allocate_producer_ids_response_type, &ids->response);
+    ids->request.broker_id = node->node_id;
+    ids->request.broker_epoch = broker_epoch(node->broker);
+    controller_allocate_producer_ids(node->controller, &ids->call, &ids->request, &ids->response);
+}
+
+void producer_ids_next(struct producer_ids *ids, struct request *request,
+                       void (*done)(struct request *request, err_t err, int64_t producer_id)) {
+    sys_lock_take(&ids->lock);
+    if (ids->next < ids->end) {
+        int64_t id = ids->next++;
+        sys_lock_give(&ids->lock);
+        done(request, ERR_OK, id);
+        return;
+    }
+    struct waiting *waiting = ARENA_NEW(&request->arena, struct waiting);
+    waiting->request = request;
+    waiting->done = done;
+    list_add_last(&ids->waiters, &waiting->link);
+    bool first = !ids->asking;
+    ids->asking = true;
+    sys_lock_give(&ids->lock);
+    net_request_park(request->net);
+    if (first) {
+        ids->ask_task.run = ask;
+        sys_loop_post(ids->node->loops[0], &ids->ask_task);
+    }
+}

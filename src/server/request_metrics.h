@@ -1,0 +1,14 @@
+#pragma once
+
+#include "net/net.h"
+#include "server/request.h"
+
+/* Counts and times of requests per API: kafka.network:type=RequestMetrics. */
+struct request_metrics;
+
+struct request_metrics *request_metrics_new(struct metrics *metrics);
+void request_metrics_free(struct request_metrics *metrics); /* accepts NULL */
+
+/* A request's answer was sent. On its reactor. */
+void request_metrics_done(struct request_metrics *metrics, struct request *request,
+                          struct net_request *net);

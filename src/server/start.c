@@ -1,0 +1,236 @@
+/*
+ * From nothing to serving, each step begun by the end of the one before, on reactor 0:
+ *
+ *   storage      directories formatted (or not: the end), locked, matching    node_open_storage
+ *   listeners    addresses bound, so that a taken port ends the start early   node_listen
+ *   quorum       metadata log loaded, we lead, the controller is active       quorum_start
+ *   broker       registered with a new epoch                                  broker_register
+ *   replicas     every log open, recovered where needed                       replicas_load
+ *   unfenced     leaders elected, image applied                               broker_unfence
+ *   serving      listeners accept
+ *
+ * Images that come while logs are being opened are caught up with afterwards, all at once.
+ */
+#include <stdlib.h>
+
+#include "replica/topic_config.h"
+#include "server/broker.h"
+#include "server/dispatch.h"
+#include "server/node_int.h"
+#include "server/node_metrics.h"
+
+/* --- images --- */
+
+static bool has_broker_config(const struct meta_changes *changes) {
+    for (int32_t i = 0; i < changes->config_count; i++) {
+        if (changes->configs[i].type == META_RESOURCE_BROKER) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The node's settings with what the image says over the file's. */
+static void refresh_config(struct node *node) {
+    struct config_layers layers;
+    topic_config_layers(node->image, META_RESOURCE_BROKER, STR_NULL, node->node_id,
+                        node->settings.config, &layers);
+    struct config *before = node->config;
+    node->config = config_with_dynamic(&layers);
+    config_unref(before);
+    if (node->replicas != NULL) {
+        replicas_configure(node->replicas, node->config);
+    }
+    node_apply_limits(node);
+}
+
+void node_apply_image(struct node *node, struct meta_image *image,
+                      const struct meta_changes *changes) {
+    sys_lock_take(&node->image_lock);
+    struct meta_image *before = node->image;
+    node->image = meta_image_ref(image);
+    sys_lock_give(&node->image_lock);
+    meta_image_unref(before);
+    topic_metrics_forget(node, changes);
+    if (has_broker_config(changes)) {
+        refresh_config(node);
+    }
+    if (node->replicas_loaded) {
+        replicas_apply(node->replicas, image, changes);
+    } else {
+        node->image_pending = true;
+    }
+    for (int i = 0; i < node->reactor_count; i++) {
+        reactor_post_image(&node->reactors[i], image, node->config);
+    }
+}
+
+struct meta_image *node_image_ref(struct node *node) {
+    sys_lock_take(&node->image_lock);
+    struct meta_image *image = meta_image_ref(node->image);
+    sys_lock_give(&node->image_lock);
+    return image;
+}
+
+static void on_image(struct quorum_listener *listener, struct meta_image *image,
+                     const struct meta_changes *changes) {
+    node_apply_image(container_of(listener, struct node, image_listener), image, changes);
+}
+
+static void on_quorum_failed(struct quorum_listener *listener, err_t err, const char *text) {
+    struct node *node = container_of(listener, struct node, image_listener);
+    text_log_error(node->text_log, "controller",
+                   "The metadata log failed (%s): %s; the node cannot go on", err_name(err),
+                   text);
+    if (node->settings.failed != NULL) {
+        node->settings.failed(node->settings.arg, text);
+    }
+}
+
+/* Everything in the image as a change, for what came while the logs were being opened. */
+static void catch_up(struct node *node) {
+    size_t count = node->image->topics.count;
+    struct meta_topic_change *topics = calloc(count + 1, sizeof *topics);
+    struct meta_changes changes = {.topics = topics};
+    struct pmap_walk walk;
+    const struct meta_topic *topic;
+    pmap_for_each(&walk, &node->image->topics, topic) {
+        struct meta_topic_change *change = &topics[changes.topic_count++];
+        *change =
+            (struct meta_topic_change){.change = META_CHANGED, .id = topic->id, .name = topic->name};
+        change->partitions = calloc(topic->partitions.count + 1, sizeof *change->partitions);
+        struct pmap_walk partitions;
+        const struct meta_partition *state;
+        pmap_for_each(&partitions, &topic->partitions, state) {
+            change->partitions[change->partition_count++] = state->id;
+        }
+    }
+    replicas_apply(node->replicas, node->image, &changes);
+    for (int32_t i = 0; i < changes.topic_count; i++) {
+        free(topics[i].partitions);
+    }
+    free(topics);
+}
+
+/* --- the steps --- */
+
+static bool stopping(const struct node *node) {
+    return atomic_load(&node->state) == NODE_STOPPING;
+}
+
+static void serve(struct node *node) {
+    if (stopping(node)) {
+        return;
+    }
+    net_server_start(node->net);
+    node->net_started = true;
+    int expected = NODE_STARTING;
+    if (!atomic_compare_exchange_strong(&node->state, &expected, NODE_SERVING)) {
+        return;
+    }
+    text_log_info(node->text_log, "server",
+                  "Node %d of cluster %s is serving, %lld ms after its start, with %zu partitions",
+                  (int)node->node_id, node->cluster_id,
+                  (long long)(sys_mono_ms(node->sys) - node->started_ms),
+                  replicas_count(node->replicas));
+    node->settings.started(node->settings.arg, ERR_OK, NULL);
+}
+
+static void logs_open(void *arg) {
+    struct node *node = arg;
+    node->replicas_loaded = true;
+    if (node->image_pending) {
+        node->image_pending = false;
+        catch_up(node);
+    }
+    if (!stopping(node)) {
+        broker_unfence(node->broker, serve);
+    }
+}
+
+static void registered(struct node *node, err_t err, const char *text) {
+    if (err != ERR_OK) {
+        node_fail_start(node, err, "Registering the broker failed: %s (%s)", text, err_name(err));
+        return;
+    }
+    if (stopping(node)) {
+        return;
+    }
+    node->image_pending = false;
+    replicas_load(node->replicas, node->image, logs_open, node);
+}
+
+static void quorum_started(void *arg, err_t err, const char *text) {
+    struct node *node = arg;
+    if (err != ERR_OK) {
+        node_fail_start(node, err, "The metadata log could not be opened: %s (%s)", text,
+                        err_name(err));
+        return;
+    }
+    node->quorum_started = true;
+    if (!stopping(node)) {
+        broker_register(node->broker, registered);
+    }
+}
+
+static err_t make_quorum(struct node *node) {
+    const struct config *config = node->config;
+    struct quorum_options options;
+    quorum_options_init(&options);
+    options.sys = node->sys;
+    options.loop = node->loops[0];
+    options.pool = node->metadata_volume->upkeep;
+    options.text_log = node->text_log;
+    options.directory = node->metadata_volume->directory;
+    options.static_voters = config_str(config, CONFIG_CONTROLLER_QUORUM_VOTERS);
+    options.election_timeout_ms =
+        config_int(config, CONFIG_CONTROLLER_QUORUM_ELECTION_TIMEOUT_MS);
+    options.snapshot_bytes =
+        config_long(config, CONFIG_METADATA_LOG_MAX_RECORD_BYTES_BETWEEN_SNAPSHOTS);
+    options.snapshot_interval_ms =
+        config_long(config, CONFIG_METADATA_LOG_MAX_SNAPSHOT_INTERVAL_MS);
+    options.segment_bytes = config_int(config, CONFIG_METADATA_LOG_SEGMENT_BYTES);
+    options.segment_ms = config_long(config, CONFIG_METADATA_LOG_SEGMENT_MS);
+    options.retention_bytes = config_long(config, CONFIG_METADATA_MAX_RETENTION_BYTES);
+    options.retention_ms = config_long(config, CONFIG_METADATA_MAX_RETENTION_MS);
+    return quorum_new(&options, &node->quorum);
+}
+
+static void make_replicas(struct node *node) {
+    struct replicas_settings settings = {
+        .sys = node->sys,
+        .loop = node->loops[0],
+        .text_log = node->text_log,
+        .node_id = node->node_id,
+        .volumes = node->volumes,
+        .volume_count = node->volume_count,
+        .config = node->config,
+    };
+    node->replicas = replicas_new(&settings);
+}
+
+void node_start_steps(struct node *node) {
+    if (stopping(node)) {
+        return;
+    }
+    err_t err = node_open_storage(node);
+    if (err == ERR_OK) {
+        err = node_listen(node);
+    }
+    if (err == ERR_OK) {
+        err = make_quorum(node);
+    }
+    if (err == ERR_OK) {
+        err = node_make_controller(node);
+    }
+    if (err != ERR_OK) {
+        node_fail_start(node, err, "%s", node->error[0] != '\0' ? node->error : err_text(err));
+        return;
+    }
+    make_replicas(node);
+    node->image_listener.image = on_image;
+    node->image_listener.failed = on_quorum_failed;
+    quorum_add_listener(node->quorum, &node->image_listener);
+    controller_attach(node->controller, node->quorum);
+    quorum_start(node->quorum, quorum_started, node);
+}

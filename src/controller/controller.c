@@ -154,12 +154,13 @@ static err_t call_step(struct strand_op *op, void *state, const struct strand_in
     if (call->deadline_ms != 0 && input->mono_ms >= call->deadline_ms) {
         return ERR_REQUEST_TIMED_OUT;
     }
-    err_t err = call->run(call, input, output);
-    if (err == ERR_OK && output->record_count > CONTROLLER_RECORDS_MAX && !output->splittable) {
+    call->outcome = call->run(call, input, output);
+    if (call->outcome == ERR_OK && output->record_count > CONTROLLER_RECORDS_MAX &&
+        !output->splittable) {
         call->error_message = str_from_c(controller_records_max_text);
-        return ERR_POLICY_VIOLATION;
+        call->outcome = ERR_POLICY_VIOLATION;
     }
-    return err;
+    return call->outcome;
 }
 
 static void call_reply(struct sys_task *task) {
@@ -175,6 +176,9 @@ static void call_reply_later(struct controller_call *call, err_t err) {
 
 static void call_done(struct strand_op *op, err_t err) {
     struct controller_call *call = container_of(op, struct controller_call, op);
+    if (err != call->outcome) {
+        call->error_message = STR_NULL; /* what the step said of its own outcome */
+    }
     if (call->loop == NULL || call->loop == call->controller->options.loop) {
         call->done(call, err);
     } else {
@@ -192,6 +196,7 @@ void controller_call_start(struct controller *controller, struct controller_call
     call->request = request;
     call->response = response;
     call->error_message = STR_NULL;
+    call->outcome = ERR_OK;
     call->op.step = call_step;
     call->op.done = call_done;
     if (strand_submit(controller->strand, &call->op) != ERR_OK) {
@@ -215,10 +220,6 @@ struct api_error api_error(struct arena *arena, err_t err, const char *format, .
 
 struct api_error api_error_plain(err_t err) {
     return (struct api_error){.err = err};
-}
-
-struct api_error api_error_default(err_t err) {
-    return (struct api_error){.err = err, .message = str_from_c(err_text(err))};
 }
 
 /* --- records --- */

@@ -65,9 +65,7 @@ struct api_error {
 struct api_error api_error(struct arena *arena, err_t err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The error without a sentence (a Java exception without a message), and with the error's own. */
-struct api_error api_error_plain(err_t err);
-struct api_error api_error_default(err_t err);
+struct api_error api_error_plain(err_t err); /* without a sentence */
 
 /* --- records --- */
 

@@ -218,6 +218,7 @@ static void answer_success(struct controller_call *call) {
                     (size_t)request->feature_updates_count);
     for (int32_t i = 0; i < request->feature_updates_count; i++) {
         response->results[i].feature = request->feature_updates[i].feature;
+        response->results[i].error_message = STR("NONE"); /* sic */
     }
 }
 

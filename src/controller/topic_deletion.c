@@ -96,7 +96,8 @@ static void take_name(struct deletion *deletion, struct target *target) {
         answer(deletion, target->name, UUID_ZERO, invalid(deletion, "Duplicate topic name."));
     } else if (topic == NULL) {
         answer(deletion, target->name, UUID_ZERO,
-               api_error_default(ERR_UNKNOWN_TOPIC_OR_PARTITION));
+               api_error(deletion->call->arena, ERR_UNKNOWN_TOPIC_OR_PARTITION,
+                         "This server does not host this topic-partition."));
     } else if (map_get(&deletion->ids, (struct bytes){topic->id.bytes, 16}) != NULL) {
         answer(
             deletion, target->name, topic->id,
@@ -112,7 +113,9 @@ static void take_id(struct deletion *deletion, struct target *target) {
     if (target->times > 1) {
         answer(deletion, STR_NULL, target->id, invalid(deletion, "Duplicate topic id."));
     } else if (topic == NULL) {
-        answer(deletion, STR_NULL, target->id, api_error_default(ERR_UNKNOWN_TOPIC_ID));
+        answer(deletion, STR_NULL, target->id,
+               api_error(deletion->call->arena, ERR_UNKNOWN_TOPIC_ID,
+                         "This server does not host this topic ID."));
     } else {
         const struct target *named = map_get(&deletion->names, str_bytes(topic->name));
         if (named == NULL || named->times > 1) {

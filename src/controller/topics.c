@@ -225,6 +225,9 @@ static void describe_configs(struct controller_call *call, const new_topic *topi
         call->arena, struct create_topics_response_creatable_topic_configs, (size_t)(end - first));
     result->configs_count = 0;
     for (enum config_key key = first; key < end; key++) {
+        if (config_row(key)->internal) {
+            continue;
+        }
         struct config_entry entry;
         config_describe(&layers, key, call->arena, &entry);
         result->configs[result->configs_count++] =

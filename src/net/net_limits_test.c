@@ -198,6 +198,49 @@ static void out_of_files_new_clients_wait(void **state) {
     test_server_stop(&server, 0);
 }
 
+static void listeners_have_their_own_settings(void **state) {
+    (void)state;
+    struct test_settings settings;
+    test_settings_init(&settings);
+    settings.loop_count = 2;
+    settings.second_listener = true;
+    settings.metrics = metrics_new(NULL, 2);
+    test_server_start(&server, &settings);
+    int first = test_connect(&server);
+    int second = test_connect_second(&server);
+    char text[102] = "e";
+    memset(text + 1, 'x', 100);
+    test_send_text(first, text);
+    test_expect_text(first, text);
+    expect_served(second);
+    test_send_text(second, text);
+    test_expect_closed(second);
+    assert_non_null(strstr(server.log_last, "[::1]"));
+    assert_non_null(strstr(server.log_last, "SECOND"));
+
+    struct buffer page = {0};
+    metrics_render(settings.metrics, 0, &page);
+    buffer_add(&page, "", 1);
+    static const char *const lines[] = {
+        "kafka_server_socket_server_metrics_connection_count{listener=\"PLAINTEXT\","
+        "networkProcessor=",
+        "kafka_server_socket_server_metrics_incoming_byte_total{listener=\"SECOND\","
+        "networkProcessor=",
+        "kafka_network_socketserver_networkprocessoravgidlepercent ",
+        "kafka_network_requestchannel_requestqueuesize 0\n",
+        "kafka_server_kafkarequesthandlerpool_requesthandleravgidle_percent ",
+        "ottla_frames_refused_total 1\n",
+        "ottla_reactor_stall_max_seconds{reactor=\"1\"} ",
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        assert_non_null(strstr((const char *)page.data, lines[i]));
+    }
+    buffer_done(&page);
+    close(first);
+    test_server_stop(&server, 0);
+    metrics_free(settings.metrics);
+}
+
 /* --- requests and their memory --- */
 
 static void queued_requests_stop_the_reading(void **state) {
@@ -388,6 +431,7 @@ int main(void) {
         cmocka_unit_test(connections_come_at_their_rate),
         cmocka_unit_test(idle_connections_are_closed),
         cmocka_unit_test(out_of_files_new_clients_wait),
+        cmocka_unit_test(listeners_have_their_own_settings),
         cmocka_unit_test(queued_requests_stop_the_reading),
         cmocka_unit_test(half_frames_do_not_block_each_other),
         cmocka_unit_test(silent_holder_of_memory_is_closed),

@@ -209,25 +209,30 @@ static void start_net(struct test_server *server, const struct test_settings *wa
     static struct text_log log;
     log = (struct text_log){
         .sink = log_sink, .now_ms = log_now, .arg = server, .level = TEXT_LOG_INFO};
-    struct net_listener_settings listener;
-    net_listener_settings_init(&listener);
-    listener.name = "PLAINTEXT";
-    listener.address = (struct sys_address){.ip = {127, 0, 0, 1}};
-    listener.connections_max = wanted->listener_connections_max;
-    listener.backlog = 1024;
+    struct net_listener_settings listeners[2];
+    net_listener_settings_init(&listeners[0]);
+    listeners[0].name = "PLAINTEXT";
+    listeners[0].address = (struct sys_address){.ip = {127, 0, 0, 1}};
+    listeners[0].connections_max = wanted->listener_connections_max;
+    listeners[0].backlog = 1024;
     if (wanted->idle_ms_max > 0) {
-        listener.idle_ms_max = wanted->idle_ms_max;
+        listeners[0].idle_ms_max = wanted->idle_ms_max;
     }
     if (wanted->request_size_max > 0) {
-        listener.request_size_max = wanted->request_size_max;
+        listeners[0].request_size_max = wanted->request_size_max;
     }
+    net_listener_settings_init(&listeners[1]);
+    listeners[1].name = "SECOND";
+    listeners[1].address = (struct sys_address){.ipv6 = true, .ip = {[15] = 1}};
+    listeners[1].request_size_max = 100;
     struct net_settings settings = {
         .sys = server->sys,
         .log = &log,
         .loops = server->loops,
         .loop_count = server->loop_count,
-        .listeners = &listener,
-        .listener_count = 1,
+        .listeners = listeners,
+        .listener_count = wanted->second_listener ? 2 : 1,
+        .metrics = wanted->metrics,
         .limits = wanted->limits,
         .queued_requests_max = wanted->queued_requests_max,
         .request_bytes_max = wanted->request_bytes_max,
@@ -237,6 +242,9 @@ static void start_net(struct test_server *server, const struct test_settings *wa
     server->net = net_server_new(&settings);
     assert_int_equal(net_server_listen(server->net, NULL), ERR_OK);
     server->port = net_server_address(server->net, 0).port;
+    if (wanted->second_listener) {
+        server->second_port = net_server_address(server->net, 1).port;
+    }
     net_server_start(server->net);
 }
 
@@ -337,16 +345,27 @@ void test_sleep_ms(int ms) {
 
 /* --- the client's side --- */
 
-int test_connect(struct test_server *server) {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+static int connect_to(int family, const void *address, socklen_t size) {
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
     struct timeval timeout = {.tv_sec = CLIENT_TIMEOUT_S};
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout), 0);
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout), 0);
+    assert_int_equal(connect(fd, address, size), 0);
+    return fd;
+}
+
+int test_connect(struct test_server *server) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(server->port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-    return fd;
+    return connect_to(AF_INET, &address, sizeof address);
+}
+
+int test_connect_second(struct test_server *server) {
+    struct sockaddr_in6 address = {.sin6_family = AF_INET6,
+                                   .sin6_port = htons(server->second_port),
+                                   .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    return connect_to(AF_INET6, &address, sizeof address);
 }
 
 void test_send(int fd, const void *data, size_t size) {

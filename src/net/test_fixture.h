@@ -30,6 +30,7 @@ struct test_server {
     int loop_count;
     struct net_server *net;
     uint16_t port;
+    uint16_t second_port;
     struct sys_file *file;
     uint64_t file_size;
 
@@ -52,6 +53,8 @@ struct test_settings {
     int32_t listener_connections_max;
     int32_t creation_rate_max;
     struct net_limits limits;
+    struct metrics *metrics; /* may be NULL */
+    bool second_listener;    /* "SECOND" on [::1], frames of at most 100 bytes */
 };
 
 /* Kafka's defaults. */
@@ -86,6 +89,7 @@ void test_sleep_ms(int ms);
 /* --- a blocking client; sockets are plain descriptors, calls time out after seconds --- */
 
 int test_connect(struct test_server *server);
+int test_connect_second(struct test_server *server);
 void test_send(int fd, const void *data, size_t size);
 void test_send_frame(int fd, const void *data, size_t size);
 void test_send_text(int fd, const char *text);

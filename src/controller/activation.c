@@ -85,9 +85,9 @@ static err_t activation_step(struct strand_op *op, void *state, const struct str
         add_bootstrap(controller, output);
         text_log_info(controller->options.text_log, "controller",
                       "the metadata log is empty: appending %d bootstrap records at "
-                      "metadata.version %s",
-                      (int)output->record_count,
-                      metadata_version_name(bootstrap_level(controller)));
+                      "metadata.version %s, from %.*s",
+                      (int)output->record_count, metadata_version_name(bootstrap_level(controller)),
+                      STR_ARGS(controller->options.bootstrap_source));
     }
     session_check_schedule(controller, input->mono_ms);
     return ERR_OK;

@@ -158,11 +158,10 @@ static struct api_error check_registration(struct controller_call *call,
                                            const struct broker_registration_request *request,
                                            const struct meta_broker *existing, int64_t now_ms) {
     struct controller *controller = call->controller;
-    char cluster_id[UUID_TEXT_SIZE + 1];
-    uuid_format(controller->options.cluster_id, cluster_id);
-    if (!str_equal(request->cluster_id, str_from_c(cluster_id))) {
+    struct str cluster_id = controller->options.cluster_id;
+    if (!str_equal(request->cluster_id, cluster_id)) {
         return api_error(call->arena, ERR_INCONSISTENT_CLUSTER_ID,
-                         "Expected cluster ID %s, but got cluster ID %.*s", cluster_id,
+                         "Expected cluster ID %.*s, but got cluster ID %.*s", STR_ARGS(cluster_id),
                          STR_ARGS(request->cluster_id));
     }
     const struct broker_contact *contact = contact_get(controller, request->broker_id);

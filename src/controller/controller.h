@@ -7,7 +7,6 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/text_log.h"
-#include "base/uuid.h"
 #include "strand/strand.h"
 #include "sys/loop.h"
 #include "wire/messages.h"
@@ -37,11 +36,12 @@ struct controller_options {
     struct text_log *text_log;
     const struct config *config; /* of this node; outlives the controller */
     int32_t node_id;
-    struct uuid cluster_id;
+    struct str cluster_id; /* usually, not always, the text of a uuid; borrowed */
     /* Of bootstrap.checkpoint (meta_bootstrap_read); written to the metadata log when that is found
      * empty. Borrowed. None: this release's feature levels are written. */
     const struct meta_record *bootstrap_records;
     int32_t bootstrap_record_count;
+    struct str bootstrap_source; /* where they are from, for the text log; borrowed */
 };
 
 void controller_new(const struct controller_options *options, struct controller **ret_controller);

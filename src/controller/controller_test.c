@@ -313,7 +313,7 @@ static void start(struct test *test, int64_t offset) {
         .text_log = &errors_only,
         .config = test->config,
         .node_id = 1,
-        .cluster_id = UUID_ONE,
+        .cluster_id = STR("AAAAAAAAAAAAAAAAAAAAAQ"),
     };
     controller_new(&options, &test->controller);
     struct strand_log log = {.arg = test, .next_offset = log_next_offset, .append = log_append};

@@ -201,8 +201,6 @@ err_t node_listen(struct node *node) {
 }
 
 err_t node_make_controller(struct node *node) {
-    struct uuid cluster_id = UUID_ZERO;
-    (void)uuid_parse(str_from_c(node->cluster_id), &cluster_id);
     struct meta_record *records = NULL;
     int32_t count = 0;
     char reason[512] = "";
@@ -219,7 +217,7 @@ err_t node_make_controller(struct node *node) {
         .text_log = node->text_log,
         .config = node->settings.config,
         .node_id = node->node_id,
-        .cluster_id = cluster_id,
+        .cluster_id = str_from_c(node->cluster_id),
         .bootstrap_records = records,
         .bootstrap_record_count = count,
         .bootstrap_source = str_from_c(META_BOOTSTRAP_NAME),

@@ -60,7 +60,7 @@ err_t sim_pool_new(struct sys *sys, const char *name, int thread_count,
     pool->thread_count = thread_count;
     list_init(&pool->jobs);
     for (int i = 0; i < thread_count; i++) {
-        char thread_name[32];
+        char thread_name[36];
         snprintf(thread_name, sizeof thread_name, "%.20s-%d", name, i);
         pool->threads[i] = sim_actor_new(pool->host, thread_name, pool, thread_due_ns, thread_work);
     }

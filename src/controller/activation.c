@@ -1,6 +1,7 @@
 /*
- * What a new active controller does first: an empty metadata log gets its bootstrap records, as one
- * batch, and between BeginTransaction and EndTransaction where metadata.version knows them.
+ * What a new active controller does first: it aborts a metadata transaction that was left open, and
+ * an empty metadata log gets its bootstrap records, as one batch, between BeginTransaction and
+ * EndTransaction where metadata.version knows them.
  */
 #include <assert.h>
 
@@ -81,6 +82,14 @@ static err_t activation_step(struct strand_op *op, void *state, const struct str
                              struct strand_output *output) {
     (void)op;
     struct controller *controller = state;
+    if (controller->in_transaction) {
+        struct abort_transaction_record *record =
+            record_add_version(output, META_RECORD_ABORT_TRANSACTION, 0);
+        record->reason = STR("Controller failover");
+        controller->in_transaction = false;
+        text_log_info(controller->options.text_log, "controller",
+                      "aborting the metadata transaction that an earlier controller left open");
+    }
     if (meta_image_metadata_version(controller->image) == 0) {
         add_bootstrap(controller, output);
         text_log_info(controller->options.text_log, "controller",

@@ -24,6 +24,7 @@ struct controller {
     struct meta_image *image; /* at the last record appended; empty while not active */
     int32_t epoch;            /* of our leadership; -1 while not active */
     int16_t kraft_version;
+    bool in_transaction; /* at activation: an earlier controller left a transaction open */
     bool stopped;
     struct map contacts; /* struct broker_contact by broker id; see heartbeats.c */
     struct strand_op activation;

@@ -4,6 +4,7 @@
  *
  *   config NAME VALUE         a setting of the node; before start
  *   start [OFFSET]            node 1 becomes the active controller; its log begins there, empty
+ *   open-transaction          an earlier controller left one open; before start or activate
  *   resign, activate          it loses leadership; it leads again, with what was committed
  *   Api VERSION {json}        calls an operation with a request of that version
  *   register ID {json}        BrokerRegistration of a broker that can do what this release can:
@@ -39,6 +40,7 @@ struct test {
     struct meta_image *committed_image;
     int64_t end_offset;
     bool hold;
+    bool open_transaction;
     err_t fail;
     int64_t deadline_ms;
     struct arena arena;
@@ -296,6 +298,12 @@ static int64_t no_time(void *arg) {
     return 0;
 }
 
+static void activate(struct test *test, int32_t epoch) {
+    test->controller->in_transaction = test->open_transaction;
+    test->open_transaction = false;
+    controller_activate(test->controller, test->committed_image, epoch);
+}
+
 static void start(struct test *test, int64_t offset) {
     struct config_report report;
     config_report_init(&report);
@@ -320,7 +328,7 @@ static void start(struct test *test, int64_t offset) {
     controller_attach_log(test->controller, &log);
     test->end_offset = offset;
     test->committed_image = meta_image_new();
-    controller_activate(test->controller, test->committed_image, 1);
+    activate(test, 1);
 }
 
 static void add_setting(struct test *test, const char *name, const char *value) {
@@ -343,7 +351,9 @@ static void run(struct sys_task *task) {
         controller_resign(test->controller);
         test->hold = false;
     } else if (strncmp(line, "activate", 8) == 0) {
-        controller_activate(test->controller, test->committed_image, 2);
+        activate(test, 2);
+    } else if (strncmp(line, "open-transaction", 16) == 0) {
+        test->open_transaction = true;
     } else if (strncmp(line, "hold", 4) == 0) {
         test->hold = true;
     } else if (strncmp(line, "commit", 6) == 0) {

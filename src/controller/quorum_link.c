@@ -72,6 +72,7 @@ static void on_leader(struct quorum_listener *listener, int32_t epoch) {
     struct quorum_description description;
     quorum_describe(link->quorum, &description);
     link->controller->kraft_version = description.kraft_version;
+    link->controller->in_transaction = quorum_in_transaction(link->quorum);
     controller_activate(link->controller, quorum_image(link->quorum), epoch);
 }
 

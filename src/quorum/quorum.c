@@ -301,6 +301,10 @@ bool quorum_is_leader(const struct quorum *quorum) {
     return quorum->phase == QUORUM_LEADING;
 }
 
+bool quorum_in_transaction(const struct quorum *quorum) {
+    return quorum->loader != NULL && meta_loader_in_transaction(quorum->loader);
+}
+
 int32_t quorum_leader_epoch(const struct quorum *quorum) {
     return quorum->raft == NULL ? -1 : raft_epoch(quorum->raft);
 }

@@ -117,6 +117,10 @@ err_t quorum_append(struct quorum *quorum, const struct meta_record *records, si
 /* The last committed image; never NULL after started(OK). Borrowed. */
 struct meta_image *quorum_image(const struct quorum *quorum);
 
+/* Whether an earlier leader left a metadata transaction open: the log is ahead of the image. A new
+ * leader ends it with an AbortTransactionRecord. */
+bool quorum_in_transaction(const struct quorum *quorum);
+
 int32_t quorum_leader_epoch(const struct quorum *quorum);
 bool quorum_is_leader(const struct quorum *quorum);
 

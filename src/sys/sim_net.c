@@ -156,6 +156,7 @@ void sim_end_close(struct sim_end *end, bool reset) {
 }
 
 void sim_end_forget(struct sim_end *end) {
+    drop_pieces(sim_peer(end));
     end->socket = NULL;
     end->listener = NULL;
     end->gone = true;

@@ -239,7 +239,7 @@ static int64_t moment_next_ns(const struct sim_world *world) {
     return top == NULL ? INT64_MAX : container_of(top, struct sim_moment, node)->time_ns;
 }
 
-/* Runs what is chosen of all that is due; false when nothing is, and the earliest time of it. */
+/* Runs what is chosen of all that is due. False when nothing is; then *ret_next_ns says when. */
 static bool run_one(struct sim_world *world, int64_t *ret_next_ns) {
     int64_t next_ns = moment_next_ns(world);
     bool moment_due = next_ns <= world->now_ns;
@@ -260,9 +260,8 @@ static bool run_one(struct sim_world *world, int64_t *ret_next_ns) {
         enter(world, chosen);
     } else if (moment_due) {
         run_moment(world);
-    } else {
-        *ret_next_ns = next_ns;
     }
+    *ret_next_ns = next_ns;
     return due_count > 0;
 }
 

@@ -15,7 +15,7 @@
 enum { FILE_SIZE_MAX = 64 * 1024 }; /* a voter takes 15 bytes */
 
 static void file_path(const char *folder, char path[QUORUM_PATH_SIZE]) {
-    snprintf(path, QUORUM_PATH_SIZE, "%s/quorum-state", folder);
+    quorum_print(path, QUORUM_PATH_SIZE, "%s/quorum-state", folder);
 }
 
 static err_t parse(const char *data, size_t size, struct raft_election *ret_election,
@@ -64,16 +64,16 @@ err_t election_file_read(struct sys *sys, const char *folder, struct raft_electi
         return ERR_OK;
     }
     if (err != ERR_OK) {
-        snprintf(text, text_size, "%s cannot be read: %s", path, err_text(err));
+        quorum_print(text, text_size, "%s cannot be read: %s", path, err_text(err));
         return err;
     }
     struct buffer error = {0};
     err = parse(data, size, ret_election, &error);
     if (err != ERR_OK) {
-        snprintf(text, text_size,
-                 "%s is damaged (%.*s); it holds the vote of this node. Where this node is the "
-                 "only voter, moving the file away is safe",
-                 path, (int)error.size, (const char *)error.data);
+        quorum_print(text, text_size,
+                     "%s is damaged (%.*s); it holds the vote of this node. Where this node is the "
+                     "only voter, moving the file away is safe",
+                     path, (int)error.size, (const char *)error.data);
     }
     buffer_done(&error);
     free(data);

@@ -153,6 +153,29 @@ static struct uuid random_id(struct sys *sys) {
     return id;
 }
 
+/* Makes a directory, and those above it, so that a power cut does not take them back. */
+static err_t make_durably(struct sys *sys, const char *dir) {
+    err_t err = sys_dir_make(sys, dir);
+    if (err == ERR_EXISTS) {
+        return ERR_OK;
+    }
+    char parent[QUORUM_PATH_SIZE];
+    quorum_print(parent, sizeof parent, "%s", dir);
+    char *slash = strrchr(parent, '/');
+    if (slash == NULL) {
+        quorum_print(parent, sizeof parent, ".");
+    } else {
+        slash[slash == parent ? 1 : 0] = '\0'; /* the root keeps its own */
+    }
+    if (err == ERR_NOT_FOUND && slash != NULL && slash != parent) {
+        err = make_durably(sys, parent);
+        if (err == ERR_OK) {
+            err = sys_dir_make(sys, dir);
+        }
+    }
+    return err == ERR_OK ? sys_dir_sync(sys, parent) : err;
+}
+
 /* What only the metadata directory has. It comes before meta.properties, which makes the directory
  * a formatted one. */
 static err_t write_metadata(const struct format *format, const char *dir, struct uuid id) {
@@ -161,11 +184,8 @@ static err_t write_metadata(const struct format *format, const char *dir, struct
         return err;
     }
     char folder[QUORUM_PATH_SIZE];
-    snprintf(folder, sizeof folder, "%s/" METADATA_FOLDER, dir);
-    err = sys_dir_make_all(format->sys, folder);
-    if (err == ERR_OK) {
-        err = sys_dir_sync(format->sys, dir);
-    }
+    quorum_print(folder, sizeof folder, "%s/" METADATA_FOLDER, dir);
+    err = make_durably(format->sys, folder);
     struct raft_voters voters;
     raft_voters_init(&voters);
     raft_voters_set_one(&voters, format->options->node_id, id, format->options->endpoints,
@@ -199,8 +219,8 @@ static err_t write_properties(const struct format *format, const char *dir, stru
             .has_directory_id = true,
             .directory_id = id,
         };
-        snprintf(meta.cluster_id, sizeof meta.cluster_id, "%.*s",
-                 STR_ARGS(format->options->cluster_id));
+        quorum_print(meta.cluster_id, sizeof meta.cluster_id, "%.*s",
+                     STR_ARGS(format->options->cluster_id));
         err = log_directory_format(directory, &meta);
         log_directory_close(directory);
     }
@@ -211,7 +231,7 @@ static err_t write_properties(const struct format *format, const char *dir, stru
 static err_t format_dir(const struct format *format, const char *dir) {
     const struct quorum_format_options *options = format->options;
     struct uuid id = random_id(format->sys);
-    err_t err = sys_dir_make_all(format->sys, dir);
+    err_t err = make_durably(format->sys, dir);
     if (err == ERR_OK && strcmp(dir, options->metadata_dir) == 0) {
         err = write_metadata(format, dir, id);
     }

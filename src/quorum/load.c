@@ -67,7 +67,7 @@ void quorum_load_free(struct quorum *quorum) {
     }
 }
 
-#define FAIL(load, err, ...) (snprintf((load)->text, sizeof(load)->text, __VA_ARGS__), (err))
+#define FAIL(load, err, ...) (quorum_print((load)->text, sizeof(load)->text, __VA_ARGS__), (err))
 
 /* --- snapshots --- */
 
@@ -83,7 +83,7 @@ static err_t open_snapshot(struct quorum *quorum, struct quorum_load *load) {
     char name[META_SNAPSHOT_NAME_MAX];
     load->snapshot = load->snapshots.ids[--load->snapshots_left];
     meta_snapshot_name(load->snapshot, name);
-    snprintf(load->snapshot_path, sizeof load->snapshot_path, "%s/%s", quorum->folder, name);
+    quorum_print(load->snapshot_path, sizeof load->snapshot_path, "%s/%s", quorum->folder, name);
     err_t err = meta_snapshot_reader_open(quorum->options.sys, load->snapshot_path, &load->reader);
     if (err != ERR_OK) {
         return FAIL(load, err, "the metadata snapshot %s cannot be opened: %s", load->snapshot_path,
@@ -103,7 +103,7 @@ static err_t open_snapshot(struct quorum *quorum, struct quorum_load *load) {
 /* Renames it so that nobody takes it for good, and everybody can look at it. */
 static err_t set_aside(struct quorum *quorum, struct quorum_load *load) {
     char aside[QUORUM_PATH_SIZE + 16];
-    snprintf(aside, sizeof aside, "%s.damaged", load->snapshot_path);
+    quorum_print(aside, sizeof aside, "%s.damaged", load->snapshot_path);
     text_log_error(quorum->options.text_log, "quorum",
                    "the metadata snapshot %s is damaged %s; it is kept as %s, and an older one or "
                    "the log itself is used",

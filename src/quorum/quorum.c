@@ -39,6 +39,13 @@ void quorum_options_init(struct quorum_options *options) {
     };
 }
 
+void quorum_print(char *text, size_t size, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, size, format, args);
+    va_end(args);
+}
+
 /* --- works --- */
 
 static enum sys_job_result work_run(struct sys_job *job) {
@@ -99,8 +106,8 @@ err_t quorum_new(const struct quorum_options *options, struct quorum **ret_quoru
     quorum->retry_timer.fire = retry_write;
     quorum->snapshot_timer.fire = snapshot_time;
     quorum->snapshot_offset = -1;
-    snprintf(quorum->folder, sizeof quorum->folder, "%s/" METADATA_FOLDER,
-             log_directory_path(options->directory));
+    quorum_print(quorum->folder, sizeof quorum->folder, "%s/" METADATA_FOLDER,
+                 log_directory_path(options->directory));
     quorum->options.static_voters = STR_NULL; /* parsed here, not kept */
     if (options->static_voters.size > 0 &&
         raft_voters_parse(&quorum->static_voters, options->static_voters) != ERR_OK) {

@@ -35,6 +35,10 @@ enum quorum_phase {
     QUORUM_STOPPED,
 };
 
+/* printf into a path or a sentence; what does not fit is cut. */
+void quorum_print(char *text, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 struct quorum_load; /* load.c */
 
 struct quorum {

@@ -51,7 +51,7 @@ err_t snapshot_list_read(struct sys *sys, const char *folder, struct snapshot_li
         } else if (ends_with(names.names[i], ".checkpoint.part") ||
                    ends_with(names.names[i], ".checkpoint.deleted")) {
             char path[QUORUM_PATH_SIZE]; /* begun and never finished, or meant to be gone */
-            snprintf(path, sizeof path, "%s/%s", folder, names.names[i]);
+            quorum_print(path, sizeof path, "%s/%s", folder, names.names[i]);
             (void)sys_path_remove(sys, path);
         }
     }
@@ -70,7 +70,7 @@ static void snapshot_path(const struct quorum *quorum, struct meta_snapshot_id i
                           char path[QUORUM_PATH_SIZE]) {
     char name[META_SNAPSHOT_NAME_MAX];
     meta_snapshot_name(id, name);
-    snprintf(path, QUORUM_PATH_SIZE, "%s/%s", quorum->folder, name);
+    quorum_print(path, QUORUM_PATH_SIZE, "%s/%s", quorum->folder, name);
 }
 
 /* --- writing --- */

@@ -161,8 +161,7 @@
 /* What a worker reads at a time to warm a fetch. */
 #define FETCH_WARM_CHUNK_SIZE (128 * 1024)
 
-/* Segment files held open for reading and appending: an eighth of what a usual limit on files
- * allows, so that connections have the rest. */
+/* Segment files held open for reading and appending, however many the system allows. */
 #define LOG_FILES_OPEN_MAX 8192
 
 /* Index pages held in memory, of all logs together. */

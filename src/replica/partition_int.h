@@ -1,5 +1,7 @@
 #pragma once
 
+#include <stdatomic.h>
+
 #include "replica/partition.h"
 
 enum partition_state {

@@ -92,7 +92,7 @@ static err_t decode(struct request *request, struct bytes frame) {
 static bool version_advertised(const struct request *request) {
     struct wire_versions versions =
         api_row_versions(request->row, request_on_controller(request));
-    return request->version >= versions.min && request->version <= versions.max;
+    return wire_versions_have(versions, request->version);
 }
 
 static void refuse(struct request *request, const char *what, int16_t key) {

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "quorum/format.h"
 #include "server/node_int.h"
 
@@ -167,7 +168,10 @@ static err_t check_identity(struct node *node, struct volume *volume) {
 
 static err_t open_all(struct node *node, struct directories *dirs) {
     int threads = config_int(node->config, CONFIG_NUM_RECOVERY_THREADS_PER_DATA_DIR);
-    node->log_cache = log_cache_new(node->sys, LOG_FILES_OPEN_MAX, LOG_INDEX_PAGE_BYTES_MAX);
+    uint64_t files = sys_raise_file_limit(node->sys) / 4; /* the rest is for connections */
+    node->log_cache = log_cache_new(
+        node->sys, files < LOG_FILES_OPEN_MAX ? (size_t)files : LOG_FILES_OPEN_MAX,
+        LOG_INDEX_PAGE_BYTES_MAX);
     for (size_t i = 0; i < dirs->count; i++) {
         err_t err = open_volume(node, dirs->list[i], threads);
         if (err == ERR_OK) {

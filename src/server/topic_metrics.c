@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "base/map.h"
 #include "server/handlers/topics.h"
 #include "server/node_int.h"
 #include "server/node_metrics.h"

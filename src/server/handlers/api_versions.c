@@ -18,8 +18,8 @@ static void list_apis(struct request *request, struct api_versions_response *res
             struct wire_versions versions = api_row_versions(&rows[i], controller);
             response->api_keys[response->api_keys_count++] = (api_version){
                 .api_key = rows[i].key,
-                .min_version = versions.min,
-                .max_version = versions.max,
+                .min_version = versions.low,
+                .max_version = versions.high,
             };
         }
     }
@@ -67,8 +67,8 @@ static void respond_unsupported(struct request *request) {
     bool controller = request_on_controller(request);
     struct wire_versions versions = api_row_versions(request->row, controller);
     api_version own = {.api_key = API_API_VERSIONS,
-                       .min_version = versions.min,
-                       .max_version = versions.max};
+                       .min_version = versions.low,
+                       .max_version = versions.high};
     struct api_versions_response response;
     wire_init(&api_versions_response_type, &response);
     response.error_code = ERR_UNSUPPORTED_VERSION;

@@ -17,6 +17,8 @@
  */
 #include "server/handlers/fetch.h"
 
+#include <stdlib.h>
+
 #include "base/limits.h"
 #include "server/handlers/handlers.h"
 #include "server/handlers/topics.h"

@@ -1,0 +1,63 @@
+/* The one binary: finds the command. */
+#include <stdio.h>
+#include <string.h>
+
+#include "bin/server.h"
+#include "cli/cli.h"
+
+#define OTTLA_VERSION "0.1.0"
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+};
+
+static const struct command commands[] = {
+    {"server", run_server, "run a node: broker and controller in one process"},
+    {"storage", cli_storage, "format log directories, say what is in them, make ids"},
+    {"rpc", cli_rpc, "send one request of Kafka's protocol, print the answer as JSON"},
+};
+
+enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
+
+static void print_help(FILE *out) {
+    fputs("usage: ottla COMMAND [ARGUMENTS]\n\n"
+          "An event streaming platform that speaks Apache Kafka's protocol.\n\n",
+          out);
+    for (int i = 0; i < COMMAND_COUNT; i++) {
+        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    }
+    fputs("\n  ottla COMMAND --help teaches a command.\n"
+          "  ottla server          starts a single node on 127.0.0.1:9092, data under ./data\n"
+          "  ottla --help-config   every setting: type, range, default, and what it does here\n"
+          "  ottla --version\n",
+          out);
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        print_help(stderr);
+        return 2;
+    }
+    for (int i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            return commands[i].run(argc - 1, argv + 1);
+        }
+    }
+    if (strcmp(argv[1], "--help-config") == 0) {
+        return run_server(argc, argv);
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("ottla " OTTLA_VERSION);
+        return 0;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return 0;
+    }
+    fprintf(stderr, "ottla %s: no such command\n\n", argv[1]);
+    print_help(stderr);
+    return 2;
+}

@@ -1,0 +1,245 @@
+/*
+ * ottla rpc HOST:PORT Api[:version] '{json}': sends one request and prints the answer as JSON. The
+ * field names are those of the protocol's schemas in camelCase; fields left out have their
+ * defaults. `-` reads the JSON from standard input.
+ */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "client/connection.h"
+#include "sys/linux.h"
+#include "wire/api.h"
+#include "wire/json.h"
+#include "wire/messages.h"
+
+static const char help[] =
+    "usage: ottla rpc HOST:PORT API[:VERSION] [JSON | -] [--timeout SECONDS] [--list]\n"
+    "\n"
+    "Sends one request of Kafka's protocol and prints the answer as JSON.\n"
+    "\n"
+    "  ottla rpc localhost:9092 ApiVersions\n"
+    "  ottla rpc localhost:9092 Metadata '{\"topics\":[{\"name\":\"orders\"}]}'\n"
+    "  ottla rpc localhost:9092 CreateTopics:7 \\\n"
+    "      '{\"topics\":[{\"name\":\"orders\",\"numPartitions\":3,\"replicationFactor\":1}]}'\n"
+    "\n"
+    "Without a version the highest that both sides know is used. Fields that are left out have\n"
+    "the defaults of the protocol. --list prints the APIs and their versions.\n";
+
+struct rpc {
+    const char *address;
+    const char *api_text;
+    const char *json_text;
+    int64_t timeout_ms;
+    const struct wire_api *api;
+    int16_t version; /* -1: the highest of both */
+    char host[256];
+    uint16_t port;
+};
+
+static int fail(const char *format, const char *what) {
+    fprintf(stderr, format, what);
+    fputc('\n', stderr);
+    return 1;
+}
+
+static int list_apis(void) {
+    for (int16_t key = 0; key < API_KEYS_MAX; key++) {
+        const struct wire_api *api = wire_api(key);
+        if (api != NULL && api->request != NULL) {
+            printf("%3d %-32s %d-%d\n", key, api->name, api->versions.low, api->versions.high);
+        }
+    }
+    return 0;
+}
+
+static bool parse_address(struct rpc *rpc) {
+    const char *colon = strrchr(rpc->address, ':');
+    if (colon == NULL || colon == rpc->address ||
+        (size_t)(colon - rpc->address) >= sizeof rpc->host) {
+        return false;
+    }
+    const char *start = rpc->address;
+    size_t size = (size_t)(colon - start);
+    if (start[0] == '[' && size > 2 && start[size - 1] == ']') {
+        start++;
+        size -= 2;
+    }
+    memcpy(rpc->host, start, size);
+    rpc->host[size] = '\0';
+    char *end;
+    unsigned long port = strtoul(colon + 1, &end, 10);
+    rpc->port = (uint16_t)port;
+    return *end == '\0' && port > 0 && port <= UINT16_MAX;
+}
+
+static bool parse_api(struct rpc *rpc) {
+    const char *colon = strchr(rpc->api_text, ':');
+    size_t size = colon == NULL ? strlen(rpc->api_text) : (size_t)(colon - rpc->api_text);
+    rpc->api = wire_api_by_name((struct str){.data = rpc->api_text, .size = size});
+    rpc->version = -1;
+    if (colon != NULL) {
+        char *end;
+        long version = strtol(colon + 1, &end, 10);
+        if (*end != '\0' || end == colon + 1 || version < 0 || version > INT16_MAX) {
+            return false;
+        }
+        rpc->version = (int16_t)version;
+    }
+    return rpc->api != NULL && rpc->api->request != NULL;
+}
+
+static int parse_arguments(int argc, char **argv, struct rpc *rpc) {
+    const char *plain[3] = {NULL};
+    int count = 0;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            fputs(help, stdout);
+            exit(0);
+        } else if (strcmp(argv[i], "--list") == 0) {
+            exit(list_apis());
+        } else if (strcmp(argv[i], "--timeout") == 0 && i + 1 < argc) {
+            rpc->timeout_ms = strtol(argv[++i], NULL, 10) * 1000;
+        } else if (count < 3) {
+            plain[count++] = argv[i];
+        } else {
+            count = 4;
+        }
+    }
+    if (count < 2 || count > 3) {
+        fputs(help, stderr);
+        return 2;
+    }
+    rpc->address = plain[0];
+    rpc->api_text = plain[1];
+    rpc->json_text = plain[2] == NULL ? "{}" : plain[2];
+    if (!parse_address(rpc)) {
+        return 1 + fail("%s: write the address as HOST:PORT", rpc->address);
+    }
+    if (!parse_api(rpc)) {
+        return 1 + fail("%s: no such API; ottla rpc --list prints them", rpc->api_text);
+    }
+    return 0;
+}
+
+static json_t *parse_json(const struct rpc *rpc) {
+    json_error_t error;
+    json_t *json = strcmp(rpc->json_text, "-") == 0
+                       ? json_loadf(stdin, JSON_REJECT_DUPLICATES, &error)
+                       : json_loads(rpc->json_text, JSON_REJECT_DUPLICATES, &error);
+    if (json == NULL) {
+        fprintf(stderr, "The request is not JSON: %s (line %d, column %d)\n", error.text,
+                error.line, error.column);
+    }
+    return json;
+}
+
+static int print_answer(const struct rpc *rpc, int16_t version, const void *message) {
+    json_t *answer = wire_to_json(rpc->api->response, version, message);
+    if (answer == NULL) {
+        return fail("%s: the answer cannot be shown", rpc->api->name);
+    }
+    json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    putchar('\n');
+    json_decref(answer);
+    return 0;
+}
+
+/* The request for a version, from JSON. NULL: it was said why not. */
+static void *make_request(const struct rpc *rpc, int16_t version, const json_t *json,
+                          struct arena *arena) {
+    void *request = arena_alloc_zero(arena, wire_struct_size(rpc->api->request));
+    struct buffer error = {0};
+    err_t err = wire_from_json(rpc->api->request, version, json, arena, request, &error);
+    if (err != ERR_OK) {
+        fprintf(stderr, "%s:%d: %.*s\n", rpc->api->name, version,
+                error.size > 0 ? (int)error.size : (int)strlen(err_text(err)),
+                error.size > 0 ? (const char *)error.data : err_text(err));
+        request = NULL;
+    }
+    buffer_done(&error);
+    return request;
+}
+
+static int call(const struct rpc *rpc, const json_t *json, struct client_connection *connection,
+                struct arena *arena) {
+    int16_t version = rpc->version;
+    if (version < 0) {
+        /* Any call brings the connection up; ApiVersions is asked anyway. */
+        struct api_versions_request hello;
+        void *ignored;
+        wire_init(&api_versions_request_type, &hello);
+        hello.client_software_name = STR("ottla");
+        hello.client_software_version = STR("1");
+        err_t err = client_call_blocking(connection, API_API_VERSIONS, -1, &hello, arena, &ignored);
+        if (err == ERR_OK) {
+            err = client_connection_version(connection, rpc->api->key, &version);
+        }
+        if (err != ERR_OK) {
+            fprintf(stderr, "%s: %s (%s)\n", rpc->address, err_text(err), err_name(err));
+            return 1;
+        }
+    }
+    void *request = make_request(rpc, version, json, arena);
+    void *answer;
+    if (request == NULL) {
+        return 2;
+    }
+    err_t err = client_call_blocking(connection, rpc->api->key, version, request, arena, &answer);
+    if (err != ERR_OK) {
+        fprintf(stderr, "%s %s:%d: %s (%s)\n", rpc->address, rpc->api->name, version,
+                err_text(err), err_name(err));
+        return 1;
+    }
+    return print_answer(rpc, version, answer);
+}
+
+static int run(struct sys *sys, struct sys_loop *loop, const struct rpc *rpc, const json_t *json) {
+    struct sys_address addresses[8];
+    size_t count = 0;
+    err_t err = sys_resolve(sys, rpc->host, rpc->port, addresses, 8, &count);
+    if (err != ERR_OK || count == 0) {
+        return fail("%s: this host name cannot be resolved", rpc->host);
+    }
+    struct client_connection_settings settings = {
+        .sys = sys,
+        .loop = loop,
+        .addresses = addresses,
+        .address_count = count,
+        .client_id = "ottla-rpc",
+        .request_timeout_ms = rpc->timeout_ms,
+        .negotiate = rpc->version < 0,
+    };
+    struct arena arena;
+    arena_init(&arena, SIZE_MAX);
+    struct client_connection *connection = client_connection_new(&settings);
+    int code = call(rpc, json, connection, &arena);
+    client_connection_free(connection);
+    arena_done(&arena);
+    return code;
+}
+
+int cli_rpc(int argc, char **argv) {
+    struct rpc rpc = {.timeout_ms = CLIENT_REQUEST_TIMEOUT_MS};
+    int code = parse_arguments(argc, argv, &rpc);
+    if (code != 0) {
+        return code;
+    }
+    json_t *json = parse_json(&rpc);
+    if (json == NULL) {
+        return 2;
+    }
+    struct sys *sys = NULL;
+    struct sys_loop *loop = NULL;
+    err_t err = sys_linux_new(&sys);
+    if (err == ERR_OK) {
+        err = sys_loop_new(sys, "rpc", &loop);
+    }
+    code = err == ERR_OK ? run(sys, loop, &rpc, json) : fail("%s", err_text(err));
+    sys_loop_free(loop);
+    sys_linux_free(sys);
+    json_decref(json);
+    return code;
+}

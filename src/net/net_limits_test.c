@@ -188,7 +188,7 @@ static void out_of_files_new_clients_wait(void **state) {
     test_send_text(late, "e late");
     test_expect_nothing(late, 300);
     expect_served(old);
-    assert_non_null(strstr(server.log_last, "file descriptor"));
+    assert_true(test_log_last_has(&server, "file descriptor"));
     assert_int_equal(atomic_load(&server.log_lines), 1);
     setrlimit(RLIMIT_NOFILE, &before);
     test_expect_text(late, "e late");
@@ -215,8 +215,8 @@ static void listeners_have_their_own_settings(void **state) {
     expect_served(second);
     test_send_text(second, text);
     test_expect_closed(second);
-    assert_non_null(strstr(server.log_last, "[::1]"));
-    assert_non_null(strstr(server.log_last, "SECOND"));
+    assert_true(test_log_last_has(&server, "[::1]"));
+    assert_true(test_log_last_has(&server, "SECOND"));
 
     struct buffer page = {0};
     metrics_render(settings.metrics, 0, &page);
@@ -331,7 +331,7 @@ static void silent_holder_of_memory_is_closed(void **state) {
     test_send_text(good, "e waits");
     test_expect_text(good, "e waits"); /* once the bad one is closed */
     test_expect_closed(bad);
-    assert_non_null(strstr(server.log_last, "queued.max.request.bytes"));
+    assert_true(test_log_last_has(&server, "queued.max.request.bytes"));
     close(good);
     free(frame);
     test_server_stop(&server, 0);
@@ -348,7 +348,7 @@ static void stop_answers_what_is_in_flight(void **state) {
     int idle = test_connect(&server);
     expect_served(idle);
     int waiting = test_connect(&server);
-    test_send_text(waiting, "b3000000");
+    test_send_text(waiting, "b500000");
     test_send_text(waiting, "p");
     test_wait_for(test_stats(&server).requests == 3);
     test_server_begin_stop(&server, 10000);
@@ -359,7 +359,7 @@ static void stop_answers_what_is_in_flight(void **state) {
     size_t size;
     uint8_t *data = test_receive(waiting, &size);
     assert_non_null(data);
-    assert_int_equal(size, 3000000);
+    assert_int_equal(size, 500000);
     free(data);
     test_expect_text(waiting, "p");
     test_expect_closed(waiting);

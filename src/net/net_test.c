@@ -226,7 +226,7 @@ static void bad_length_closes_with_a_line(void **state) {
         test_expect_closed(fd);
         assert_int_equal(test_stats(&server).frames_refused, refused + 1);
         assert_int_equal(atomic_load(&server.log_lines), lines + 1);
-        assert_non_null(strstr(server.log_last, "socket.request.max.bytes"));
+        assert_true(test_log_last_has(&server, "socket.request.max.bytes"));
     }
 }
 

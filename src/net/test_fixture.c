@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -167,11 +168,22 @@ void test_release(struct test_server *server) {
 
 /* --- its life --- */
 
+static pthread_mutex_t log_mutex = PTHREAD_MUTEX_INITIALIZER;
+
 static void log_sink(void *arg, enum text_log_level level, const char *line, int size) {
     (void)level;
     struct test_server *server = arg;
+    pthread_mutex_lock(&log_mutex);
     snprintf(server->log_last, sizeof server->log_last, "%.*s", size, line);
+    pthread_mutex_unlock(&log_mutex);
     atomic_fetch_add(&server->log_lines, 1);
+}
+
+bool test_log_last_has(struct test_server *server, const char *piece) {
+    pthread_mutex_lock(&log_mutex);
+    bool found = strstr(server->log_last, piece) != NULL;
+    pthread_mutex_unlock(&log_mutex);
+    return found;
 }
 
 static int64_t log_now(void *arg) {
@@ -351,6 +363,8 @@ static int connect_to(int family, const void *address, socklen_t size) {
     struct timeval timeout = {.tv_sec = CLIENT_TIMEOUT_S};
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout), 0);
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout), 0);
+    int on = 1; /* no waiting between a length and its frame */
+    assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
     assert_int_equal(connect(fd, address, size), 0);
     return fd;
 }

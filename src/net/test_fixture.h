@@ -75,6 +75,9 @@ void test_release(struct test_server *server);
 void test_set_limits(struct test_server *server, const struct net_limits *limits);
 struct net_stats test_stats(struct test_server *server);
 
+/* Whether the last log line has this in it. */
+bool test_log_last_has(struct test_server *server, const char *piece);
+
 /* Waits until the condition holds, at most some seconds; then fails the test. */
 #define test_wait_for(condition)                                                                   \
     do {                                                                                           \

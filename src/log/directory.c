@@ -58,6 +58,27 @@ err_t directory_replace_file(struct log_directory *directory, const char *name,
 
 /* --- life --- */
 
+/* Makes the directory and those above it, so that they survive a power cut. */
+static err_t make_durably(struct sys *sys, const char *path) {
+    struct sys_stat stat;
+    err_t err = sys_path_stat(sys, path, &stat);
+    if (err != ERR_NOT_FOUND) {
+        return err;
+    }
+    err = sys_dir_make_all(sys, path);
+    char *parent = strdup(path);
+    char *slash;
+    while (err == ERR_OK && (slash = strrchr(parent, '/')) != NULL) {
+        *slash = '\0';
+        err = sys_dir_sync(sys, slash == parent ? "/" : parent);
+    }
+    if (err == ERR_OK && path[0] != '/') {
+        err = sys_dir_sync(sys, ".");
+    }
+    free(parent);
+    return err;
+}
+
 static err_t lock_take(struct log_directory *directory) {
     char *path = path_join(directory->path, ".lock");
     struct sys_file *file;
@@ -142,7 +163,7 @@ err_t log_directory_open(struct sys *sys, struct text_log *text_log, struct log_
     for (int i = 0; i < LOG_CHECKPOINT_COUNT; i++) {
         map_init(&directory->checkpoints[i]);
     }
-    err_t err = sys_dir_make_all(sys, path);
+    err_t err = make_durably(sys, path);
     if (err == ERR_OK) {
         err = lock_take(directory);
     }

@@ -1,5 +1,5 @@
-/* Appending and reading, rolling, producers, times, retention, truncation: what a log promises while
- * nothing breaks. Broken files are in log_recovery_test.c, power cuts in log_power_test.c. */
+/* Appending and reading, rolling, producers, times, retention, truncation: what a log promises
+ * while nothing breaks. Broken files are in log_recovery_test.c, power cuts in log_power_test.c. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -399,8 +399,8 @@ static void truncation(void **state) {
     fixture_open(f);
     struct log_append_result result;
     for (int i = 0; i < 50; i++) {
-        struct batch_spec spec = {.producer_id = 9, .sequence = i, .value_size = 100,
-                                  .leader_epoch = i / 10};
+        struct batch_spec spec = {
+            .producer_id = 9, .sequence = i, .value_size = 100, .leader_epoch = i / 10};
         assert_int_equal(fixture_try_append(f, &spec, &result), ERR_OK);
     }
     log_high_watermark_set(f->log, 50);

@@ -75,13 +75,13 @@ void fixture_open(struct fixture *f) {
 void fixture_checkpoint(struct fixture *f) {
     struct log_checkpoint_entry entry = {
         .topic = STR("t"), .partition = 0, .offset = log_recovery_point(f->log)};
-    assert_int_equal(log_directory_checkpoint_write(f->directory, LOG_CHECKPOINT_RECOVERY_POINT,
-                                                    &entry, 1),
-                     ERR_OK);
+    assert_int_equal(
+        log_directory_checkpoint_write(f->directory, LOG_CHECKPOINT_RECOVERY_POINT, &entry, 1),
+        ERR_OK);
     entry.offset = log_high_watermark(f->log);
-    assert_int_equal(log_directory_checkpoint_write(f->directory, LOG_CHECKPOINT_HIGH_WATERMARK,
-                                                    &entry, 1),
-                     ERR_OK);
+    assert_int_equal(
+        log_directory_checkpoint_write(f->directory, LOG_CHECKPOINT_HIGH_WATERMARK, &entry, 1),
+        ERR_OK);
     entry.offset = log_start_offset(f->log);
     assert_int_equal(log_directory_checkpoint_write(f->directory, LOG_CHECKPOINT_LOG_START, &entry,
                                                     log_start_checkpointed(f->log) ? 1 : 0),

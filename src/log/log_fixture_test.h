@@ -1,8 +1,8 @@
 #pragma once
 
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 
 #include <cmocka.h>
@@ -48,9 +48,9 @@ void fixture_checkpoint(struct fixture *f);
 /* --- appending --- */
 
 struct batch_spec {
-    int records;       /* 1 when 0 */
-    int value_size;    /* 10 when 0 */
-    int64_t timestamp; /* f->now_ms when 0; that of record i is + i */
+    int records;         /* 1 when 0 */
+    int value_size;      /* 10 when 0 */
+    int64_t timestamp;   /* f->now_ms when 0; that of record i is + i */
     int64_t producer_id; /* none when 0 */
     int16_t producer_epoch;
     int32_t sequence;

@@ -259,10 +259,13 @@ static err_t scan_segment_done(struct log *log) {
     struct recovery *recovery = log->recovery;
     struct log_segment *segment = log->segments[recovery->segment];
     err_t err = log_note(log, segment_seal(segment));
-    size_t next = recovery->segment + 1;
+    if (err == ERR_OK && recovery_at_hole(log, recovery)) {
+        err = recovery_end_at_hole(log, recovery);
+    }
     if (err != ERR_OK) {
         return err;
     }
+    size_t next = recovery->segment + 1;
     if (next == log->segment_count) {
         segment->next_offset = recovery->expected_offset;
         log->end_offset = recovery->expected_offset;

@@ -9,6 +9,10 @@
  *     00000000000000000099.log.damaged        a segment that followed
  *
  * Kafka ignores such names. Nothing removes these files but people.
+ *
+ * A power cut may also keep a later segment and lose the end of an earlier one, at the end of a
+ * batch. A segment begins where the one before ended, so the hole shows; only the cleaner makes
+ * others, in logs that are compacted.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -128,10 +132,31 @@ static err_t tail_cut(struct log *log, struct recovery *recovery,
     return log_note(log, err);
 }
 
-err_t recovery_cut(struct log *log, struct recovery *recovery, const struct recovery_batch *bad) {
-    err_t err = tail_cut(log, recovery, bad);
+static err_t following_set_aside(struct log *log, const struct recovery *recovery) {
+    err_t err = ERR_OK;
     while (err == ERR_OK && log->segment_count > recovery->segment + 1) {
         err = segment_set_aside(log, log->segment_count - 1);
     }
     return err == ERR_OK ? log_note(log, sys_dir_sync(log->sys, log->path)) : err;
+}
+
+err_t recovery_cut(struct log *log, struct recovery *recovery, const struct recovery_batch *bad) {
+    err_t err = tail_cut(log, recovery, bad);
+    return err == ERR_OK ? following_set_aside(log, recovery) : err;
+}
+
+bool recovery_at_hole(const struct log *log, const struct recovery *recovery) {
+    size_t next = recovery->segment + 1;
+    return !log->config.cleanup_compact && next < log->segment_count &&
+           log->segments[next]->base_offset > recovery->synced_offset &&
+           log->segments[next]->base_offset > recovery->expected_offset;
+}
+
+err_t recovery_end_at_hole(struct log *log, struct recovery *recovery) {
+    log_say(log, TEXT_LOG_WARN,
+            "%s ends at offset %" PRId64 ", but the segment after it begins at %" PRId64
+            ": what was between was never synced and is gone; the log ends here now",
+            log->segments[recovery->segment]->log.path, recovery->expected_offset,
+            log->segments[recovery->segment + 1]->base_offset);
+    return following_set_aside(log, recovery);
 }

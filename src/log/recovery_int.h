@@ -47,3 +47,8 @@ err_t recovery_next(struct log *log, struct recovery *recovery, bool check,
 /* The log ends at recovery->position of its segment: cuts, sets aside what may be more than a torn
  * write, and says so. */
 err_t recovery_cut(struct log *log, struct recovery *recovery, const struct recovery_batch *bad);
+
+/* Whether the segment that was read to its end is followed by one that does not follow on, and what
+ * was between was lost: then the log ends here. */
+bool recovery_at_hole(const struct log *log, const struct recovery *recovery);
+err_t recovery_end_at_hole(struct log *log, struct recovery *recovery);

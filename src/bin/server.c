@@ -249,8 +249,8 @@ int run_server(int argc, char **argv) {
     if (code == 0) {
         start_text_log(&server);
         (void)sys_raise_file_limit(server.sys);
-        code = run_node(&server,
-                        file == NULL || config_bool(server.config, CONFIG_OTTLA_AUTO_FORMAT));
+        code =
+            run_node(&server, file == NULL || config_bool(server.config, CONFIG_OTTLA_AUTO_FORMAT));
     }
     config_unref(server.config);
     sys_linux_free(server.sys);

@@ -189,8 +189,8 @@ static int call(const struct rpc *rpc, const json_t *json, struct client_connect
     }
     err_t err = client_call_blocking(connection, rpc->api->key, version, request, arena, &answer);
     if (err != ERR_OK) {
-        fprintf(stderr, "%s %s:%d: %s (%s)\n", rpc->address, rpc->api->name, version,
-                err_text(err), err_name(err));
+        fprintf(stderr, "%s %s:%d: %s (%s)\n", rpc->address, rpc->api->name, version, err_text(err),
+                err_name(err));
         return 1;
     }
     return print_answer(rpc, version, answer);

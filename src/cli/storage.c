@@ -170,8 +170,8 @@ static void say_formatted(void *arg, const char *dir, struct uuid directory_id) 
     int16_t version =
         storage->metadata_version != 0 ? storage->metadata_version : METADATA_VERSION_LATEST;
     const char *kind = strcmp(dir, storage->metadata_dir) != 0 ? "data directory"
-                       : storage->standalone ? "dynamic metadata voter directory"
-                                             : "metadata directory";
+                       : storage->standalone                   ? "dynamic metadata voter directory"
+                                                               : "metadata directory";
     printf("Formatting %s %s with metadata.version %s.\n", kind, dir,
            metadata_version_name(version));
 }
@@ -185,8 +185,7 @@ static int format(struct storage *storage) {
         fputs("Give the cluster an id with -t; ottla storage random-uuid makes one\n", stderr);
         return 2;
     }
-    bool static_quorum =
-        config_str(storage->config, CONFIG_CONTROLLER_QUORUM_VOTERS).size > 0;
+    bool static_quorum = config_str(storage->config, CONFIG_CONTROLLER_QUORUM_VOTERS).size > 0;
     if (!static_quorum && !storage->standalone) {
         fputs("Because controller.quorum.voters is not set, say --standalone\n", stderr);
         return 2;

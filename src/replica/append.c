@@ -28,8 +28,7 @@ static void run_write(struct partition *partition, struct partition_write *write
     sys_lock_take(&partition->lock);
     struct log *log = partition->log;
     struct volume *volume = partition->volume;
-    err_t err = partition->state == PARTITION_OPENING   ? ERR_NOT_LEADER_OR_FOLLOWER
-                : partition->state == PARTITION_OFFLINE ? ERR_KAFKA_STORAGE_ERROR
+    err_t err = partition->state == PARTITION_OFFLINE ? ERR_KAFKA_STORAGE_ERROR
                 : partition->state == PARTITION_DELETED && !write->even_deleted
                     ? ERR_UNKNOWN_TOPIC_OR_PARTITION
                     : ERR_OK;
@@ -117,11 +116,24 @@ static void drain_inline(struct partition *partition) {
     drain_on_worker(partition);
 }
 
+void partition_drain(struct partition *partition) {
+    if (partition_volume(partition) != NULL) {
+        drain_on_worker(partition);
+        return;
+    }
+    struct partition_write *write;
+    while ((write = next_write(partition)) != NULL) {
+        run_write(partition, write, false);
+        finish_write(write);
+    }
+}
+
 err_t partition_submit(struct partition *partition, struct partition_write *write) {
     sys_lock_take(&partition->lock);
-    if (partition->volume == NULL) {
+    bool openable = partition->volume != NULL || partition->state == PARTITION_OPENING;
+    if (!openable) {
         sys_lock_give(&partition->lock);
-        write->err = ERR_NOT_LEADER_OR_FOLLOWER;
+        write->err = ERR_KAFKA_STORAGE_ERROR;
         return ERR_OK;
     }
     bool idle = !partition->writing;
@@ -272,8 +284,8 @@ err_t partition_append(struct partition *partition, struct partition_append *app
     append->write.run = run_append;
     append->write.blocking =
         append->long_validation || flushes || !epoch_started ||
-        log_roll_due(log, append->validated.size, append->validated.max_timestamp,
-                     sys_wall_ms(partition->sys));
+        (log != NULL && log_roll_due(log, append->validated.size, append->validated.max_timestamp,
+                                     sys_wall_ms(partition->sys)));
     return partition_submit(partition, &append->write);
 }
 

@@ -52,13 +52,12 @@ static enum sys_job_result open_step(struct sys_job *job) {
     struct opening *opening = container_of(job, struct opening, job);
     if (opening->log == NULL) {
         struct partition *partition = opening->partition;
-        opening->err =
-            opening->folder[0] != '\0'
-                ? log_open(opening->volume->directory, opening->folder, &opening->config,
-                           &opening->log)
-                : log_create(opening->volume->directory, partition_topic(partition),
-                             partition_index(partition), partition_topic_id(partition), 0,
-                             &opening->config, &opening->log);
+        opening->err = opening->folder[0] != '\0'
+                           ? log_open(opening->volume->directory, opening->folder, &opening->config,
+                                      &opening->log)
+                           : log_create(opening->volume->directory, partition_topic(partition),
+                                        partition_index(partition), partition_topic_id(partition),
+                                        0, &opening->config, &opening->log);
         return opening->err == ERR_OK && log_needs_recovery(opening->log) ? SYS_JOB_AGAIN
                                                                           : SYS_JOB_DONE;
     }
@@ -254,9 +253,9 @@ static enum sys_job_result list_step(struct sys_job *job) {
 static const struct meta_partition *folder_partition(struct replicas *replicas,
                                                      const struct log_folder *folder,
                                                      const struct meta_topic **ret_topic) {
-    const struct meta_topic *topic =
-        folder->has_topic_id ? meta_image_topic_by_id(replicas->image, folder->topic_id)
-                             : meta_image_topic(replicas->image, folder->topic);
+    const struct meta_topic *topic = folder->has_topic_id
+                                         ? meta_image_topic_by_id(replicas->image, folder->topic_id)
+                                         : meta_image_topic(replicas->image, folder->topic);
     if (topic == NULL) {
         return NULL;
     }
@@ -277,8 +276,7 @@ static bool adopt(struct replicas *replicas, struct listing *listing,
                   const struct log_folder *folder) {
     const struct meta_topic *topic = NULL;
     const struct meta_partition *state = folder_partition(replicas, folder, &topic);
-    struct partition *other =
-        state == NULL ? NULL : replicas_find(replicas, topic->id, state->id);
+    struct partition *other = state == NULL ? NULL : replicas_find(replicas, topic->id, state->id);
     if (other != NULL) {
         text_log_error(replicas->text_log, "log",
                        "%.*s-%d is in two log directories; the one in %s is set aside",
@@ -318,8 +316,7 @@ static enum sys_job_result stray_step(struct sys_job *job) {
 static void stray_done(struct sys_job *job) {
     struct straying *straying = container_of(job, struct straying, job);
     struct replicas *replicas = straying->replicas;
-    text_log_warn(replicas->text_log, "log",
-                  "%s/%s belongs to no partition of this node; %s%s",
+    text_log_warn(replicas->text_log, "log", "%s/%s belongs to no partition of this node; %s%s",
                   log_directory_path(straying->volume->directory), straying->folder,
                   straying->err == ERR_OK ? "renamed to end in -stray, remove it when you are sure"
                                           : "renaming it failed: ",
@@ -330,8 +327,7 @@ static void stray_done(struct sys_job *job) {
 
 static void set_stray(struct replicas *replicas, struct volume *volume, const char *folder) {
     struct straying *straying = calloc(1, sizeof *straying);
-    straying->job =
-        (struct sys_job){.run = stray_step, .done = stray_done, .loop = replicas->loop};
+    straying->job = (struct sys_job){.run = stray_step, .done = stray_done, .loop = replicas->loop};
     straying->replicas = replicas;
     straying->volume = volume;
     strcpy(straying->folder, folder);
@@ -394,7 +390,7 @@ static void check_loaded(struct replicas *replicas) {
 static void all_listed(struct replicas *replicas) {
     struct list *link;
     struct list *after;
-    list_for_each_safe(link, after, &replicas->listings) {
+    list_for_each_safe (link, after, &replicas->listings) {
         struct listing *listing = container_of(link, struct listing, link);
         adopt_folders(replicas, listing);
         list_remove(link);
@@ -416,7 +412,7 @@ static void list_done(struct sys_job *job) {
     }
     bool all = true;
     struct list *link;
-    list_for_each(link, &replicas->listings) {
+    list_for_each (link, &replicas->listings) {
         all = all && container_of(link, struct listing, link)->done;
     }
     if (all) {
@@ -441,7 +437,7 @@ void replicas_load(struct replicas *replicas, struct meta_image *image, void (*l
         replicas->tasks_running++;
     }
     struct list *link;
-    list_for_each(link, &replicas->listings) {
+    list_for_each (link, &replicas->listings) {
         struct listing *listing = container_of(link, struct listing, link);
         sys_pool_submit(listing->volume->upkeep, &listing->job);
     }

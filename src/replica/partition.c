@@ -3,10 +3,15 @@
  *
  *   state      log    operations get                how it is left
  *   --------   ----   ---------------------------   -------------------------------------
- *   OPENING    NULL   NOT_LEADER_OR_FOLLOWER        partition_set_log, partition_set_offline
+ *   OPENING    NULL   see below                     partition_set_log, partition_set_offline
  *   ONLINE     open   what the log says             partition_set_offline, partition_set_deleted
  *   OFFLINE    any    KAFKA_STORAGE_ERROR           the next start
  *   DELETED    any    UNKNOWN_TOPIC_OR_PARTITION    the last reference
+ *
+ * A node serves only after the logs it had are open, so a partition that is OPENING while there are
+ * clients is being created, and is empty: readers find nothing at offset 0, and writes stand in the
+ * queue until the log is there (whoever opens it holds the writer token). So a client may use a
+ * topic at once.
  *
  * The high watermark is the log's. While this node is the only replica in sync every append moves
  * it to the log's end before anyone is told (append.c); with followers it will be the least of
@@ -36,6 +41,7 @@ struct partition *partition_new(struct sys *sys, struct str topic, struct uuid t
     sys_lock_init(&partition->lock, SYS_RANK_PARTITION);
     list_init(&partition->writes);
     list_init(&partition->waiters);
+    partition->writing = true; /* until the log is there */
     return partition;
 }
 
@@ -69,12 +75,11 @@ int32_t partition_index(const struct partition *partition) {
 
 err_t partition_check(const struct partition *partition, int32_t leader_epoch) {
     switch (partition->state) {
-    case PARTITION_OPENING:
-        return ERR_NOT_LEADER_OR_FOLLOWER;
     case PARTITION_OFFLINE:
         return ERR_KAFKA_STORAGE_ERROR;
     case PARTITION_DELETED:
         return ERR_UNKNOWN_TOPIC_OR_PARTITION;
+    case PARTITION_OPENING:
     case PARTITION_ONLINE:
         break;
     }
@@ -87,13 +92,14 @@ err_t partition_check(const struct partition *partition, int32_t leader_epoch) {
     if (partition->leader != partition->node_id) {
         return ERR_NOT_LEADER_OR_FOLLOWER;
     }
-    return log_directory_state(partition->volume->directory) == ERR_OK ? ERR_OK
-                                                                       : ERR_KAFKA_STORAGE_ERROR;
+    bool failed =
+        partition->volume != NULL && log_directory_state(partition->volume->directory) != ERR_OK;
+    return failed ? ERR_KAFKA_STORAGE_ERROR : ERR_OK;
 }
 
 void partition_wake_locked(struct partition *partition) {
     struct list *link;
-    list_for_each(link, &partition->waiters) {
+    list_for_each (link, &partition->waiters) {
         struct partition_waiter *waiter = container_of(link, struct partition_waiter, link);
         if (!atomic_exchange(waiter->posted, true)) {
             sys_loop_post(waiter->loop, waiter->task);
@@ -141,6 +147,7 @@ void partition_set_log(struct partition *partition, struct volume *volume, struc
     }
     partition_wake_locked(partition);
     sys_lock_give(&partition->lock);
+    partition_drain(partition);
 }
 
 static void leave(struct partition *partition, enum partition_state state) {
@@ -153,7 +160,11 @@ static void leave(struct partition *partition, enum partition_state state) {
 }
 
 void partition_set_offline(struct partition *partition) {
+    bool opened = partition_log(partition) != NULL;
     leave(partition, PARTITION_OFFLINE);
+    if (!opened) {
+        partition_drain(partition);
+    }
 }
 
 void partition_set_deleted(struct partition *partition) {
@@ -183,9 +194,9 @@ bool partition_is_leader(struct partition *partition) {
 
 bool partition_is_offline(struct partition *partition) {
     sys_lock_take(&partition->lock);
-    bool offline = partition->state == PARTITION_OFFLINE ||
-                   (partition->volume != NULL &&
-                    log_directory_state(partition->volume->directory) != ERR_OK);
+    bool offline =
+        partition->state == PARTITION_OFFLINE ||
+        (partition->volume != NULL && log_directory_state(partition->volume->directory) != ERR_OK);
     sys_lock_give(&partition->lock);
     return offline;
 }

@@ -60,10 +60,10 @@ struct partition_write {
     /* The caller's. */
     err_t (*run)(struct partition_write *write, struct partition *partition, struct log *log);
     void (*done)(struct partition_write *write); /* on `loop`, only after ERR_PENDING */
-    struct sys_loop *loop; /* NULL: done is called on the worker */
+    struct sys_loop *loop;                       /* NULL: done is called on the worker */
     bool blocking;
     bool even_deleted; /* runs although the partition was deleted meanwhile */
-    err_t err; /* what run returned, or why it was not called */
+    err_t err;         /* what run returned, or why it was not called */
 
     /* The partition's. Zero-initialise. */
     struct list link;
@@ -80,9 +80,9 @@ struct partition_append {
     /* In. Everything must live until it is done. */
     uint8_t *records;
     size_t size;
-    int32_t leader_epoch; /* the caller's, or PARTITION_ANY_EPOCH */
-    bool all_acks;        /* acks=all: min.insync.replicas must be met */
-    struct arena *arena;  /* for the refusal; nobody else uses it meanwhile */
+    int32_t leader_epoch;            /* the caller's, or PARTITION_ANY_EPOCH */
+    bool all_acks;                   /* acks=all: min.insync.replicas must be met */
+    struct arena *arena;             /* for the refusal; nobody else uses it meanwhile */
     struct compression *compression; /* of the calling thread */
 
     /* Out, with write.err OK: */
@@ -115,12 +115,12 @@ struct partition_read {
     /* In. */
     int64_t offset;
     size_t size_max;
-    bool min_one;           /* the first batch whatever its size */
-    bool committed_only;    /* read_committed: up to the last stable offset */
-    bool no_wait;           /* WOULD_BLOCK rather than wait for the disk */
-    int32_t leader_epoch;   /* the caller's, or PARTITION_ANY_EPOCH */
-    int32_t fetched_epoch;  /* of the record before `offset`, or PARTITION_ANY_EPOCH: detects
-                               that logs diverged */
+    bool min_one;          /* the first batch whatever its size */
+    bool committed_only;   /* read_committed: up to the last stable offset */
+    bool no_wait;          /* WOULD_BLOCK rather than wait for the disk */
+    int32_t leader_epoch;  /* the caller's, or PARTITION_ANY_EPOCH */
+    int32_t fetched_epoch; /* of the record before `offset`, or PARTITION_ANY_EPOCH: detects
+                              that logs diverged */
     /* Out. The first three are valid with OFFSET_OUT_OF_RANGE, too. */
     int64_t high_watermark;
     int64_t last_stable_offset;

@@ -41,3 +41,7 @@ err_t partition_check(const struct partition *partition, int32_t leader_epoch);
 
 /* With the lock held. */
 void partition_wake_locked(struct partition *partition);
+
+/* The log is there, or will never be: gives the token that the opener held to a worker, or fails
+ * the writes that wait. */
+void partition_drain(struct partition *partition);

@@ -5,7 +5,7 @@
  */
 #include "replica/partition_int.h"
 
-/* The log to read, or why not. */
+/* The log to read, or why not. *ret_log is NULL while the log is being made: it is empty. */
 static err_t open_read(struct partition *partition, int32_t leader_epoch, struct log **ret_log) {
     sys_lock_take(&partition->lock);
     err_t err = partition_check(partition, leader_epoch);
@@ -40,6 +40,12 @@ err_t partition_read(struct partition *partition, struct partition_read *read) {
     read->last_stable_offset = -1;
     read->log_start_offset = -1;
     err_t err = open_read(partition, read->leader_epoch, &log);
+    if (err == ERR_OK && log == NULL) {
+        read->high_watermark = 0;
+        read->last_stable_offset = 0;
+        read->log_start_offset = 0;
+        return read->offset == 0 ? ERR_OK : ERR_OFFSET_OUT_OF_RANGE;
+    }
     if (err != ERR_OK) {
         return err;
     }
@@ -64,8 +70,10 @@ err_t partition_read(struct partition *partition, struct partition_read *read) {
 int64_t partition_wait(struct partition *partition, struct partition_waiter *waiter) {
     sys_lock_take(&partition->lock);
     list_add_last(&partition->waiters, &waiter->link);
-    int64_t high_watermark =
-        partition->state == PARTITION_ONLINE ? log_high_watermark(partition->log) : -1;
+    int64_t high_watermark = partition->state == PARTITION_OPENING ? 0
+                             : partition->state == PARTITION_ONLINE
+                                 ? log_high_watermark(partition->log)
+                                 : -1;
     sys_lock_give(&partition->lock);
     return high_watermark;
 }
@@ -80,7 +88,9 @@ err_t partition_offsets(struct partition *partition, int32_t leader_epoch,
                         struct partition_offsets *ret_offsets) {
     sys_lock_take(&partition->lock);
     err_t err = partition_check(partition, leader_epoch);
-    if (err == ERR_OK) {
+    if (err == ERR_OK && partition->log == NULL) {
+        *ret_offsets = (struct partition_offsets){.leader_epoch = partition->leader_epoch};
+    } else if (err == ERR_OK) {
         ret_offsets->leader_epoch = partition->leader_epoch;
         ret_offsets->log_start_offset = log_start_offset(partition->log);
         ret_offsets->high_watermark = log_high_watermark(partition->log);
@@ -98,6 +108,12 @@ err_t partition_offset_for_timestamp(struct partition *partition, int32_t leader
     err_t err = open_read(partition, leader_epoch, &log);
     if (err != ERR_OK) {
         return err;
+    }
+    if (log == NULL) {
+        bool end = timestamp_ms == LOG_TIMESTAMP_LATEST || timestamp_ms == LOG_TIMESTAMP_EARLIEST;
+        *ret_found = (struct log_time_offset){
+            .timestamp_ms = -1, .offset = end ? 0 : -1, .leader_epoch = -1};
+        return ERR_OK;
     }
     int64_t limit = committed_only ? log_last_stable_offset(log) : log_high_watermark(log);
     struct log_time_offset found;
@@ -129,7 +145,10 @@ err_t partition_epoch_end_offset(struct partition *partition, int32_t leader_epo
     if (err == ERR_OK && requested_epoch == partition->leader_epoch) {
         /* The log learns of an epoch with its first record only. */
         *ret_epoch = requested_epoch;
-        *ret_end_offset = log_end_offset(partition->log);
+        *ret_end_offset = partition->log == NULL ? 0 : log_end_offset(partition->log);
+    } else if (err == ERR_OK && partition->log == NULL) {
+        *ret_epoch = -1;
+        *ret_end_offset = -1;
     } else if (err == ERR_OK) {
         log_epoch_end_offset(partition->log, requested_epoch, ret_epoch, ret_end_offset);
     }
@@ -142,16 +161,24 @@ err_t partition_aborted_transactions(struct partition *partition, int64_t start_
                                      size_t *ret_count) {
     struct log *log = NULL;
     err_t err = open_read(partition, PARTITION_ANY_EPOCH, &log);
-    return err != ERR_OK ? err
-                         : log_aborted_transactions(log, start_offset, end_offset, ret_aborted,
-                                                    ret_count);
+    if (err == ERR_OK && log == NULL) {
+        *ret_aborted = NULL;
+        *ret_count = 0;
+        return ERR_OK;
+    }
+    return err != ERR_OK
+               ? err
+               : log_aborted_transactions(log, start_offset, end_offset, ret_aborted, ret_count);
 }
 
 err_t partition_producers(struct partition *partition, struct log_producer **ret_producers,
                           size_t *ret_count) {
     struct log *log = NULL;
     err_t err = open_read(partition, PARTITION_ANY_EPOCH, &log);
-    if (err == ERR_OK) {
+    if (err == ERR_OK && log == NULL) {
+        *ret_producers = NULL;
+        *ret_count = 0;
+    } else if (err == ERR_OK) {
         log_producers(log, ret_producers, ret_count);
     }
     return err;

@@ -53,7 +53,7 @@ void replicas_free(struct replicas *replicas) {
     replicas_upkeep_free(replicas);
     size_t cursor;
     struct replica *replica;
-    map_for_each(&replicas->table, cursor, replica) {
+    map_for_each (&replicas->table, cursor, replica) {
         partition_unref(replica->partition);
         free(replica);
     }
@@ -107,7 +107,7 @@ struct partition **replicas_list(struct replicas *replicas, size_t *ret_count) {
     size_t count = 0;
     size_t cursor;
     struct replica *replica;
-    map_for_each(&replicas->table, cursor, replica) {
+    map_for_each (&replicas->table, cursor, replica) {
         list[count++] = partition_ref(replica->partition);
     }
     sys_lock_give(&replicas->lock);
@@ -115,11 +115,11 @@ struct partition **replicas_list(struct replicas *replicas, size_t *ret_count) {
     return list;
 }
 
-void replicas_each(struct replicas *replicas,
-                   void (*each)(void *arg, struct partition *partition), void *arg) {
+void replicas_each(struct replicas *replicas, void (*each)(void *arg, struct partition *partition),
+                   void *arg) {
     size_t cursor;
     struct replica *replica;
-    map_for_each(&replicas->table, cursor, replica) {
+    map_for_each (&replicas->table, cursor, replica) {
         each(arg, replica->partition);
     }
 }

@@ -68,8 +68,8 @@ struct partition *replicas_find(struct replicas *replicas, struct uuid topic_id,
 struct partition **replicas_list(struct replicas *replicas, size_t *ret_count);
 
 /* Calls for each partition kept here. */
-void replicas_each(struct replicas *replicas,
-                   void (*each)(void *arg, struct partition *partition), void *arg);
+void replicas_each(struct replicas *replicas, void (*each)(void *arg, struct partition *partition),
+                   void *arg);
 size_t replicas_count(const struct replicas *replicas);
 
 /* DeleteRecords moved a log's start: have it on the disk soon. */

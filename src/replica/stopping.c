@@ -61,8 +61,7 @@ static void write_checkpoint(struct sealing *sealing, enum log_checkpoint kind) 
                                                               : closing->start_offset,
         };
     }
-    err_t err =
-        log_directory_checkpoint_write(sealing->volume->directory, kind, entries, count);
+    err_t err = log_directory_checkpoint_write(sealing->volume->directory, kind, entries, count);
     sealing->err = sealing->err == ERR_OK ? err : sealing->err;
     free(entries);
 }

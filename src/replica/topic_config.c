@@ -27,8 +27,8 @@ void topic_config_layers(const struct meta_image *image, int8_t resource_type, s
     char node[16];
     int size = snprintf(node, sizeof node, "%d", (int)node_id);
     *ret = (struct config_layers){
-        .broker = lookup(image, META_RESOURCE_BROKER,
-                         (struct str){.data = node, .size = (size_t)size}),
+        .broker =
+            lookup(image, META_RESOURCE_BROKER, (struct str){.data = node, .size = (size_t)size}),
         .cluster = lookup(image, META_RESOURCE_BROKER, STR("")),
         .file = file,
     };
@@ -74,8 +74,8 @@ static void read_rules(const struct config *topic, const struct log_config *log,
         .gzip_level = config_int(topic, TOPIC_CONFIG_COMPRESSION_GZIP_LEVEL),
         .lz4_level = config_int(topic, TOPIC_CONFIG_COMPRESSION_LZ4_LEVEL),
         .zstd_level = config_int(topic, TOPIC_CONFIG_COMPRESSION_ZSTD_LEVEL),
-        .log_append_time = str_equal(config_str(topic, TOPIC_CONFIG_MESSAGE_TIMESTAMP_TYPE),
-                                     STR("LogAppendTime")),
+        .log_append_time =
+            str_equal(config_str(topic, TOPIC_CONFIG_MESSAGE_TIMESTAMP_TYPE), STR("LogAppendTime")),
         .compacted = log->cleanup_compact,
         .timestamp_before_ms_max = config_long(topic, TOPIC_CONFIG_MESSAGE_TIMESTAMP_BEFORE_MAX_MS),
         .timestamp_after_ms_max = config_long(topic, TOPIC_CONFIG_MESSAGE_TIMESTAMP_AFTER_MAX_MS),
@@ -83,8 +83,8 @@ static void read_rules(const struct config *topic, const struct log_config *log,
         .segment_size_max = log->segment_bytes,
         .decompressed_size_max = RECORD_SET_DECOMPRESSED_MAX,
     };
-    rules->compression = compression_of(config_str(topic, TOPIC_CONFIG_COMPRESSION_TYPE),
-                                        &rules->keep_compression);
+    rules->compression =
+        compression_of(config_str(topic, TOPIC_CONFIG_COMPRESSION_TYPE), &rules->keep_compression);
 }
 
 void topic_config_read(const struct meta_image *image, struct str topic, int32_t node_id,

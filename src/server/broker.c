@@ -113,7 +113,7 @@ static void release(struct broker *broker) {
     sys_timer_clear(node->loops[0], &broker->heartbeat_timer);
     sys_timer_clear(node->loops[0], &broker->leave_timer);
     if (broker->released != NULL && !broker->calling) {
-        void (*released)(struct node *node) = broker->released;
+        void (*released)(struct node * node) = broker->released;
         broker->released = NULL;
         released(node);
     }
@@ -124,7 +124,7 @@ static void take_heartbeat(struct broker *broker) {
     if (broker->state == BROKER_STARTING && !response->is_fenced) {
         broker->state = BROKER_RUNNING;
         if (broker->unfenced != NULL) {
-            void (*unfenced)(struct node *node) = broker->unfenced;
+            void (*unfenced)(struct node * node) = broker->unfenced;
             broker->unfenced = NULL;
             unfenced(broker->node);
         }
@@ -145,9 +145,8 @@ static void heartbeat_done(struct controller_call *call, err_t err) {
     if (fine) {
         take_heartbeat(broker);
     } else {
-        err_t why = err != ERR_OK
-                        ? err
-                        : err_from_kafka_code(broker->response.heartbeat.error_code);
+        err_t why =
+            err != ERR_OK ? err : err_from_kafka_code(broker->response.heartbeat.error_code);
         text_log_warn(broker->node->text_log, "broker",
                       "The controller did not take the heartbeat (%s); trying again",
                       err_name(why));
@@ -155,8 +154,7 @@ static void heartbeat_done(struct controller_call *call, err_t err) {
     if (broker->state == BROKER_GONE) {
         return;
     }
-    int64_t interval_ms =
-        config_int(broker->node->config, CONFIG_BROKER_HEARTBEAT_INTERVAL_MS);
+    int64_t interval_ms = config_int(broker->node->config, CONFIG_BROKER_HEARTBEAT_INTERVAL_MS);
     bool hurry = broker->state == BROKER_STARTING || broker->state == BROKER_LEAVING;
     beat_later(broker, hurry || before != broker->state ? (fine ? 1 : RETRY_MS) : interval_ms);
     if (!hurry) {
@@ -220,18 +218,17 @@ static int16_t protocol_number(const struct listener *listener) {
 
 static void fill_listeners(struct broker *broker, struct broker_registration_request *request) {
     struct node *node = broker->node;
-    request->listeners =
-        ARENA_ARRAY(&broker->arena, struct broker_registration_request_listener,
-                    node->listener_count);
+    request->listeners = ARENA_ARRAY(&broker->arena, struct broker_registration_request_listener,
+                                     node->listener_count);
     for (int i = 0; i < node->listener_count; i++) {
         const struct listener *listener = &node->listeners[i];
         if (listener->advertised) {
             request->listeners[request->listeners_count++] =
-                (struct broker_registration_request_listener){
-                    .name = listener->name,
-                    .host = listener->advertised_host,
-                    .port = listener->advertised_port,
-                    .security_protocol = protocol_number(listener)};
+                (struct broker_registration_request_listener){.name = listener->name,
+                                                              .host = listener->advertised_host,
+                                                              .port = listener->advertised_port,
+                                                              .security_protocol =
+                                                                  protocol_number(listener)};
         }
     }
 }
@@ -241,17 +238,15 @@ static void fill_features(struct broker *broker, struct broker_registration_requ
     const struct meta_feature_info *features = meta_features(&count);
     request->features =
         ARENA_ARRAY(&broker->arena, struct broker_registration_request_feature, count + 1);
-    request->features[request->features_count++] =
-        (struct broker_registration_request_feature){.name = STR("metadata.version"),
-                                                     .min_supported_version = METADATA_VERSION_MIN,
-                                                     .max_supported_version =
-                                                         METADATA_VERSION_LATEST};
+    request->features[request->features_count++] = (struct broker_registration_request_feature){
+        .name = STR("metadata.version"),
+        .min_supported_version = METADATA_VERSION_MIN,
+        .max_supported_version = METADATA_VERSION_LATEST};
     for (size_t i = 0; i < count; i++) {
         request->features[request->features_count++] =
-            (struct broker_registration_request_feature){
-                .name = str_from_c(features[i].name),
-                .min_supported_version = features[i].min,
-                .max_supported_version = features[i].max};
+            (struct broker_registration_request_feature){.name = str_from_c(features[i].name),
+                                                         .min_supported_version = features[i].min,
+                                                         .max_supported_version = features[i].max};
     }
 }
 

@@ -90,8 +90,7 @@ static err_t decode(struct request *request, struct bytes frame) {
 }
 
 static bool version_advertised(const struct request *request) {
-    struct wire_versions versions =
-        api_row_versions(request->row, request_on_controller(request));
+    struct wire_versions versions = api_row_versions(request->row, request_on_controller(request));
     return wire_versions_have(versions, request->version);
 }
 
@@ -103,8 +102,7 @@ static void refuse(struct request *request, const char *what, int16_t key) {
 
 void dispatch_request(void *arg, struct net_request *net) {
     struct node *node = arg;
-    struct reactor *reactor =
-        &node->reactors[net_connection_reactor(net_request_connection(net))];
+    struct reactor *reactor = &node->reactors[net_connection_reactor(net_request_connection(net))];
     struct request *request = request_new(reactor, net);
     struct bytes frame = {.data = net_request_data(net), .size = net_request_size(net)};
     if (frame.size < HEADER_START_SIZE) {

@@ -72,7 +72,7 @@ void fetch_sessions_free(struct fetch_sessions *sessions) {
     }
     size_t cursor;
     struct fetch_session *session;
-    map_for_each(&sessions->table, cursor, session) {
+    map_for_each (&sessions->table, cursor, session) {
         session_free(session);
     }
     map_done(&sessions->table);
@@ -129,8 +129,7 @@ static void session_add(struct fetch_session *session, struct bytes key,
     memcpy(bytes, key.data, key.size);
     own->key = (struct bytes){.data = bytes, .size = key.size};
     own->item = *item;
-    own->item.topic =
-        session->by_id ? STR_NULL : (struct str){(const char *)bytes, key.size - 4};
+    own->item.topic = session->by_id ? STR_NULL : (struct str){(const char *)bytes, key.size - 4};
     list_add_last(&session->order, &own->link);
     (void)map_put(&session->items, own->key, own);
 }
@@ -185,7 +184,7 @@ static struct fetch_session *choose_victim(struct fetch_sessions *sessions, int6
     struct fetch_session *smallest = NULL;
     size_t cursor;
     struct fetch_session *session;
-    map_for_each(&sessions->table, cursor, session) {
+    map_for_each (&sessions->table, cursor, session) {
         if (oldest == NULL || session->used_ms < oldest->used_ms) {
             oldest = session;
         }
@@ -200,8 +199,8 @@ static struct fetch_session *choose_victim(struct fetch_sessions *sessions, int6
     if (oldest != NULL && now_ms - oldest->used_ms > sessions->evict_after_ms) {
         return oldest;
     }
-    bool worth = smallest != NULL && (privileged > smallest->privileged ||
-                                      size >= map_count(&smallest->items));
+    bool worth = smallest != NULL &&
+                 (privileged > smallest->privileged || size >= map_count(&smallest->items));
     return worth ? smallest : NULL;
 }
 
@@ -240,7 +239,7 @@ static void list_session(struct fetch_session *session, struct fetch_context *co
     context->items =
         ARENA_ARRAY(context->arena, struct fetch_item *, map_count(&session->items) + 1);
     struct list *link;
-    list_for_each(link, &session->order) {
+    list_for_each (link, &session->order) {
         struct session_item *own = container_of(link, struct session_item, link);
         context->items[context->item_count++] = &own->item;
     }

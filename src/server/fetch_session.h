@@ -64,16 +64,15 @@ struct fetch_context {
     bool by_id;
     struct fetch_item **items; /* in the order to read and answer them */
     int32_t item_count;
-    int32_t session_id;        /* for the answer */
-    int32_t session_epoch;     /* the one after this answer */
+    int32_t session_id;    /* for the answer */
+    int32_t session_epoch; /* the one after this answer */
     struct arena *arena;
 };
 
-/* Begins: finds, opens or changes the session. Items of a session stay good until fetch_context_end;
- * until then the session is this request's and is not evicted. */
+/* Begins: finds, opens or changes the session. Items of a session stay good until
+ * fetch_context_end; until then the session is this request's and is not evicted. */
 err_t fetch_sessions_begin(struct fetch_sessions *sessions, const struct fetch_request *message,
-                           int16_t version, struct arena *arena,
-                           struct fetch_context *ret_context);
+                           int16_t version, struct arena *arena, struct fetch_context *ret_context);
 
 /*
  * The answer of an item is known: whether it goes into an incremental answer. It does when it has

@@ -40,12 +40,12 @@ struct node {
     int reactor_count;
 
     /* Reactor 0's. */
-    struct config *config;       /* with dynamic settings over the file's */
-    struct meta_image *image;    /* committed last; other threads: node_image_ref */
-    struct sys_lock image_lock;  /* held to change or to share `image` */
-    bool image_pending;          /* moved while the logs were being opened */
+    struct config *config;      /* with dynamic settings over the file's */
+    struct meta_image *image;   /* committed last; other threads: node_image_ref */
+    struct sys_lock image_lock; /* held to change or to share `image` */
+    bool image_pending;         /* moved while the logs were being opened */
     struct quorum_listener image_listener;
-    _Atomic int state; /* enum node_state */
+    _Atomic int state;     /* enum node_state */
     _Atomic bool draining; /* waiting requests are to be answered now */
     struct sys_task start_task;
     struct sys_task stop_task;

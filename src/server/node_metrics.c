@@ -47,8 +47,7 @@ static void emit_partition_value(struct metrics_page *page, const char *group, c
 static void emit_partition(struct metrics_page *page, struct partition *partition) {
     struct partition_labels labels;
     struct partition_offsets offsets;
-    (void)snprintf(labels.topic, sizeof labels.topic, "%.*s",
-                   STR_ARGS(partition_topic(partition)));
+    (void)snprintf(labels.topic, sizeof labels.topic, "%.*s", STR_ARGS(partition_topic(partition)));
     (void)snprintf(labels.index, sizeof labels.index, "%d", (int)partition_index(partition));
     struct log *log = partition_log(partition);
     if (log == NULL || partition_offsets(partition, PARTITION_ANY_EPOCH, &offsets) != ERR_OK) {
@@ -135,8 +134,7 @@ static void collect_cluster(struct node *node, struct metrics_page *page) {
     emit(page, METRICS_GAUGE, group, type, "ActiveBrokerCount", (double)counts.active_brokers);
     emit(page, METRICS_GAUGE, group, type, "FencedBrokerCount", (double)counts.fenced_brokers);
     emit(page, METRICS_GAUGE, group, type, "GlobalTopicCount", (double)image->topics.count);
-    emit(page, METRICS_GAUGE, group, type, "GlobalPartitionCount",
-         (double)image->partition_count);
+    emit(page, METRICS_GAUGE, group, type, "GlobalPartitionCount", (double)image->partition_count);
     emit(page, METRICS_GAUGE, group, type, "OfflinePartitionsCount",
          (double)counts.offline_partitions);
     emit(page, METRICS_GAUGE, group, type, "PreferredReplicaImbalanceCount",
@@ -193,8 +191,7 @@ static void collect_network(struct node *node, struct metrics_page *page) {
 static void collect_process(struct node *node, struct metrics_page *page) {
     struct sys_usage usage;
     sys_usage_read(node->sys, &usage);
-    emit_plain(page, METRICS_GAUGE, "process_resident_memory_bytes",
-               (double)usage.resident_bytes);
+    emit_plain(page, METRICS_GAUGE, "process_resident_memory_bytes", (double)usage.resident_bytes);
     emit_plain(page, METRICS_COUNTER, "process_cpu_seconds_total", (double)usage.cpu_ns / 1e9);
     emit_plain(page, METRICS_GAUGE, "process_open_fds", (double)usage.open_files);
     emit_plain(page, METRICS_GAUGE, "process_max_fds", (double)usage.open_files_max);

@@ -33,12 +33,12 @@ struct request {
     int32_t correlation_id;
     struct str client_id;
     struct arena arena;
-    const void *message;             /* the request struct of wire/messages.h */
-    struct net_part *parts;          /* of an answer with files; until it was sent */
+    const void *message;                     /* the request struct of wire/messages.h */
+    struct net_part *parts;                  /* of an answer with files; until it was sent */
     void (*cancel)(struct request *request); /* the client is gone: answer now, if at all; may be
                                                 NULL */
-    void *context;                   /* of the handler, for cancel */
-    bool consumer_fetch;             /* for metrics: FetchConsumer */
+    void *context;                           /* of the handler, for cancel */
+    bool consumer_fetch;                     /* for metrics: FetchConsumer */
 };
 
 /* Encodes a response struct and sends it. A response that cannot be encoded in the request's

@@ -57,8 +57,7 @@ static struct metrics_histogram *histogram(struct request_metrics *all, const ch
     return metrics_histogram_get(all->metrics, &id, unit, METRICS_SHARDED);
 }
 
-static struct metrics_counter *counter(struct request_metrics *all, const char *api,
-                                       int version) {
+static struct metrics_counter *counter(struct request_metrics *all, const char *api, int version) {
     char text[8];
     (void)snprintf(text, sizeof text, "%d", version);
     struct metrics_id id = {.group = "kafka.network",
@@ -81,8 +80,8 @@ static struct api_set *make_set(struct request_metrics *all, int index, const ch
         set->response_send = histogram(all, api, "ResponseSendTimeMs", ms);
         set->total = histogram(all, api, "TotalTimeMs", ms);
         set->request_bytes = histogram(all, api, "RequestBytes", 1);
-        int last = wire_version_max(wire_api((int16_t)(index < API_KEYS_MAX ? index : API_FETCH))
-                                        ->request);
+        int last = wire_version_max(
+            wire_api((int16_t)(index < API_KEYS_MAX ? index : API_FETCH))->request);
         for (int version = 0; version <= last && version < VERSIONS_MAX; version++) {
             set->requests[version] = counter(all, api, version);
         }

@@ -73,8 +73,7 @@ static size_t read_overrides(struct node *node, struct net_ip_limit *limits, siz
             continue;
         }
         (void)snprintf(host, sizeof host, "%.*s", (int)colon - 1, item.data);
-        (void)snprintf(number, sizeof number, "%.*s", (int)(item.size - colon),
-                       item.data + colon);
+        (void)snprintf(number, sizeof number, "%.*s", (int)(item.size - colon), item.data + colon);
         size_t found = 0;
         if (sys_resolve(node->sys, host, 0, &limits[count].address, 1, &found) == ERR_OK &&
             found == 1) {
@@ -91,8 +90,7 @@ static void read_limits(struct node *node, struct net_limits *limits,
     net_limits_init(limits);
     limits->connections_max = config_int(node->config, CONFIG_MAX_CONNECTIONS);
     limits->connections_per_ip_max = config_int(node->config, CONFIG_MAX_CONNECTIONS_PER_IP);
-    limits->creation_rate_max =
-        config_int(node->config, CONFIG_MAX_CONNECTION_CREATION_RATE);
+    limits->creation_rate_max = config_int(node->config, CONFIG_MAX_CONNECTION_CREATION_RATE);
     limits->ip_limit_count = read_overrides(node, overrides, IP_LIMITS_MAX);
     limits->ip_limits = overrides;
 }

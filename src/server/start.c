@@ -80,8 +80,7 @@ static void on_image(struct quorum_listener *listener, struct meta_image *image,
 static void on_quorum_failed(struct quorum_listener *listener, err_t err, const char *text) {
     struct node *node = container_of(listener, struct node, image_listener);
     text_log_error(node->text_log, "controller",
-                   "The metadata log failed (%s): %s; the node cannot go on", err_name(err),
-                   text);
+                   "The metadata log failed (%s): %s; the node cannot go on", err_name(err), text);
     if (node->settings.failed != NULL) {
         node->settings.failed(node->settings.arg, text);
     }
@@ -96,8 +95,8 @@ static void catch_up(struct node *node) {
     const struct meta_topic *topic;
     pmap_for_each(&walk, &node->image->topics, topic) {
         struct meta_topic_change *change = &topics[changes.topic_count++];
-        *change =
-            (struct meta_topic_change){.change = META_CHANGED, .id = topic->id, .name = topic->name};
+        *change = (struct meta_topic_change){
+            .change = META_CHANGED, .id = topic->id, .name = topic->name};
         change->partitions = calloc(topic->partitions.count + 1, sizeof *change->partitions);
         struct pmap_walk partitions;
         const struct meta_partition *state;
@@ -183,8 +182,7 @@ static err_t make_quorum(struct node *node) {
     options.text_log = node->text_log;
     options.directory = node->metadata_volume->directory;
     options.static_voters = config_str(config, CONFIG_CONTROLLER_QUORUM_VOTERS);
-    options.election_timeout_ms =
-        config_int(config, CONFIG_CONTROLLER_QUORUM_ELECTION_TIMEOUT_MS);
+    options.election_timeout_ms = config_int(config, CONFIG_CONTROLLER_QUORUM_ELECTION_TIMEOUT_MS);
     options.snapshot_bytes =
         config_long(config, CONFIG_METADATA_LOG_MAX_RECORD_BYTES_BETWEEN_SNAPSHOTS);
     options.snapshot_interval_ms =

@@ -89,10 +89,9 @@ static err_t format(struct node *node, struct directories *dirs) {
     for (int i = 0; i < node->listener_count; i++) {
         const struct listener *listener = &node->listeners[i];
         if (listener->controller) {
-            endpoints[endpoint_count++] =
-                (struct raft_endpoint){.name = listener->name,
-                                       .host = listener->advertised_host,
-                                       .port = listener->advertised_port};
+            endpoints[endpoint_count++] = (struct raft_endpoint){.name = listener->name,
+                                                                 .host = listener->advertised_host,
+                                                                 .port = listener->advertised_port};
         }
     }
     struct uuid id;
@@ -132,8 +131,8 @@ static err_t open_volume(struct node *node, const char *path, int threads) {
     struct volume *volume;
     err_t err = volume_open(&settings, &volume);
     if (err != ERR_OK) {
-        (void)snprintf(node->error, sizeof node->error, "The log directory %.300s cannot be used: %s%s",
-                       path, err_text(err),
+        (void)snprintf(node->error, sizeof node->error,
+                       "The log directory %.300s cannot be used: %s%s", path, err_text(err),
                        err == ERR_IN_USE ? "; is another server running on it?" : "");
         return err;
     }
@@ -169,9 +168,9 @@ static err_t check_identity(struct node *node, struct volume *volume) {
 static err_t open_all(struct node *node, struct directories *dirs) {
     int threads = config_int(node->config, CONFIG_NUM_RECOVERY_THREADS_PER_DATA_DIR);
     uint64_t files = sys_raise_file_limit(node->sys) / 4; /* the rest is for connections */
-    node->log_cache = log_cache_new(
-        node->sys, files < LOG_FILES_OPEN_MAX ? (size_t)files : LOG_FILES_OPEN_MAX,
-        LOG_INDEX_PAGE_BYTES_MAX);
+    node->log_cache =
+        log_cache_new(node->sys, files < LOG_FILES_OPEN_MAX ? (size_t)files : LOG_FILES_OPEN_MAX,
+                      LOG_INDEX_PAGE_BYTES_MAX);
     for (size_t i = 0; i < dirs->count; i++) {
         err_t err = open_volume(node, dirs->list[i], threads);
         if (err == ERR_OK) {

@@ -77,7 +77,7 @@ void topic_metrics_free(struct topic_metrics *metrics) {
     }
     size_t cursor;
     struct topic_set *set;
-    map_for_each(&metrics->topics, cursor, set) {
+    map_for_each (&metrics->topics, cursor, set) {
         close_set(metrics, set);
         free(set);
     }

@@ -43,8 +43,8 @@ static void list_features(struct request *request, struct api_versions_response 
     response->supported_features = ARENA_ARRAY(&request->arena, supported_feature, count + 1);
     response->finalized_features = ARENA_ARRAY(&request->arena, finalized_feature, count + 1);
 
-    add_supported(response, STR("metadata.version"), METADATA_VERSION_MIN,
-                  METADATA_VERSION_LATEST, request->version);
+    add_supported(response, STR("metadata.version"), METADATA_VERSION_MIN, METADATA_VERSION_LATEST,
+                  request->version);
     for (size_t i = 0; i < count; i++) {
         add_supported(response, str_from_c(features[i].name), features[i].min, features[i].max,
                       request->version);
@@ -66,9 +66,8 @@ static void list_features(struct request *request, struct api_versions_response 
 static void respond_unsupported(struct request *request) {
     bool controller = request_on_controller(request);
     struct wire_versions versions = api_row_versions(request->row, controller);
-    api_version own = {.api_key = API_API_VERSIONS,
-                       .min_version = versions.low,
-                       .max_version = versions.high};
+    api_version own = {
+        .api_key = API_API_VERSIONS, .min_version = versions.low, .max_version = versions.high};
     struct api_versions_response response;
     wire_init(&api_versions_response_type, &response);
     response.error_code = ERR_UNSUPPORTED_VERSION;

@@ -1,18 +1,17 @@
 /*
  * Fetch: records out of partitions.
  *
- *   session ──► read every partition, in its order ──┬── enough, an error, or no time to wait: answer
- *                     ▲                              ├── cold: a worker warms it, then read again
- *                     │                              └── else park: wait on all partitions
- *                     └────────── woken by an append, or by the deadline ──┘
+ *   session ──► read every partition, in its order ──┬── enough, an error, or no time to wait:
+ * answer ▲                              ├── cold: a worker warms it, then read again │ └── else
+ * park: wait on all partitions └────────── woken by an append, or by the deadline ──┘
  *
  * Limits, as Kafka: the answer stops at max_bytes (and the broker's fetch.max.bytes), a partition
  * at its own; but the first batch found is given whatever its size, so that a reader cannot hang on
  * a large one. Record bytes are not touched: the answer names runs of files, which net sends with
  * sendfile. A slice keeps its segment open until it is sent.
  *
- * A reactor must not wait for a disk. What was written lately is in the page cache; anything else is
- * asked about (sys_file_cached), and what is not there is read by a worker of the volume first
+ * A reactor must not wait for a disk. What was written lately is in the page cache; anything else
+ * is asked about (sys_file_cached), and what is not there is read by a worker of the volume first
  * (warming.c). After one warming round the fetch reads without asking, so it always ends.
  */
 #include "server/handlers/fetch.h"
@@ -54,8 +53,7 @@ static bool is_cold(struct fetch *fetch, const struct log_slice *slice) {
 
 static void read_part(struct fetch *fetch, struct fetch_part *part) {
     struct fetch_item *item = part->item;
-    size_t left = fetch->size_max - (fetch->size < fetch->size_max ? fetch->size
-                                                                   : fetch->size_max);
+    size_t left = fetch->size_max - (fetch->size < fetch->size_max ? fetch->size : fetch->size_max);
     size_t wanted = item->size_max < 0 ? 0 : (size_t)item->size_max;
     part->read = (struct partition_read){
         .offset = item->fetch_offset,
@@ -143,8 +141,8 @@ static void fill_leader(struct fetch *fetch, struct fetch_part *part, partition_
     const struct meta_topic *topic = meta_image_topic(request_image(fetch->request), part->topic);
     const struct meta_partition *state =
         topic == NULL ? NULL : meta_topic_partition(topic, part->item->index);
-    if (state != NULL && (part->err == ERR_NOT_LEADER_OR_FOLLOWER ||
-                          part->err == ERR_FENCED_LEADER_EPOCH)) {
+    if (state != NULL &&
+        (part->err == ERR_NOT_LEADER_OR_FOLLOWER || part->err == ERR_FENCED_LEADER_EPOCH)) {
         answer->current_leader.leader_id = state->leader;
         answer->current_leader.leader_epoch = state->leader_epoch;
     }
@@ -191,9 +189,9 @@ static void fill_response(struct fetch *fetch, struct fetch_response *response,
     size_t file_count = 0;
     for (int32_t i = 0; i < fetch->part_count; i++) {
         struct fetch_part *part = &fetch->parts[i];
-        if (!fetch_context_tell(&fetch->context, part->item, part->err,
-                                part->read.high_watermark, part->read.log_start_offset,
-                                part->read.slice.size, part->read.diverging)) {
+        if (!fetch_context_tell(&fetch->context, part->item, part->err, part->read.high_watermark,
+                                part->read.log_start_offset, part->read.slice.size,
+                                part->read.diverging)) {
             continue;
         }
         if (response->responses_count == 0 ||
@@ -272,8 +270,7 @@ static void finish(struct fetch *fetch) {
 }
 
 static bool complete(const struct fetch *fetch) {
-    return fetch->news || fetch->size >= fetch->size_min ||
-           fetch->part_count == 0 ||
+    return fetch->news || fetch->size >= fetch->size_min || fetch->part_count == 0 ||
            sys_mono_ms(fetch->request->node->sys) >= fetch->deadline_ms ||
            net_request_cancelled(fetch->request->net) || fetch->request->node->draining;
 }
@@ -312,8 +309,8 @@ static void wait(struct fetch *fetch) {
         struct fetch_part *part = &fetch->parts[i];
         part->waiter = (struct partition_waiter){
             .loop = request->reactor->loop, .task = &fetch->wake, .posted = &fetch->posted};
-        moved = partition_wait(part->partition, &part->waiter) != part->read.high_watermark ||
-                moved;
+        moved =
+            partition_wait(part->partition, &part->waiter) != part->read.high_watermark || moved;
     }
     sys_timer_set(request->reactor->loop, &fetch->timer, fetch->deadline_ms);
     if (moved && !atomic_exchange(&fetch->posted, true)) {
@@ -374,8 +371,8 @@ void handle_fetch(struct request *request) {
     struct fetch *fetch = ARENA_NEW(&request->arena, struct fetch);
     int32_t node_size_max = config_int(request->reactor->config, CONFIG_FETCH_MAX_BYTES);
     fetch->request = request;
-    fetch->size_max = non_negative(message->max_bytes < node_size_max ? message->max_bytes
-                                                                      : node_size_max);
+    fetch->size_max =
+        non_negative(message->max_bytes < node_size_max ? message->max_bytes : node_size_max);
     fetch->size_min = non_negative(message->min_bytes);
     if (fetch->size_min > fetch->size_max) {
         fetch->size_min = fetch->size_max;

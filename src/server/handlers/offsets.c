@@ -64,10 +64,9 @@ static enum sys_job_result lookup_step(struct sys_job *job) {
     }
     struct lookup *lookup = &list->lookups[list->next++];
     struct log_time_offset found;
-    err_t err = partition_offset_for_timestamp(lookup->partition,
-                                               lookup->asked->current_leader_epoch,
-                                               lookup->asked->timestamp, list->committed_only,
-                                               &found);
+    err_t err =
+        partition_offset_for_timestamp(lookup->partition, lookup->asked->current_leader_epoch,
+                                       lookup->asked->timestamp, list->committed_only, &found);
     fill_found(lookup->answer, err, &found);
     return SYS_JOB_AGAIN;
 }
@@ -139,8 +138,7 @@ void handle_list_offsets(struct request *request) {
     list->request = request;
     list->committed_only = message->isolation_level == 1;
     wire_init(&list_offsets_response_type, &list->response);
-    list->response.topics =
-        ARENA_ARRAY(&request->arena, list_topic_answer, message->topics_count);
+    list->response.topics = ARENA_ARRAY(&request->arena, list_topic_answer, message->topics_count);
     list->response.topics_count = message->topics_count;
 
     int32_t count = 0;
@@ -183,8 +181,7 @@ typedef struct offset_for_leader_epoch_response_epoch_end_offset epoch_answer;
 
 static void answer_epoch(struct request *request, struct str topic, const epoch_partition *asked,
                          epoch_answer *answer) {
-    *answer =
-        (epoch_answer){.partition = asked->partition, .leader_epoch = -1, .end_offset = -1};
+    *answer = (epoch_answer){.partition = asked->partition, .leader_epoch = -1, .end_offset = -1};
     const struct meta_topic *meta = NULL;
     struct partition *partition = NULL;
     err_t err = topic_find(request, topic, &meta);
@@ -192,9 +189,9 @@ static void answer_epoch(struct request *request, struct str topic, const epoch_
         err = topic_partition_find(request, meta, asked->partition, &partition);
     }
     if (err == ERR_OK) {
-        err = partition_epoch_end_offset(partition, asked->current_leader_epoch,
-                                         asked->leader_epoch, &answer->leader_epoch,
-                                         &answer->end_offset);
+        err =
+            partition_epoch_end_offset(partition, asked->current_leader_epoch, asked->leader_epoch,
+                                       &answer->leader_epoch, &answer->end_offset);
         partition_unref(partition);
     }
     answer->error_code = err_kafka_code(err);
@@ -211,8 +208,7 @@ void handle_offset_for_leader_epoch(struct request *request) {
         epoch_topic_answer *answer = &response.topics[t];
         answer->topic = topic->topic;
         answer->partitions_count = topic->partitions_count;
-        answer->partitions =
-            ARENA_ARRAY(&request->arena, epoch_answer, topic->partitions_count);
+        answer->partitions = ARENA_ARRAY(&request->arena, epoch_answer, topic->partitions_count);
         for (int32_t p = 0; p < topic->partitions_count; p++) {
             answer_epoch(request, topic->topic, &topic->partitions[p], &answer->partitions[p]);
         }

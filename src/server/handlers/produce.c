@@ -83,10 +83,9 @@ static void fill_record_errors(struct request *request, struct produce_part *par
     answer->record_errors = ARENA_ARRAY(&request->arena, record_error, refusal->error_count);
     answer->record_errors_count = refusal->error_count;
     for (int32_t i = 0; i < refusal->error_count; i++) {
-        answer->record_errors[i] =
-            (record_error){.batch_index = refusal->errors[i].record_index,
-                           .batch_index_error_message =
-                               arena_str(&request->arena, refusal->errors[i].message)};
+        answer->record_errors[i] = (record_error){
+            .batch_index = refusal->errors[i].record_index,
+            .batch_index_error_message = arena_str(&request->arena, refusal->errors[i].message)};
     }
 }
 
@@ -119,8 +118,8 @@ static void fill_answer(struct produce_part *part) {
             fill_leader(request, part);
         }
     }
-    topic_metrics_produced(request, part->topic, err, append->record_count,
-                           append->appended_size, append->size);
+    topic_metrics_produced(request, part->topic, err, append->record_count, append->appended_size,
+                           append->size);
     partition_append_done(append);
     arena_done(&part->arena);
     partition_unref(part->partition);
@@ -161,8 +160,8 @@ static void begin_part(struct produce *produce, const struct meta_topic *topic, 
                        const produce_partition *data, partition_answer *answer) {
     struct request *request = produce->request;
     const struct produce_request *message = request->message;
-    *answer = (partition_answer){
-        .index = data->index, .current_leader = {.leader_id = -1, .leader_epoch = -1}};
+    *answer = (partition_answer){.index = data->index,
+                                 .current_leader = {.leader_id = -1, .leader_epoch = -1}};
 
     struct produce_part *part = ARENA_NEW(&request->arena, struct produce_part);
     arena_init(&part->arena, SIZE_MAX);
@@ -189,8 +188,7 @@ static void begin_part(struct produce *produce, const struct meta_topic *topic, 
     }
 }
 
-static void begin_topic(struct produce *produce, const produce_topic *data,
-                        topic_answer *answer) {
+static void begin_topic(struct produce *produce, const produce_topic *data, topic_answer *answer) {
     struct request *request = produce->request;
     const struct meta_topic *topic = NULL;
     err_t err = request->version >= 13 ? topic_find_by_id(request, data->topic_id, &topic)
@@ -201,8 +199,7 @@ static void begin_topic(struct produce *produce, const produce_topic *data,
     answer->partition_responses =
         ARENA_ARRAY(&request->arena, partition_answer, data->partition_data_count);
     for (int32_t i = 0; i < data->partition_data_count; i++) {
-        begin_part(produce, topic, err, &data->partition_data[i],
-                   &answer->partition_responses[i]);
+        begin_part(produce, topic, err, &data->partition_data[i], &answer->partition_responses[i]);
     }
 }
 

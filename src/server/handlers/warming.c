@@ -70,7 +70,7 @@ static enum sys_job_result warm_step(struct sys_job *job) {
 static void warm_done(struct sys_job *job) {
     struct warming *warming = container_of(job, struct warming, job);
     struct fetch *fetch = warming->fetch;
-    void (*warmed)(struct fetch *fetch) = warming->warmed;
+    void (*warmed)(struct fetch * fetch) = warming->warmed;
     free(warming->chunk);
     free(warming);
     warmed(fetch);

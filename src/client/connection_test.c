@@ -354,10 +354,14 @@ static void lies_end_the_connection(void **state) {
                              ERR_OK);
         }
         run_until(&state_dead.count, 1);
-        assert_int_equal(state_dead.err, cases[i].err);
+        err_t err = cases[i].err;
+        if (err == ERR_CLOSED && state_dead.err == ERR_IO) {
+            err = ERR_IO; /* a reset: the broker left the second request unread */
+        }
+        assert_int_equal(state_dead.err, err);
         for (int n = 0; n < 2; n++) {
             assert_int_equal(answers[n].count, 1);
-            assert_int_equal(answers[n].err, cases[i].err);
+            assert_int_equal(answers[n].err, err);
         }
         assert_int_equal(
             client_connection_send(connection, API_METADATA, -1, &request, on_answer, &answers[2]),

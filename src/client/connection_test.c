@@ -365,7 +365,7 @@ static void lies_end_the_connection(void **state) {
         }
         assert_int_equal(
             client_connection_send(connection, API_METADATA, -1, &request, on_answer, &answers[2]),
-            cases[i].err);
+            err);
         assert_int_equal(answers[2].count, 0);
         end();
     }

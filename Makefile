@@ -32,7 +32,7 @@ record: ## records the transcripts anew from Apache Kafka
 bench: ## measures against Apache Kafka in the same run
 	@tools/install.sh test
 	@tools/build.sh build
-	@python3 bench/bench.py
+	@tools/venv.sh && .cache/venv/bin/python bench/bench.py
 
 clean:
 	@rm -rf build build-asan build-tsan build-fuzz

@@ -46,13 +46,21 @@ enum config_update_mode { CONFIG_READ_ONLY, CONFIG_PER_BROKER, CONFIG_CLUSTER_WI
 enum config_check {
     CONFIG_CHECK_NONE,
     CONFIG_CHECK_RANGE,
-    CONFIG_CHECK_ONE_OF, /* of a comma list */
+    CONFIG_CHECK_ONE_OF, /* of choices; of a list: every item */
     CONFIG_CHECK_ONE_OF_ANY_CASE,
-    CONFIG_CHECK_SUBSET_OF, /* lists */
     CONFIG_CHECK_NOT_EMPTY,
     CONFIG_CHECK_NOT_NULL,
-    CONFIG_CHECK_THROTTLED_REPLICAS, /* "0:1,1:2" or "*" */
-    CONFIG_CHECK_OFFSET_RESET,       /* latest, earliest, by_duration:P… */
+    CONFIG_CHECK_OFFSET_RESET, /* latest, earliest, by_duration:P... */
+};
+
+/* What a list may hold. */
+enum config_list {
+    CONFIG_LIST_ANY,
+    CONFIG_LIST_DISTINCT,
+    CONFIG_LIST_DISTINCT_SOME, /* at least one */
+    CONFIG_LIST_VOTERS,        /* id@host:port */
+    CONFIG_LIST_SERVERS,       /* host:port */
+    CONFIG_LIST_REPLICAS,      /* partition:broker, or "*" */
 };
 
 /* A broker key that a topic or group key falls back to, and what its unit is worth. */
@@ -66,7 +74,7 @@ struct config_row {
     const char *name;
     const char *default_text; /* NULL: null, or required */
     const char *valid;        /* as Kafka's documentation states it; NULL: anything */
-    const char *choices;      /* of the checks on lists, "a,b,c" */
+    const char *choices;      /* "a, b, c" */
     const char *doc;          /* one line in our words; NULL when there is none */
     double min;               /* of CONFIG_CHECK_RANGE */
     double max;
@@ -77,6 +85,7 @@ struct config_row {
     enum config_class class;
     enum config_update_mode update_mode;
     enum config_check check;
+    enum config_list list;
     bool required;
     bool internal;     /* not shown by DescribeConfigs unless set */
     bool ours;         /* ottla.… */

@@ -259,7 +259,7 @@ static struct api_error list_changed(struct alteration *alteration, const struct
     struct list_value given = list_split(op->value, alteration->arena);
     struct list_value list = list_now(alteration, op->name, config_row(key), given.count);
     for (size_t i = 0; i < given.count; i++) {
-        size_t index;
+        size_t index = 0;
         bool found = list_find(&list, given.items[i], &index);
         if (append && !found) {
             list.items[list.count++] = given.items[i];

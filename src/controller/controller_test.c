@@ -382,7 +382,7 @@ static void run_line(struct test *test, const char *line) {
     test->command = line;
     test->command_task = (struct sys_task){.run = run};
     sys_loop_post(test->loop, &test->command_task);
-    sim_world_run_for(test->world, 0);
+    sim_world_run_for(test->world, 1); /* takes a moment */
 }
 
 /* --- the transcript --- */

@@ -257,7 +257,7 @@ static void run_line(struct test *test, const char *line) {
         test->command = line;
         test->task = (struct sys_task){.run = run};
         sys_loop_post(test->loop, &test->task);
-        sim_world_run_for(test->world, 0);
+        sim_world_run_for(test->world, 1); /* takes a moment */
     }
     if (line[0] != '#') {
         fprintf(test->out, "  pending %" PRId32 "\n", strand_pending(test->strand));

@@ -4,7 +4,7 @@
 #include "config/config.h"
 #include "controller/controller.h"
 #include "meta/delta.h"
-#include "meta/features.h"
+#include "meta/feature_levels.h"
 #include "meta/image.h"
 #include "meta/record.h"
 

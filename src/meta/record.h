@@ -8,7 +8,7 @@
 #include "base/buffer.h"
 #include "base/bytes.h"
 #include "base/err.h"
-#include "meta/features.h"
+#include "meta/feature_levels.h"
 
 /*
  * Records of the cluster's metadata: their types, their frame, and which version of them to write.

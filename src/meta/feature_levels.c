@@ -1,4 +1,4 @@
-#include "meta/features.h"
+#include "meta/feature_levels.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -11,15 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "config/config_int.h"
-
-struct parse {
-    const struct config_row *row;
-    struct str text; /* as given */
-    struct arena *arena;
-    struct config_value value;
-    struct str message;
-};
+#include "config/value_int.h"
 
 struct str config_trim(struct str text) {
     while (text.size > 0 && (unsigned char)text.data[0] <= ' ') {
@@ -33,223 +25,25 @@ struct str config_trim(struct str text) {
 }
 
 /* "Invalid value X for configuration KEY: why" */
-static err_t refuse(struct parse *p, struct str shown, const char *why) {
+err_t value_refuse(struct value_parse *p, struct str shown, const char *why) {
     p->message = arena_printf(p->arena, "Invalid value %.*s for configuration %s: %s",
                               STR_ARGS(shown), p->row->name, why);
     return ERR_INVALID;
 }
 
-/* --- lists --- */
-
-bool config_list_next(struct str list, size_t *position, struct str *ret_item) {
-    if (list.size == 0 || *position > list.size) {
-        return false;
-    }
-    const char *start = list.data + *position;
-    size_t left = list.size - *position;
-    const char *comma = memchr(start, ',', left);
-    size_t size = comma == NULL ? left : (size_t)(comma - start);
-    *ret_item = config_trim((struct str){.data = start, .size = size});
-    *position += size + 1;
-    return true;
-}
-
-bool config_list_has(struct str list, struct str item) {
-    struct str each;
-    for (size_t position = 0; config_list_next(list, &position, &each);) {
-        if (str_equal(each, item)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Items joined by one separator, without the space around them. */
-static struct str join(struct parse *p, struct str list, const char *separator) {
-    struct buffer out = {0};
-    struct str item;
-    const char *before = "";
-    for (size_t position = 0; config_list_next(list, &position, &item);) {
-        buffer_printf(&out, "%s%.*s", before, STR_ARGS(item));
-        before = separator;
-    }
-    struct str text =
-        arena_str(p->arena, out.data == NULL ? STR("") : bytes_str(buffer_bytes(&out)));
-    buffer_done(&out);
-    return text;
-}
-
-static bool has_duplicates(struct str list) {
-    struct str a, b;
-    for (size_t i = 0; config_list_next(list, &i, &a);) {
-        for (size_t j = i; config_list_next(list, &j, &b);) {
-            if (a.size == b.size && memcmp(a.data, b.data, a.size) == 0) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-static bool choice_matches(struct str choices, struct str value, bool any_case) {
-    struct str each;
-    for (size_t position = 0; config_list_next(choices, &position, &each);) {
-        if (each.size == value.size && (any_case ? strncasecmp(each.data, value.data, each.size)
-                                                 : memcmp(each.data, value.data, each.size)) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static err_t check_choice(struct parse *p, struct str value, bool any_case) {
-    if (choice_matches(str_from_c(p->row->choices), value, any_case)) {
-        return ERR_OK;
-    }
-    struct str why = arena_printf(p->arena, "String must be one of%s: %s",
-                                  any_case ? " (case insensitive)" : "", p->row->choices);
-    return refuse(p, value, why.data);
-}
-
-static err_t check_distinct(struct parse *p) {
-    struct str list = p->value.text;
-    const char *name = p->row->name;
-    struct str item;
-    if (list.size == 0 && p->row->list == CONFIG_LIST_DISTINCT_SOME) {
-        const char *choices = p->row->choices;
-        p->message = arena_printf(p->arena,
-                                  "Configuration '%s' must not be empty. Valid values include: "
-                                  "%s%s%s",
-                                  name, choices == NULL ? "" : "[",
-                                  choices == NULL ? "any non-empty value" : choices,
-                                  choices == NULL ? "" : "]");
-        return ERR_INVALID;
-    }
-    if (has_duplicates(list)) {
-        p->message =
-            arena_printf(p->arena, "Configuration '%s' values must not be duplicated.", name);
-        return ERR_INVALID;
-    }
-    for (size_t position = 0; config_list_next(list, &position, &item);) {
-        if (p->row->choices != NULL) {
-            err_t err = check_choice(p, item, false);
-            if (err != ERR_OK) {
-                return err;
-            }
-        } else if (item.size == 0) {
-            p->message =
-                arena_printf(p->arena, "Configuration '%s' values must not be empty.", name);
-            return ERR_INVALID;
-        }
-    }
-    return ERR_OK;
-}
-
-static bool all_digits(struct str text) {
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9') {
-            return false;
-        }
-    }
-    return text.size > 0;
-}
-
-static bool split_at(struct str text, char at, struct str *left, struct str *right) {
-    const char *found = memrchr(text.data, at, text.size);
-    if (found == NULL) {
-        return false;
-    }
-    *left = (struct str){text.data, (size_t)(found - text.data)};
-    *right = (struct str){found + 1, text.size - left->size - 1};
-    return true;
-}
-
-static bool is_host_port(struct str text) {
-    struct str host, port;
-    return split_at(text, ':', &host, &port) && host.size > 0 && all_digits(port) &&
-           port.size <= 5 && atoi(port.data) <= 65535;
-}
-
-static err_t check_voters(struct parse *p) {
-    struct str item, id, address;
-    for (size_t position = 0; config_list_next(p->value.text, &position, &item);) {
-        if (!split_at(item, '@', &id, &address) || !all_digits(id) || id.size > 9 ||
-            !is_host_port(address)) {
-            p->message = arena_printf(p->arena,
-                                      "Invalid configuration value for %s. Each entry should be in "
-                                      "the form `{id}@{host}:{port}`.",
-                                      p->row->name);
-            return ERR_INVALID;
-        }
-    }
-    return ERR_OK;
-}
-
-static err_t check_servers(struct parse *p) {
-    struct str item;
-    for (size_t position = 0; config_list_next(p->value.text, &position, &item);) {
-        if (!is_host_port(item)) {
-            p->message = arena_printf(p->arena,
-                                      "Failed to parse host name from %.*s for the configuration "
-                                      "%s. Each entry should be in the form \"{host}:{port}\"",
-                                      STR_ARGS(item), p->row->name);
-            return ERR_INVALID;
-        }
-    }
-    return ERR_OK;
-}
-
-static err_t check_replicas(struct parse *p) {
-    struct str list = p->value.text;
-    struct str item, partition, broker;
-    for (size_t position = 0; config_list_next(list, &position, &item);) {
-        if (position == item.size + 1 && str_equal(item, STR("*"))) {
-            return ERR_OK;
-        }
-        if (item.size > 0 && (!split_at(item, ':', &partition, &broker) || !all_digits(partition) ||
-                              !all_digits(broker))) {
-            struct str why = arena_printf(p->arena,
-                                          "%s must be the literal '*' or a list of replicas in the "
-                                          "following format: "
-                                          "[partitionId]:[brokerId],[partitionId]:[brokerId],...",
-                                          p->row->name);
-            struct str joined = join(p, list, ", ");
-            return refuse(p, arena_printf(p->arena, "[%.*s]", STR_ARGS(joined)), why.data);
-        }
-    }
-    return ERR_OK;
-}
-
-static err_t parse_list(struct parse *p) {
-    p->value.text = join(p, config_trim(p->text), ",");
-    switch (p->row->list) {
-    case CONFIG_LIST_ANY:
-        return ERR_OK;
-    case CONFIG_LIST_DISTINCT:
-    case CONFIG_LIST_DISTINCT_SOME:
-        return check_distinct(p);
-    case CONFIG_LIST_VOTERS:
-        return check_voters(p);
-    case CONFIG_LIST_SERVERS:
-        return check_servers(p);
-    case CONFIG_LIST_REPLICAS:
-        return check_replicas(p);
-    }
-    return ERR_OK;
-}
-
 /* --- numbers --- */
 
-static err_t check_range(struct parse *p, double value, struct str shown) {
+static err_t check_range(struct value_parse *p, double value, struct str shown) {
     const struct config_row *row = p->row;
     if (row->extra != INT64_MIN) {
         if (value == (double)row->extra || (value >= row->min && value <= row->max)) {
             return ERR_OK;
         }
-        return refuse(p, shown,
-                      arena_printf(p->arena, "Value must be between %g and %g or equal to %" PRId64,
-                                   row->min, row->max, row->extra)
-                          .data);
+        return value_refuse(p, shown,
+                            arena_printf(p->arena,
+                                         "Value must be between %g and %g or equal to %" PRId64,
+                                         row->min, row->max, row->extra)
+                                .data);
     }
     const char *format = NULL;
     double bound = 0;
@@ -265,7 +59,7 @@ static err_t check_range(struct parse *p, double value, struct str shown) {
     }
     char why[64];
     (void)snprintf(why, sizeof why, format, bound == floor(bound) ? 0 : 1, bound);
-    return refuse(p, shown, why);
+    return value_refuse(p, shown, why);
 }
 
 /* Decimal digits with an optional sign, as Java's parseLong takes them. */
@@ -276,7 +70,7 @@ static bool parse_number(struct str text, int64_t min, int64_t max, int64_t *ret
         digits.data++;
         digits.size--;
     }
-    if (!all_digits(digits)) {
+    if (!text_is_digits(digits)) {
         return false;
     }
     while (digits.size > 1 && digits.data[0] == '0') {
@@ -302,7 +96,7 @@ struct config_value config_value_from_number(int64_t number, struct arena *arena
     return value;
 }
 
-static err_t parse_integer(struct parse *p) {
+static err_t parse_integer(struct value_parse *p) {
     static const struct {
         int64_t min, max;
         const char *why;
@@ -314,14 +108,14 @@ static err_t parse_integer(struct parse *p) {
     int64_t number;
     if (!parse_number(config_trim(p->text), kinds[p->row->type].min, kinds[p->row->type].max,
                       &number)) {
-        return refuse(p, p->text, kinds[p->row->type].why);
+        return value_refuse(p, p->text, kinds[p->row->type].why);
     }
     p->value = config_value_from_number(number, p->arena);
     return p->row->check == CONFIG_CHECK_RANGE ? check_range(p, (double)number, p->value.text)
                                                : ERR_OK;
 }
 
-static err_t parse_double(struct parse *p) {
+static err_t parse_double(struct value_parse *p) {
     struct str trimmed = config_trim(p->text);
     char copy[64];
     char *end = copy;
@@ -333,7 +127,7 @@ static err_t parse_double(struct parse *p) {
         number = strtod(copy, &end);
     }
     if (end == copy || *end != 0 || isnan(number)) {
-        return refuse(p, p->text, "Not a number of type DOUBLE");
+        return value_refuse(p, p->text, "Not a number of type DOUBLE");
     }
     char text[CONFIG_DOUBLE_TEXT_MAX];
     config_double_format(number, text);
@@ -344,11 +138,11 @@ static err_t parse_double(struct parse *p) {
 
 /* --- the other types --- */
 
-static err_t parse_boolean(struct parse *p) {
+static err_t parse_boolean(struct value_parse *p) {
     struct str trimmed = config_trim(p->text);
     bool yes = trimmed.size == 4 && strncasecmp(trimmed.data, "true", 4) == 0;
     if (!yes && !(trimmed.size == 5 && strncasecmp(trimmed.data, "false", 5) == 0)) {
-        return refuse(p, p->text, "Expected value to be either true or false");
+        return value_refuse(p, p->text, "Expected value to be either true or false");
     }
     p->value.boolean = yes;
     p->value.text = yes ? STR("true") : STR("false");
@@ -375,7 +169,7 @@ static bool is_offset_reset(struct str text) {
     return true;
 }
 
-static err_t check_offset_reset(struct parse *p) {
+static err_t check_offset_reset(struct value_parse *p) {
     if (is_offset_reset(p->text)) {
         return ERR_OK;
     }
@@ -384,19 +178,19 @@ static err_t check_offset_reset(struct parse *p) {
                                   "either 'earliest', 'latest' or of the format "
                                   "'by_duration:<PnDTnHnMn.nS>'.",
                                   STR_ARGS(p->text), p->row->name);
-    return refuse(p, p->text, why.data);
+    return value_refuse(p, p->text, why.data);
 }
 
-static err_t parse_text(struct parse *p) {
+static err_t parse_text(struct value_parse *p) {
     p->text = config_trim(p->text);
     p->value.text = arena_str(p->arena, p->text);
     switch (p->row->check) {
     case CONFIG_CHECK_ONE_OF:
-        return check_choice(p, p->text, false);
+        return value_check_choice(p, p->text, false);
     case CONFIG_CHECK_ONE_OF_ANY_CASE:
-        return check_choice(p, p->text, true);
+        return value_check_choice(p, p->text, true);
     case CONFIG_CHECK_NOT_EMPTY:
-        return p->text.size > 0 ? ERR_OK : refuse(p, p->text, "String must be non-empty");
+        return p->text.size > 0 ? ERR_OK : value_refuse(p, p->text, "String must be non-empty");
     case CONFIG_CHECK_OFFSET_RESET:
         return check_offset_reset(p);
     case CONFIG_CHECK_NONE:
@@ -407,7 +201,7 @@ static err_t parse_text(struct parse *p) {
     return ERR_OK;
 }
 
-static err_t parse_typed(struct parse *p) {
+static err_t parse_typed(struct value_parse *p) {
     switch (p->row->type) {
     case CONFIG_TYPE_BOOLEAN:
         return parse_boolean(p);
@@ -418,7 +212,7 @@ static err_t parse_typed(struct parse *p) {
     case CONFIG_TYPE_DOUBLE:
         return parse_double(p);
     case CONFIG_TYPE_LIST:
-        return parse_list(p);
+        return value_parse_list(p);
     case CONFIG_TYPE_PASSWORD:
     case CONFIG_TYPE_CLASS:
     case CONFIG_TYPE_STRING:
@@ -430,7 +224,7 @@ static err_t parse_typed(struct parse *p) {
 err_t config_value_parse(enum config_key key, struct str text, struct arena *arena,
                          struct config_value *ret_value, struct str *ret_message) {
     assert(text.data != NULL);
-    struct parse p = {.row = config_row(key), .text = text, .arena = arena};
+    struct value_parse p = {.row = config_row(key), .text = text, .arena = arena};
     err_t err = parse_typed(&p);
     if (err == ERR_OK) {
         *ret_value = p.value;

@@ -6,6 +6,7 @@ import java.util.TreeSet;
 
 import org.apache.kafka.common.config.ConfigDef;
 import org.apache.kafka.common.config.ConfigException;
+import org.apache.kafka.common.config.types.Password;
 import org.apache.kafka.coordinator.group.GroupConfig;
 import org.apache.kafka.server.metrics.ClientMetricsConfigs;
 import org.apache.kafka.storage.internals.log.LogConfig;
@@ -66,7 +67,7 @@ public class ConfigTool {
             if (key.validator != null) {
                 key.validator.ensureValid(key.name, parsed);
             }
-            return "ok " + (key.type == ConfigDef.Type.PASSWORD ? value : ConfigDef.convertToString(parsed, key.type));
+            return "ok " + (parsed instanceof Password password ? password.value() : ConfigDef.convertToString(parsed, key.type));
         } catch (ConfigException e) {
             return "error " + e.getMessage();
         }

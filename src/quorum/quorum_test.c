@@ -60,6 +60,8 @@ struct fixture {
     int acknowledged[APPENDS_MAX];
     int acknowledged_count;
     int next_number;
+    struct topic_append *appends[APPENDS_MAX]; /* freed at the end: a crash abandons them */
+    int append_count;
     int sync_count;
 };
 
@@ -121,6 +123,9 @@ static int setup(void **state) {
 static int teardown(void **state) {
     struct fixture *f = *state;
     sim_world_free(f->world);
+    for (int i = 0; i < f->append_count; i++) {
+        free(f->appends[i]);
+    }
     free(f);
     return 0;
 }
@@ -265,7 +270,9 @@ static void run_append(struct sys_task *task) {
 }
 
 static struct topic_append *append_topic(struct fixture *f) {
-    struct topic_append *topic = calloc(1, sizeof *topic); /* lives as long as the test */
+    struct topic_append *topic = calloc(1, sizeof *topic);
+    assert_true(f->append_count < APPENDS_MAX);
+    f->appends[f->append_count++] = topic;
     topic->node = f->node;
     topic->number = f->next_number++;
     topic->task.run = run_append;
@@ -280,9 +287,7 @@ static bool append_is_done(void *arg) {
 static err_t append_and_wait(struct fixture *f) {
     struct topic_append *topic = append_topic(f);
     assert_true(sim_world_run_until(f->world, append_is_done, topic, 60 * 1000));
-    err_t err = topic->err;
-    free(topic);
-    return err;
+    return topic->err;
 }
 
 static void expect_acknowledged(struct fixture *f) {
@@ -398,10 +403,10 @@ static void quorums_we_do_not_run_are_refused(void **state) {
     f->options.static_voters = STR_NULL;
     assert_int_equal(node_start(f), ERR_UNSUPPORTED);
     assert_non_null(strstr(f->text, "set controller.quorum.voters"));
-    node_stop(f);
     f->options.static_voters = STR("1@localhost");
     struct quorum *quorum;
     assert_int_equal(quorum_new(&f->options, &quorum), ERR_INVALID);
+    node_stop(f);
 }
 
 static void an_unformatted_directory_is_refused(void **state) {

@@ -113,7 +113,7 @@ static bool cannot_change_here(const struct config_row *row) {
 
 static err_t refuse_update(const char *why, struct str names, struct arena *arena,
                            struct str *ret_message) {
-    *ret_message = arena_printf(arena, "%s: Set(%.*s)", why, STR_ARGS(names));
+    *ret_message = arena_printf(arena, "%s: [%.*s]", why, STR_ARGS(names));
     return ERR_INVALID_REQUEST;
 }
 

@@ -383,7 +383,7 @@ static struct api_error check_resource_name(const struct alteration *alteration)
     default:
         return empty ? api_error(alteration->arena, ERR_INVALID_REQUEST,
                                  "Subscription name can't be empty")
-                     : API_OK;
+                     : config_check_client_metrics_names(alteration);
     }
 }
 
@@ -398,7 +398,20 @@ static struct api_error check_set(const struct alteration *alteration) {
         err = config_validate(scope_of(alteration->type), alteration->set, alteration->set_count,
                               file, alteration->arena, &message);
     }
-    return (struct api_error){.err = err, .message = message};
+    if (err != ERR_OK && alteration->type == META_RESOURCE_BROKER) {
+        err = ERR_INVALID_REQUEST; /* whatever is wrong (KAFKA-13609) */
+    }
+    if (err != ERR_OK) {
+        return (struct api_error){.err = err, .message = message};
+    }
+    switch (alteration->type) {
+    case META_RESOURCE_GROUP:
+        return config_check_group(alteration);
+    case META_RESOURCE_CLIENT_METRICS:
+        return config_check_client_metrics(alteration);
+    default:
+        return API_OK;
+    }
 }
 
 /* --- 6: existence --- */

@@ -34,3 +34,9 @@ struct api_error alteration_run(struct alteration *alteration, struct strand_out
 /* The same, with the checks that the broker makes which got the request. */
 struct api_error alteration_check_and_run(struct alteration *alteration,
                                           struct strand_output *output);
+
+/* config_checks.c: of the complete set. But for the second, names and values were checked before.
+ */
+struct api_error config_check_group(const struct alteration *alteration);
+struct api_error config_check_client_metrics_names(const struct alteration *alteration);
+struct api_error config_check_client_metrics(const struct alteration *alteration);

@@ -4,7 +4,7 @@
  *   state      reads   gives   writes   left by
  *   --------   -----   -----   ------   ----------------------------------------------------------
  *   OPEN       yes     yes     yes      net_connection_close_after_answers, a stop ─► DRAINING
- *   DRAINING   no      no      yes      last answer written ─► CLOSED
+ *   DRAINING   drops   no      yes      last answer written ─► CLOSED
  *   CLOSED     no      no      no       last request answered by the server ─► given back
  *
  * Any state goes to CLOSED by net_connection_close, an error of the socket, or the peer's end.
@@ -132,8 +132,9 @@ bool net_connection_may_serve(const struct net_connection *connection) {
 
 static void ask_socket(struct net_connection *connection) {
     int want = 0;
-    if (net_connection_may_serve(connection) && !connection->eof &&
-        !list_linked(&connection->starved_link) && !net_receive_frame_ready(connection)) {
+    bool reads = net_connection_may_serve(connection) && !list_linked(&connection->starved_link) &&
+                 !net_receive_frame_ready(connection);
+    if (!connection->eof && (reads || connection->state == NET_DRAINING)) {
         want |= SYS_SOCKET_READABLE;
     }
     if (connection->write_blocked) {
@@ -156,7 +157,7 @@ static void ready(void *arg, int events) {
 /* Whether nothing more will happen here: the peer ended, or we do. */
 static bool is_over(const struct net_connection *connection) {
     if (connection->state == NET_DRAINING) {
-        return connection->request_count == 0;
+        return connection->request_count == 0 || connection->eof;
     }
     return connection->eof && !net_receive_frame_ready(connection);
 }
@@ -171,6 +172,9 @@ void net_connection_serve(struct net_connection *connection, bool readable) {
     net_receive(connection, readable);
     if (connection->state != NET_CLOSED && net_send(connection)) {
         if (is_over(connection)) {
+            if (connection->state == NET_DRAINING) {
+                net_receive_discard(connection);
+            }
             net_connection_close(connection);
         } else {
             if (net_receive_frame_ready(connection) && net_connection_may_serve(connection) &&

@@ -167,6 +167,7 @@ bool net_connection_may_serve(const struct net_connection *connection);
 /* receive.c */
 void net_receive(struct net_connection *connection, bool readable);
 bool net_receive_frame_ready(const struct net_connection *connection);
+void net_receive_discard(struct net_connection *connection);
 void net_receive_done(struct net_connection *connection);
 
 /* send.c: false when the connection was closed by it. */

@@ -36,7 +36,7 @@ struct turn {
     int64_t bytes;
 };
 
-enum { LENGTH_SIZE = 4, BLOCK_SIZE_MIN = 256 };
+enum { LENGTH_SIZE = 4, BLOCK_SIZE_MIN = 256, DISCARD_READS_MAX = 16 };
 
 /* --- the frame at the head of the buffer --- */
 
@@ -323,7 +323,31 @@ static bool read_once(struct net_connection *connection, struct turn *turn) {
     return size == wanted && (in_scratch(connection) || !net_receive_frame_ready(connection));
 }
 
+/* Requests that come while it drains are dropped, but they are read: closing a socket with unread
+ * bytes resets it, and a reset takes the last answers with it. */
+void net_receive_discard(struct net_connection *connection) {
+    uint8_t *data = scratch_block(connection->reactor)->data;
+    for (int i = 0; i < DISCARD_READS_MAX; i++) {
+        size_t size;
+        err_t err = sys_socket_read(connection->socket, data, NET_SCRATCH_SIZE, &size);
+        if (err == ERR_WOULD_BLOCK) {
+            return;
+        }
+        if (err != ERR_OK) {
+            connection->eof = true;
+            return;
+        }
+    }
+}
+
 void net_receive(struct net_connection *connection, bool readable) {
+    if (connection->state == NET_DRAINING) {
+        drop_block(connection);
+        if (readable) {
+            net_receive_discard(connection);
+        }
+        return;
+    }
     struct turn turn = {
         .requests = NET_CONNECTION_TURN_REQUESTS,
         .bytes = NET_CONNECTION_TURN_BYTES,

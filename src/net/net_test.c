@@ -12,7 +12,7 @@
 
 #include "base/limits.h"
 #include "base/rng.h"
-#include "net/test_fixture.h"
+#include "net/net_test_fixture.h"
 
 static struct test_server server;
 

@@ -1,4 +1,4 @@
-#include "net/test_fixture.h"
+#include "net/net_test_fixture.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -54,6 +54,9 @@ err_t checkpoint_read_begin(struct checkpoint_reader *reader, const char *data, 
     };
     struct str line;
     int64_t version;
+    if (size == 0) {
+        return ERR_OK; /* as Kafka makes it before it has something to write */
+    }
     if (!line_take(reader, &line) || !decimal_parse(line, INT32_MAX, &version)) {
         return corrupt(reader, "a version was expected");
     }

@@ -20,6 +20,7 @@
 #include <limits.h>
 
 #include "controller/alteration.h"
+#include "controller/list_value.h"
 
 enum { CONFIG_VALUE_SIZE_MAX = INT16_MAX };
 
@@ -170,73 +171,6 @@ static enum config_scope scope_of(int8_t type) {
     }
 }
 
-struct list_value {
-    struct str *items;
-    size_t count;
-};
-
-/* At commas; empty items count only where others follow, or when there is nothing else. */
-static struct list_value list_split(struct str text, struct arena *arena) {
-    struct list_value list = {.items = ARENA_ARRAY(arena, struct str, text.size + 1)};
-    size_t start = 0;
-    for (size_t i = 0; i <= text.size; i++) {
-        if (i == text.size || text.data[i] == ',') {
-            list.items[list.count++] = (struct str){text.data + start, i - start};
-            start = i + 1;
-        }
-    }
-    while (list.count > 1 && list.items[list.count - 1].size == 0) {
-        list.count--;
-    }
-    return list;
-}
-
-static bool list_find(const struct list_value *list, struct str item, size_t *ret_index) {
-    for (size_t i = 0; i < list->count; i++) {
-        if (str_equal(list->items[i], item)) {
-            *ret_index = i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static struct str list_join(const struct list_value *list, struct arena *arena) {
-    size_t size = 0;
-    for (size_t i = 0; i < list->count; i++) {
-        size += list->items[i].size + 1;
-    }
-    char *text = arena_alloc(arena, size + 1);
-    size_t used = 0;
-    for (size_t i = 0; i < list->count; i++) {
-        if (i > 0) {
-            text[used++] = ',';
-        }
-        memcpy(text + used, list->items[i].data, list->items[i].size);
-        used += list->items[i].size;
-    }
-    return (struct str){text, used};
-}
-
-/* What is set, or the key's default, without empty items. */
-static struct list_value list_now(struct alteration *alteration, struct str name,
-                                  const struct config_row *row, size_t room) {
-    const struct config_pair *pair = set_find(alteration, name);
-    struct str text = pair != NULL ? pair->value : str_from_c(row->default_text);
-    struct list_value parts = {0};
-    if (text.data != NULL) {
-        parts = list_split(text, alteration->arena);
-    }
-    struct list_value list = {.items =
-                                  ARENA_ARRAY(alteration->arena, struct str, parts.count + room)};
-    for (size_t i = 0; i < parts.count; i++) {
-        if (parts.items[i].size > 0) {
-            list.items[list.count++] = parts.items[i];
-        }
-    }
-    return list;
-}
-
 static struct api_error list_changed(struct alteration *alteration, const struct op *op,
                                      struct str *ret_value) {
     enum config_key key;
@@ -256,19 +190,10 @@ static struct api_error list_changed(struct alteration *alteration, const struct
                          "Can't %s to key %.*s because its type is not LIST.",
                          append ? "APPEND" : "SUBTRACT", STR_ARGS(op->name));
     }
-    struct list_value given = list_split(op->value, alteration->arena);
-    struct list_value list = list_now(alteration, op->name, config_row(key), given.count);
-    for (size_t i = 0; i < given.count; i++) {
-        size_t index = 0;
-        bool found = list_find(&list, given.items[i], &index);
-        if (append && !found) {
-            list.items[list.count++] = given.items[i];
-        } else if (!append && found) {
-            memmove(&list.items[index], &list.items[index + 1],
-                    (--list.count - index) * sizeof list.items[0]);
-        }
-    }
-    *ret_value = list_join(&list, alteration->arena);
+    const struct config_pair *pair = set_find(alteration, op->name);
+    struct str now = pair != NULL ? pair->value : str_from_c(config_row(key)->default_text);
+    *ret_value = append ? list_append(now, op->value, alteration->arena)
+                        : list_subtract(now, op->value, alteration->arena);
     return API_OK;
 }
 

@@ -401,9 +401,8 @@ static void server_may_close(void **state) {
     test_send_text(fd, "c");
     test_expect_closed(fd);
     fd = test_connect(&server);
-    test_send_text(fd, "e1");
-    test_send_text(fd, "d2");
-    test_send_text(fd, "e3");
+    static const char frames[] = "\0\0\0\2e1\0\0\0\2d2\0\0\0\2e3";
+    test_send(fd, frames, sizeof frames - 1);
     test_expect_text(fd, "e1");
     test_expect_text(fd, "d2");
     test_expect_closed(fd);

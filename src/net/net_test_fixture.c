@@ -40,7 +40,10 @@ static void answer_bytes(struct net_request *request, const void *data, size_t s
 }
 
 static void answer_big(struct net_request *request) {
-    size_t size = strtoul((const char *)net_request_data(request) + 1, NULL, 10);
+    assert_in_range(net_request_size(request), 2, 12);
+    char text[16] = {0};
+    memcpy(text, net_request_data(request) + 1, net_request_size(request) - 1);
+    size_t size = strtoul(text, NULL, 10);
     uint8_t *data = malloc(size);
     memset(data, 'b', size);
     struct net_part part = {.data = data, .size = size, .release = free, .arg = data};

@@ -167,7 +167,7 @@ static void echo_over(struct fixture *fixture, const char *host) {
     sys_socket_attach(acceptor.listener, fixture->loop, accept_ready, &acceptor);
     sys_socket_want(acceptor.listener, SYS_SOCKET_READABLE);
     assert_int_equal(sys_socket_connect(fixture->sys, &address, &client->socket), ERR_OK);
-    sys_socket_set_buffers(client->socket, 8192, 8192);
+    sys_socket_set_buffers(client->socket, 65536, 65536);
     sys_socket_attach(client->socket, fixture->loop, connect_ready, client);
     sys_socket_want(client->socket, SYS_SOCKET_WRITABLE);
     sys_loop_run(fixture->loop);
@@ -385,8 +385,10 @@ static void test_addresses(void **state) {
     sys_address_format(&addresses[0], text);
     assert_string_equal(text, "0.0.0.0:9092");
     assert_in_range(count, 1, 2);
-    assert_int_not_equal(sys_resolve(fixture->sys, "no.such.host.invalid", 1, addresses, 8, &count),
-                         ERR_OK);
+    char long_name[80]; /* a label that is too long is refused without asking the network */
+    memset(long_name, 'x', sizeof long_name - 1);
+    long_name[sizeof long_name - 1] = '\0';
+    assert_int_equal(sys_resolve(fixture->sys, long_name, 1, addresses, 8, &count), ERR_NOT_FOUND);
 }
 
 int main(void) {

@@ -1,0 +1,421 @@
+/*
+ * What the auditor knows of a partition is one table: for each offset from `base` the value that is
+ * there as far as anybody saw (acknowledged or read), 0 where nobody looked.
+ *
+ *   event                table                               checks
+ *   ------------------   ---------------------------------   ----------------------------------
+ *   ack at o, read at o  value noted at o                    another value there: two values for
+ *                                                            one offset, unless a power cut may
+ *                                                            have taken the old one (cut_pending)
+ *   power cut            cut_pending; nothing changes yet    -
+ *   a new value where    all from o on is forgotten; what    o is not below synced_end
+ *   cut_pending          was acknowledged there is lost to
+ *                        the power
+ *   walk to the end e    as above for e, when cut_pending;   a hole; an acknowledged value that is
+ *                        then no cut is pending              not at its offset; e below what was
+ *                                                            seen
+ *
+ * A value knows where it was first seen (offset), so that a second place is a duplicate. Values
+ * that were forgotten may appear again elsewhere: a producer that got no answer sends them again.
+ */
+#include "audit.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+
+enum { OFFSET_NONE = -1 };
+
+struct audit_partition {
+    struct audit *audit;
+    struct audit_partition *next;
+    char *topic;
+    int32_t partition;
+    uint64_t *values; /* by offset, from 0 */
+    int64_t end;      /* past the last offset that anybody saw */
+    int64_t capacity;
+    int64_t start;       /* below it records may be gone */
+    int64_t start_seen;  /* of the last walk */
+    int64_t synced_end;  /* all below survives the power */
+    bool cut_pending;    /* a suffix may be lost, how much is not known yet */
+    int64_t walk_offset; /* the next one, or OFFSET_NONE */
+};
+
+struct audit_producer {
+    struct audit *audit;
+    struct audit_producer *next;
+    uint32_t number;
+    bool ordered;
+    bool idempotent;
+};
+
+struct value {
+    struct audit_partition *partition;
+    struct audit_producer *producer;
+    int64_t offset; /* where it was seen, or OFFSET_NONE */
+    bool acknowledged;
+    bool refused;
+};
+
+struct audit {
+    struct audit_partition *partitions;
+    struct audit_producer *producers;
+    uint32_t producer_count;
+    struct value *values; /* by id - 1 */
+    uint64_t value_count;
+    uint64_t value_capacity;
+    struct audit_figures figures;
+    char failure[512];
+};
+
+/* --- life --- */
+
+struct audit *audit_new(void) {
+    struct audit *audit = calloc(1, sizeof *audit);
+    assert(audit != NULL);
+    return audit;
+}
+
+void audit_free(struct audit *audit) {
+    while (audit->partitions != NULL) {
+        struct audit_partition *partition = audit->partitions;
+        audit->partitions = partition->next;
+        free(partition->topic);
+        free(partition->values);
+        free(partition);
+    }
+    while (audit->producers != NULL) {
+        struct audit_producer *producer = audit->producers;
+        audit->producers = producer->next;
+        free(producer);
+    }
+    free(audit->values);
+    free(audit);
+}
+
+const char *audit_failure(const struct audit *audit) {
+    return audit->failure[0] == '\0' ? NULL : audit->failure;
+}
+
+void audit_fail(struct audit *audit, const char *format, ...) {
+    if (audit->failure[0] == '\0') {
+        va_list args;
+        va_start(args, format);
+        vsnprintf(audit->failure, sizeof audit->failure, format, args);
+        va_end(args);
+    }
+}
+
+struct audit_partition *audit_partition(struct audit *audit, const char *topic, int32_t number) {
+    struct audit_partition *partition = audit->partitions;
+    while (partition != NULL &&
+           (partition->partition != number || strcmp(partition->topic, topic) != 0)) {
+        partition = partition->next;
+    }
+    if (partition == NULL) {
+        partition = calloc(1, sizeof *partition);
+        assert(partition != NULL);
+        partition->audit = audit;
+        partition->topic = strdup(topic);
+        partition->partition = number;
+        partition->walk_offset = OFFSET_NONE;
+        partition->next = audit->partitions;
+        audit->partitions = partition;
+    }
+    return partition;
+}
+
+struct audit_producer *audit_producer(struct audit *audit, bool ordered, bool idempotent) {
+    struct audit_producer *producer = calloc(1, sizeof *producer);
+    assert(producer != NULL);
+    producer->audit = audit;
+    producer->number = ++audit->producer_count;
+    producer->ordered = ordered;
+    producer->idempotent = idempotent;
+    producer->next = audit->producers;
+    audit->producers = producer;
+    return producer;
+}
+
+static struct value *value_of(struct audit *audit, uint64_t id) {
+    return id >= 1 && id <= audit->value_count ? &audit->values[id - 1] : NULL;
+}
+
+uint64_t audit_send(struct audit_producer *producer, struct audit_partition *partition) {
+    struct audit *audit = producer->audit;
+    if (audit->value_count == audit->value_capacity) {
+        audit->value_capacity = audit->value_capacity == 0 ? 1024 : 2 * audit->value_capacity;
+        audit->values = realloc(audit->values, audit->value_capacity * sizeof(struct value));
+        assert(audit->values != NULL);
+    }
+    audit->values[audit->value_count++] =
+        (struct value){.partition = partition, .producer = producer, .offset = OFFSET_NONE};
+    audit->figures.sent++;
+    return audit->value_count;
+}
+
+/* --- the table --- */
+
+static uint64_t seen_at(const struct audit_partition *partition, int64_t offset) {
+    return offset < partition->end ? partition->values[offset] : 0;
+}
+
+/* A power cut took all from this offset on. */
+static void forget_from(struct audit_partition *partition, int64_t offset) {
+    struct audit *audit = partition->audit;
+    for (int64_t at = offset; at < partition->end; at++) {
+        struct value *value = value_of(audit, partition->values[at]);
+        if (value == NULL) {
+            continue;
+        }
+        if (value->acknowledged) {
+            audit->figures.lost_to_power++;
+            if (at < partition->synced_end) {
+                audit_fail(audit,
+                           "%s-%d: value %" PRIu64 " at offset %" PRId64
+                           " was promised as synced, and is gone after a power cut",
+                           partition->topic, partition->partition, partition->values[at], at);
+            }
+        }
+        value->offset = OFFSET_NONE;
+        value->acknowledged = false;
+        partition->values[at] = 0;
+    }
+    if (offset < partition->end) {
+        partition->end = offset;
+    }
+}
+
+static void grow(struct audit_partition *partition, int64_t offset) {
+    if (offset >= partition->capacity) {
+        int64_t capacity = partition->capacity == 0 ? 1024 : partition->capacity;
+        while (capacity <= offset) {
+            capacity *= 2;
+        }
+        partition->values = realloc(partition->values, (size_t)capacity * sizeof(uint64_t));
+        assert(partition->values != NULL);
+        partition->capacity = capacity;
+    }
+    while (partition->end <= offset) {
+        partition->values[partition->end++] = 0;
+    }
+}
+
+static void check_order(struct audit_partition *partition, int64_t offset, uint64_t id) {
+    enum { LOOK_BACK = 1024 };
+    struct audit *audit = partition->audit;
+    const struct audit_producer *producer = value_of(audit, id)->producer;
+    if (!producer->ordered) {
+        return;
+    }
+    int64_t last = offset > LOOK_BACK ? offset - LOOK_BACK : 0;
+    for (int64_t at = offset - 1; at >= last; at--) {
+        const struct value *before = value_of(audit, partition->values[at]);
+        if (before != NULL && before->producer == producer) {
+            if (partition->values[at] > id) {
+                audit_fail(audit,
+                           "%s-%d: producer %u sent value %" PRIu64 " before %" PRIu64
+                           ", but they are at offsets %" PRId64 " and %" PRId64,
+                           partition->topic, partition->partition, producer->number, id,
+                           partition->values[at], offset, at);
+            }
+            return;
+        }
+    }
+}
+
+/* Somebody saw this value at this offset. */
+static void note(struct audit_partition *partition, int64_t offset, uint64_t id) {
+    struct audit *audit = partition->audit;
+    struct value *value = value_of(audit, id);
+    if (value == NULL || value->partition != partition || value->refused || offset < 0) {
+        audit_fail(audit, "%s-%d: offset %" PRId64 " has value %" PRIu64 ", which %s",
+                   partition->topic, partition->partition, offset, id,
+                   value == NULL                   ? "nobody sent"
+                   : value->partition != partition ? "was sent to another partition"
+                   : value->refused                ? "was refused"
+                                                   : "has no such offset");
+        return;
+    }
+    uint64_t before = seen_at(partition, offset);
+    if (before == id) {
+        return;
+    }
+    if (before != 0 && partition->cut_pending) {
+        forget_from(partition, offset);
+    } else if (before != 0) {
+        audit_fail(audit, "%s-%d: offset %" PRId64 " had value %" PRIu64 ", and now has %" PRIu64,
+                   partition->topic, partition->partition, offset, before, id);
+        return;
+    }
+    if (value->offset != OFFSET_NONE && partition->cut_pending && offset < value->offset) {
+        forget_from(partition, value->offset); /* the place of before was lost with the power */
+    }
+    if (value->offset != OFFSET_NONE && value->producer->idempotent) {
+        audit_fail(audit,
+                   "%s-%d: value %" PRIu64 " of an idempotent producer is at offsets %" PRId64
+                   " and %" PRId64,
+                   partition->topic, partition->partition, id, value->offset, offset);
+        return;
+    }
+    grow(partition, offset);
+    partition->values[offset] = id;
+    if (value->offset == OFFSET_NONE) {
+        value->offset = offset;
+        check_order(partition, offset, id);
+    }
+}
+
+/* --- sending and reading --- */
+
+void audit_ack(struct audit *audit, uint64_t id, int64_t offset, enum audit_promise promise) {
+    struct value *value = value_of(audit, id);
+    assert(value != NULL);
+    note(value->partition, offset, id);
+    audit->figures.acknowledged += !value->acknowledged;
+    value->acknowledged = true;
+    if (promise == AUDIT_SYNCED) {
+        audit_sync(value->partition, offset + 1);
+    }
+}
+
+void audit_refuse(struct audit *audit, uint64_t id) {
+    struct value *value = value_of(audit, id);
+    assert(value != NULL);
+    audit->figures.refused++;
+    value->refused = true;
+    if (value->offset != OFFSET_NONE) {
+        audit_fail(audit, "%s-%d: value %" PRIu64 " was refused, but is at offset %" PRId64,
+                   value->partition->topic, value->partition->partition, id, value->offset);
+    }
+}
+
+void audit_sync(struct audit_partition *partition, int64_t end_offset) {
+    if (end_offset > partition->synced_end) {
+        partition->synced_end = end_offset;
+    }
+}
+
+void audit_delete(struct audit_partition *partition, int64_t start_offset) {
+    if (start_offset > partition->start) {
+        partition->start = start_offset;
+    }
+}
+
+void audit_read(struct audit_partition *partition, int64_t offset, uint64_t value) {
+    partition->audit->figures.read++;
+    note(partition, offset, value);
+}
+
+/* --- walks --- */
+
+void audit_walk_begin(struct audit_partition *partition, int64_t start_offset) {
+    if (start_offset < partition->start_seen) {
+        audit_fail(partition->audit,
+                   "%s-%d: the log started at offset %" PRId64 ", and now at %" PRId64,
+                   partition->topic, partition->partition, partition->start_seen, start_offset);
+    }
+    if (start_offset > partition->start) {
+        audit_fail(partition->audit,
+                   "%s-%d: the log starts at offset %" PRId64 ", but nothing from %" PRId64
+                   " on may be gone",
+                   partition->topic, partition->partition, start_offset, partition->start);
+    }
+    partition->start_seen = start_offset;
+    partition->walk_offset = start_offset;
+}
+
+void audit_walk_record(struct audit_partition *partition, int64_t offset, uint64_t id) {
+    struct audit *audit = partition->audit;
+    assert(partition->walk_offset != OFFSET_NONE);
+    if (offset != partition->walk_offset) {
+        audit_fail(audit, "%s-%d: after offset %" PRId64 " comes %" PRId64, partition->topic,
+                   partition->partition, partition->walk_offset - 1, offset);
+    }
+    audit->figures.walked++;
+    partition->walk_offset = offset + 1;
+    note(partition, offset, id);
+    if (seen_at(partition, offset) == id) {
+        check_order(partition, offset, id); /* with all before it known */
+    }
+}
+
+void audit_walk_end(struct audit_partition *partition, int64_t end_offset) {
+    struct audit *audit = partition->audit;
+    if (partition->walk_offset != end_offset) {
+        audit_fail(audit, "%s-%d: the log ends at offset %" PRId64 ", but was read to %" PRId64,
+                   partition->topic, partition->partition, end_offset, partition->walk_offset);
+    }
+    if (partition->cut_pending) {
+        forget_from(partition, end_offset);
+        if (end_offset < partition->synced_end) {
+            audit_fail(audit,
+                       "%s-%d: the log ends at offset %" PRId64 ", but all below %" PRId64
+                       " was promised as synced",
+                       partition->topic, partition->partition, end_offset, partition->synced_end);
+        }
+        partition->cut_pending = false;
+    }
+    for (int64_t at = end_offset; at < partition->end; at++) {
+        if (partition->values[at] != 0) {
+            audit_fail(audit,
+                       "%s-%d: value %" PRIu64 " was %s at offset %" PRId64
+                       ", but the log ends at %" PRId64,
+                       partition->topic, partition->partition, partition->values[at],
+                       value_of(audit, partition->values[at])->acknowledged ? "acknowledged"
+                                                                            : "read",
+                       at, end_offset);
+            break;
+        }
+    }
+    partition->walk_offset = OFFSET_NONE;
+}
+
+void audit_power_cut(struct audit *audit) {
+    for (struct audit_partition *partition = audit->partitions; partition != NULL;
+         partition = partition->next) {
+        partition->cut_pending = true;
+        partition->walk_offset = OFFSET_NONE;
+    }
+}
+
+void audit_figures_get(const struct audit *audit, struct audit_figures *ret_figures) {
+    *ret_figures = audit->figures;
+}
+
+/* --- values as bytes: id, size, checksum, then bytes that follow from the id --- */
+
+static void fill_rest(uint64_t id, uint8_t *bytes, uint32_t size) {
+    uint64_t state = id * UINT64_C(0x9e3779b97f4a7c15);
+    for (uint32_t i = AUDIT_VALUE_SIZE_MIN; i < size; i++) {
+        state = state * UINT64_C(6364136223846793005) + 1442695040888963407u;
+        bytes[i] = (uint8_t)(state >> 56);
+    }
+}
+
+void audit_value_fill(uint64_t id, uint8_t *bytes, uint32_t size) {
+    assert(size >= AUDIT_VALUE_SIZE_MIN);
+    memset(bytes, 0, AUDIT_VALUE_SIZE_MIN);
+    put_be64(bytes, id);
+    put_be32(bytes + 8, size);
+    fill_rest(id, bytes, size);
+    put_be32(bytes + 16, crc32c(0, bytes, size));
+}
+
+uint64_t audit_value_check(const uint8_t *bytes, uint32_t size) {
+    if (size < AUDIT_VALUE_SIZE_MIN || get_be32(bytes + 8) != size) {
+        return 0;
+    }
+    uint8_t *copy = malloc(size);
+    assert(copy != NULL);
+    audit_value_fill(get_be64(bytes), copy, size);
+    bool same = memcmp(copy, bytes, size) == 0;
+    free(copy);
+    return same ? get_be64(bytes) : 0;
+}

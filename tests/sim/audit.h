@@ -1,0 +1,101 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * The auditor: what clients were promised, and whether it was kept.
+ *
+ * A workload tells it what it sends, which answers it gets, and what readers see; the run tells it
+ * of crashes and power cuts. Every record has a value id, unique in the run, from which its bytes
+ * are made, so that a record that is read names itself. The auditor holds:
+ *
+ *   1. nothing is invented      what is read was sent, to this partition, and was not refused
+ *   2. one value per offset     whoever reads it, before and after every crash
+ *   3. no hole                  offsets in a log are consecutive from its start to its end
+ *   4. nothing promised is lost an acknowledged record is at its offset: after a process crash
+ *                               always; after a power cut when it was promised as synced, else it
+ *                               may be gone together with all that followed it
+ *   5. order                    of an ordered producer the sequences rise with the offsets
+ *   6. no duplicates            a value of an idempotent producer is at one offset only
+ *   7. nothing goes back        the end of a log falls only by a power cut, its start never
+ *
+ * Plain memory, no clock; the first violation is kept as a sentence.
+ */
+struct audit;
+struct audit_partition;
+struct audit_producer;
+
+struct audit *audit_new(void);
+void audit_free(struct audit *audit);
+
+/* The first violation, or NULL. */
+const char *audit_failure(const struct audit *audit);
+
+/* A violation that somebody else found: a reader whose record has wrong bytes, ... */
+void audit_fail(struct audit *audit, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* topic: copied. */
+struct audit_partition *audit_partition(struct audit *audit, const char *topic, int32_t partition);
+
+struct audit_producer *audit_producer(struct audit *audit, bool ordered, bool idempotent);
+
+/* --- sending --- */
+
+/* A record is about to be sent; its value id, from 1. */
+uint64_t audit_send(struct audit_producer *producer, struct audit_partition *partition);
+
+enum audit_promise {
+    AUDIT_WRITTEN, /* survives the process */
+    AUDIT_SYNCED,  /* survives the power */
+};
+
+/* Acknowledged at an offset. */
+void audit_ack(struct audit *audit, uint64_t value, int64_t offset, enum audit_promise promise);
+
+/* Refused for good: it was not and will not be written. Without an answer nothing is told. */
+void audit_refuse(struct audit *audit, uint64_t value);
+
+/* All below this offset is promised to survive the power. */
+void audit_sync(struct audit_partition *partition, int64_t end_offset);
+
+/* Records below this offset may be gone: retention, DeleteRecords. */
+void audit_delete(struct audit_partition *partition, int64_t start_offset);
+
+/* --- reading --- */
+
+/* A reader saw the record at this offset. */
+void audit_read(struct audit_partition *partition, int64_t offset, uint64_t value);
+
+/* A walk over a whole log: begin, a call per record in the order of offsets, end. In one walk the
+ * log may grow behind it, but nothing may crash. */
+void audit_walk_begin(struct audit_partition *partition, int64_t start_offset);
+void audit_walk_record(struct audit_partition *partition, int64_t offset, uint64_t value);
+void audit_walk_end(struct audit_partition *partition, int64_t end_offset);
+
+/* --- faults --- */
+
+/* The power of the host that keeps all these logs was cut. */
+void audit_power_cut(struct audit *audit);
+
+/* --- figures --- */
+
+struct audit_figures {
+    uint64_t sent;
+    uint64_t acknowledged;
+    uint64_t refused;
+    uint64_t read;
+    uint64_t walked;
+    uint64_t lost_to_power; /* acknowledged without promise of a sync, and gone */
+};
+void audit_figures_get(const struct audit *audit, struct audit_figures *ret_figures);
+
+/* --- values as bytes --- */
+
+enum { AUDIT_VALUE_SIZE_MIN = 24 };
+
+/* Fills a record's value: the id, and bytes that follow from it. size >= AUDIT_VALUE_SIZE_MIN. */
+void audit_value_fill(uint64_t value, uint8_t *bytes, uint32_t size);
+
+/* The id, or 0 when a byte is wrong. */
+uint64_t audit_value_check(const uint8_t *bytes, uint32_t size);

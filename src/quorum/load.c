@@ -1,7 +1,8 @@
 /*
  * Loading at the start, in slices on a worker:
  *
- *   list       the folder's snapshots; what a crash left half-written is removed
+ *   tidy       a snapshot that a crash left half-written is removed
+ *   list       the folder's snapshots
  *   snapshot   the newest one that is whole; a damaged one is set aside (bug T29), the next older
  *              one is tried, and the log then has to reach further back
  *   log        made when there is none, else opened
@@ -26,6 +27,7 @@
 enum { READ_SIZE = 1024 * 1024 };
 
 enum stage {
+    STAGE_TIDY,
     STAGE_LIST,
     STAGE_SNAPSHOT,
     STAGE_LOG,
@@ -70,6 +72,11 @@ void quorum_load_free(struct quorum *quorum) {
 #define FAIL(load, err, ...) (quorum_print((load)->text, sizeof(load)->text, __VA_ARGS__), (err))
 
 /* --- snapshots --- */
+
+static err_t tidy(struct quorum *quorum, struct quorum_load *load) {
+    load->stage = STAGE_LIST;
+    return snapshot_remove_leftovers(quorum->options.sys, quorum->folder);
+}
 
 static err_t list_snapshots(struct quorum *quorum, struct quorum_load *load) {
     err_t err = snapshot_list_read(quorum->options.sys, quorum->folder, &load->snapshots);
@@ -366,6 +373,9 @@ static err_t load_step(struct quorum *quorum, bool *ret_done) {
     struct quorum_load *load = quorum->load;
     err_t err = ERR_OK;
     switch (load->stage) {
+    case STAGE_TIDY:
+        err = tidy(quorum, load);
+        break;
     case STAGE_LIST:
         err = list_snapshots(quorum, load);
         break;

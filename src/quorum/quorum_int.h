@@ -136,6 +136,9 @@ struct snapshot_list {
 };
 /* Blocks. NOT_FOUND without the folder. */
 err_t snapshot_list_read(struct sys *sys, const char *folder, struct snapshot_list *ret_list);
+/* Blocks. Removes what was begun and never finished, or meant to be gone; only while nothing is
+ * being written. Fine without the folder. */
+err_t snapshot_remove_leftovers(struct sys *sys, const char *folder);
 void snapshot_list_free(struct snapshot_list *list);
 void quorum_snapshot_consider(struct quorum *quorum); /* after a commit */
 void quorum_clean_start(struct quorum *quorum);

@@ -471,6 +471,57 @@ static void snapshots_come_with_bytes_and_old_ones_go(void **state) {
     node_stop(f);
 }
 
+/* Cleaning runs beside the writing of the next snapshot, and must not take its unfinished file. */
+static void cleaning_leaves_the_next_snapshot_alone(void **state) {
+    struct fixture *f = *state;
+    format_dir(f, true);
+    f->options.snapshot_bytes = 600;
+    f->options.retention_bytes = 5000;
+    sim_disk_set_latency(f->host, SIM_CALL_ALL, 1000000, 20000000);
+    assert_int_equal(node_start(f), ERR_OK);
+    for (int i = 0; i < 300; i++) {
+        (void)append_topic(f);
+        sim_world_run_for(f->world, 30);
+    }
+    sim_world_run_for(f->world, 10 * 1000);
+    assert_int_equal(f->acknowledged_count, 300);
+    assert_string_equal(f->said, "");
+    node_stop(f);
+    assert_int_equal(node_start(f), ERR_OK);
+    expect_acknowledged(f);
+    node_stop(f);
+}
+
+/* A stop may come at any moment of the start. */
+static void stopping_while_loading(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        void *fixture;
+        setup_seed(&fixture, seed);
+        struct fixture *f = fixture;
+        format_dir(f, true);
+        f->options.snapshot_bytes = 1000;
+        assert_int_equal(node_start(f), ERR_OK);
+        for (int i = 0; i < 20; i++) {
+            assert_int_equal(append_and_wait(f), ERR_OK);
+        }
+        if (seed % 2 == 0) {
+            node_stop(f);
+        } else {
+            sim_host_crash(f->host);
+            sim_host_restart(f->host);
+        }
+        sim_disk_set_latency(f->host, SIM_CALL_ALL, 100000, 3000000);
+        node_launch(f);
+        sim_world_run_for(f->world, (int64_t)sim_world_random(f->world, 60));
+        node_stop(f);
+        assert_int_equal(node_start(f), ERR_OK);
+        expect_acknowledged(f);
+        node_stop(f);
+        teardown(&fixture);
+    }
+}
+
 static void snapshots_come_with_time(void **state) {
     struct fixture *f = *state;
     format_dir(f, true);
@@ -588,7 +639,7 @@ static void a_failed_sync_ends_the_quorum(void **state) {
 static void power_cuts(void **state) {
     (void)state;
     int lost_unacknowledged = 0;
-    for (uint64_t seed = 1; seed <= 60; seed++) {
+    for (uint64_t seed = 1; seed <= 200; seed++) {
         void *fixture;
         setup_seed(&fixture, seed);
         struct fixture *f = fixture;
@@ -643,6 +694,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(quorums_we_do_not_run_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(an_unformatted_directory_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(snapshots_come_with_bytes_and_old_ones_go, setup, teardown),
+        cmocka_unit_test_setup_teardown(cleaning_leaves_the_next_snapshot_alone, setup, teardown),
+        cmocka_unit_test(stopping_while_loading),
         cmocka_unit_test_setup_teardown(snapshots_come_with_time, setup, teardown),
         cmocka_unit_test_setup_teardown(t29_a_damaged_snapshot_is_set_aside, setup, teardown),
         cmocka_unit_test_setup_teardown(

@@ -46,19 +46,30 @@ err_t snapshot_list_read(struct sys *sys, const char *folder, struct snapshot_li
         abort();
     }
     for (size_t i = 0; i < names.count; i++) {
-        if (meta_snapshot_parse_name(names.names[i], &list.ids[list.count])) {
-            list.count++;
-        } else if (ends_with(names.names[i], ".checkpoint.part") ||
-                   ends_with(names.names[i], ".checkpoint.deleted")) {
-            char path[QUORUM_PATH_SIZE]; /* begun and never finished, or meant to be gone */
-            quorum_print(path, sizeof path, "%s/%s", folder, names.names[i]);
-            (void)sys_path_remove(sys, path);
-        }
+        list.count += meta_snapshot_parse_name(names.names[i], &list.ids[list.count]);
     }
     sys_dir_list_free(&names);
     qsort(list.ids, list.count, sizeof *list.ids, compare_ids);
     *ret_list = list;
     return ERR_OK;
+}
+
+err_t snapshot_remove_leftovers(struct sys *sys, const char *folder) {
+    struct sys_dir_list names;
+    err_t err = sys_dir_list(sys, folder, &names);
+    if (err != ERR_OK) {
+        return err == ERR_NOT_FOUND ? ERR_OK : err;
+    }
+    for (size_t i = 0; i < names.count && err == ERR_OK; i++) {
+        if (ends_with(names.names[i], ".checkpoint.part") ||
+            ends_with(names.names[i], ".checkpoint.deleted")) {
+            char path[QUORUM_PATH_SIZE];
+            quorum_print(path, sizeof path, "%s/%s", folder, names.names[i]);
+            err = sys_path_remove(sys, path);
+        }
+    }
+    sys_dir_list_free(&names);
+    return err;
 }
 
 void snapshot_list_free(struct snapshot_list *list) {

@@ -88,7 +88,9 @@ struct run {
     struct quorum *quorum;
     struct sys_loop *loop;
     struct log_meta meta;
+    const char *dir;
     const char *what;
+    char snapshot_path[PATH_SIZE];
     int waiting; /* appends under way */
     struct sys_task start_task;
     struct sys_timer stop_timer;
@@ -103,16 +105,26 @@ static void stopped(void *arg) {
     sys_loop_stop(((struct run *)arg)->loop);
 }
 
+/* Stopping would cancel the snapshot, so it comes when the file is there. */
 static void stop(struct sys_timer *timer) {
     struct run *run = container_of(timer, struct run, stop_timer);
-    quorum_stop(run->quorum, stopped, run);
+    struct sys_stat stat;
+    if (sys_path_stat(sys_loop_sys(run->loop), run->snapshot_path, &stat) == ERR_OK) {
+        quorum_stop(run->quorum, stopped, run);
+    } else {
+        sys_timer_set(run->loop, timer, sys_loop_now_ms(run->loop) + 20);
+    }
 }
 
-/* The snapshot gets a moment: stopping would cancel it. */
 static void finish(struct run *run) {
+    const struct meta_provenance *last = &quorum_image(run->quorum)->provenance;
+    char name[META_SNAPSHOT_NAME_MAX];
+    meta_snapshot_name((struct meta_snapshot_id){.offset = last->offset + 1, .epoch = last->epoch},
+                       name);
+    snprintf(run->snapshot_path, sizeof run->snapshot_path, "%s/" FOLDER "/%s", run->dir, name);
     quorum_snapshot(run->quorum);
     run->stop_timer.fire = stop;
-    sys_timer_set(run->loop, &run->stop_timer, sys_loop_now_ms(run->loop) + 500);
+    sys_timer_set(run->loop, &run->stop_timer, sys_loop_now_ms(run->loop) + 20);
 }
 
 static void appended(struct quorum_append *append, err_t err) {
@@ -224,7 +236,7 @@ static int run(struct sys *sys, int argc, char **argv) {
     }
     struct text_log text_log = {
         .sink = to_stderr, .now_ms = wall_ms, .arg = sys, .level = TEXT_LOG_INFO};
-    struct run run = {.what = argv[2]};
+    struct run run = {.dir = argv[0], .what = argv[2]};
     struct log_cache *cache = log_cache_new(sys, 100, 1 << 20);
     struct log_directory *directory;
     check(log_directory_open(sys, &text_log, cache, argv[0], &directory), argv[0]);

@@ -137,11 +137,12 @@ static void on_done(void *arg, struct net_request *request) {
     world->done++;
 }
 
+/* Nothing here deserves a warning. */
 static void no_line(void *arg, enum text_log_level level, const char *line, int size) {
     (void)arg;
-    (void)level;
-    (void)line;
-    (void)size;
+    if (level <= TEXT_LOG_WARN) {
+        fail_msg("%.*s", size, line);
+    }
 }
 
 static int64_t no_time(void *arg) {
@@ -149,7 +150,7 @@ static int64_t no_time(void *arg) {
     return 0;
 }
 
-static struct text_log no_log = {.sink = no_line, .now_ms = no_time};
+static struct text_log no_log = {.sink = no_line, .now_ms = no_time, .level = TEXT_LOG_WARN};
 
 static void start_server(struct world *world) {
     struct sys *sys = sim_host_sys(world->host);
@@ -436,6 +437,9 @@ static uint64_t run_seed(uint64_t seed) {
     if (!sim_world_run_until(world->sim, all_done, world, RUN_MS_MAX)) {
         fail_msg("seed %llu: clients are stuck", (unsigned long long)seed);
     }
+    struct net_stats stats;
+    net_server_stats(world->net, &stats);
+    assert_int_equal(stats.connections_expired, 0); /* nobody was forgotten */
     if (!rng_one_in(&world->rng, 4)) {
         sim_world_run_for(world->sim, 7000); /* half-closed and idle ones go */
     }

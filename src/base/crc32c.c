@@ -1,5 +1,6 @@
 /*
- * Two ways to the same number. By table: eight bytes per step ("slicing by 8"). With SSE4.2: one
+ * Two ways to the same number. By table: eight bytes per step ("slicing by 8"); the tables are made
+ * by tools/generate_crc.py when the project is built. With SSE4.2: one
  * crc32 instruction takes eight bytes and has three cycles of latency but a throughput of one per
  * cycle, so a block is cut into three lanes that go on side by side, and their sums are put
  * together at the end:
@@ -15,30 +16,9 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/crc_tables.h"
+
 enum { SLICE_COUNT = 8 };
-
-static const uint32_t polynomial_c = 0x82f63b78;    /* Castagnoli, reflected */
-static const uint32_t polynomial_ieee = 0xedb88320; /* IEEE 802.3, reflected */
-
-/* Filled before main, constant after. table[k][b] is the sum of byte b followed by k zeros. */
-static uint32_t table_c[SLICE_COUNT][256];
-static uint32_t table_ieee[SLICE_COUNT][256];
-
-static void fill_table(uint32_t table[SLICE_COUNT][256], uint32_t polynomial) {
-    for (uint32_t byte = 0; byte < 256; byte++) {
-        uint32_t crc = byte;
-        for (int bit = 0; bit < 8; bit++) {
-            crc = crc >> 1 ^ ((crc & 1) != 0 ? polynomial : 0);
-        }
-        table[0][byte] = crc;
-    }
-    for (int slice = 1; slice < SLICE_COUNT; slice++) {
-        for (int byte = 0; byte < 256; byte++) {
-            uint32_t crc = table[slice - 1][byte];
-            table[slice][byte] = crc >> 8 ^ table[0][crc & 0xff];
-        }
-    }
-}
 
 static uint32_t by_table(const uint32_t table[SLICE_COUNT][256], uint32_t crc, const uint8_t *p,
                          size_t size) {
@@ -114,14 +94,13 @@ WITH_SSE static uint32_t by_instruction(uint32_t crc, const uint8_t *p, size_t s
 }
 
 static bool has_instruction(void) {
-    __builtin_cpu_init();
     return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul");
 }
 
 #else
 
 static uint32_t by_instruction(uint32_t crc, const uint8_t *p, size_t size) {
-    return by_table(table_c, crc, p, size);
+    return by_table(crc32c_tables, crc, p, size);
 }
 
 static bool has_instruction(void) {
@@ -130,23 +109,15 @@ static bool has_instruction(void) {
 
 #endif
 
-static bool use_instruction;
-
-__attribute__((constructor)) static void prepare(void) {
-    fill_table(table_c, polynomial_c);
-    fill_table(table_ieee, polynomial_ieee);
-    use_instruction = has_instruction();
-}
-
 uint32_t crc32c(uint32_t crc, const void *data, size_t size) {
-    return use_instruction ? ~by_instruction(~crc, data, size)
-                           : ~by_table(table_c, ~crc, data, size);
+    return has_instruction() ? ~by_instruction(~crc, data, size)
+                             : ~by_table(crc32c_tables, ~crc, data, size);
 }
 
 uint32_t crc32c_by_table(uint32_t crc, const void *data, size_t size) {
-    return ~by_table(table_c, ~crc, data, size);
+    return ~by_table(crc32c_tables, ~crc, data, size);
 }
 
 uint32_t crc32_ieee(uint32_t crc, const void *data, size_t size) {
-    return ~by_table(table_ieee, ~crc, data, size);
+    return ~by_table(crc32_ieee_tables, ~crc, data, size);
 }

@@ -17,13 +17,11 @@
 
 enum { CAPACITY_MIN = 8 };
 
-/* The process's own 16 random bytes, which the kernel gave it at start. Constant after that. */
-static uint64_t hash_key[2];
-
-__attribute__((constructor)) static void read_hash_key(void) {
+/* The kernel gives each process 16 random bytes at its start. */
+static void read_hash_key(struct map *map) {
     const void *random = (const void *)getauxval(AT_RANDOM);
     if (random != NULL) {
-        memcpy(hash_key, random, sizeof hash_key);
+        memcpy(map->hash_key, random, sizeof map->hash_key);
     }
 }
 
@@ -44,9 +42,9 @@ static void sip_round(uint64_t v[4]) {
     v[2] = rotate_left(v[2], 32);
 }
 
-static uint64_t sip_hash(const uint8_t *data, size_t size) {
-    uint64_t v[4] = {hash_key[0] ^ 0x736f6d6570736575, hash_key[1] ^ 0x646f72616e646f6d,
-                     hash_key[0] ^ 0x6c7967656e657261, hash_key[1] ^ 0x7465646279746573};
+static uint64_t sip_hash(const uint64_t key[2], const uint8_t *data, size_t size) {
+    uint64_t v[4] = {key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d,
+                     key[0] ^ 0x6c7967656e657261, key[1] ^ 0x7465646279746573};
     uint64_t word = 0;
     size_t left = size;
     for (; left >= sizeof word; left -= sizeof word, data += sizeof word) {
@@ -71,12 +69,12 @@ static uint64_t sip_hash(const uint8_t *data, size_t size) {
 
 /* A number's entry has data NULL and the number as size; no bytes are behind it. So a null is a key
  * too, and not the same as an empty one. */
-static uint64_t hash_of(struct bytes key) {
+static uint64_t hash_of(const struct map *map, struct bytes key) {
     if (key.data == NULL) {
         uint64_t number = key.size;
-        return sip_hash((const uint8_t *)&number, sizeof number);
+        return sip_hash(map->hash_key, (const uint8_t *)&number, sizeof number);
     }
-    return sip_hash(key.data, key.size);
+    return sip_hash(map->hash_key, key.data, key.size);
 }
 
 static bool key_equal(struct bytes a, struct bytes b) {
@@ -161,13 +159,16 @@ void map_clear(struct map *map) {
 }
 
 void *map_get(const struct map *map, struct bytes key) {
-    struct map_entry *entry = find(map, key, hash_of(key));
+    struct map_entry *entry = find(map, key, hash_of(map, key));
     return entry == NULL ? NULL : entry->value;
 }
 
 void *map_put(struct map *map, struct bytes key, void *value) {
     assert(value != NULL);
-    uint64_t hash = hash_of(key);
+    if (map->entry_capacity == 0) {
+        read_hash_key(map);
+    }
+    uint64_t hash = hash_of(map, key);
     struct map_entry *entry = find(map, key, hash);
     if (entry != NULL) {
         void *replaced = entry->value;
@@ -185,7 +186,7 @@ void *map_put(struct map *map, struct bytes key, void *value) {
 }
 
 void *map_remove(struct map *map, struct bytes key) {
-    struct map_entry *entry = find(map, key, hash_of(key));
+    struct map_entry *entry = find(map, key, hash_of(map, key));
     if (entry == NULL) {
         return NULL;
     }

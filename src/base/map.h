@@ -21,6 +21,7 @@ struct map {
     uint32_t entry_capacity;
     uint32_t index_size; /* a power of two, or 0 */
     uint32_t count;
+    uint64_t hash_key[2]; /* the process's random numbers, from the first entry on */
 };
 
 struct map_entry {

@@ -24,10 +24,10 @@
 struct sys_file;
 
 enum {
-    SYS_FILE_READ = 1,       /* for reading only, else for reading and writing */
-    SYS_FILE_CREATE = 2,     /* make it when it is not there */
-    SYS_FILE_EXCLUSIVE = 4,  /* with CREATE: fail with EXISTS when it is there */
-    SYS_FILE_TRUNCATE = 8,   /* empty it */
+    SYS_FILE_READ = 1,            /* for reading only, else for reading and writing */
+    SYS_FILE_CREATE = 2,          /* make it when it is not there */
+    SYS_FILE_EXCLUSIVE = 4,       /* with CREATE: fail with EXISTS when it is there */
+    SYS_FILE_TRUNCATE = 8,        /* empty it */
     SYS_FILE_READ_ONLY_MODE = 16, /* with CREATE: permissions 0400 instead of 0644 */
 };
 
@@ -76,7 +76,7 @@ err_t sys_path_set_modified(struct sys *sys, const char *path, int64_t modified_
 err_t sys_path_rename(struct sys *sys, const char *from, const char *to); /* replaces `to` */
 err_t sys_path_remove(struct sys *sys, const char *path); /* a file, or an empty directory */
 
-err_t sys_dir_make(struct sys *sys, const char *path); /* EXISTS when it is there */
+err_t sys_dir_make(struct sys *sys, const char *path);     /* EXISTS when it is there */
 err_t sys_dir_make_all(struct sys *sys, const char *path); /* parents too; fine when it is there */
 err_t sys_dir_sync(struct sys *sys, const char *path);
 

@@ -54,8 +54,8 @@ err_t sys_socket_connect(struct sys *sys, const struct sys_address *address,
                          struct sys_socket **ret_socket);
 err_t sys_socket_connect_result(struct sys_socket *socket); /* OK, WOULD_BLOCK, REFUSED, ... */
 
-void sys_socket_attach(struct sys_socket *socket, struct sys_loop *loop,
-                       sys_socket_ready_fn ready, void *arg);
+void sys_socket_attach(struct sys_socket *socket, struct sys_loop *loop, sys_socket_ready_fn ready,
+                       void *arg);
 void sys_socket_want(struct sys_socket *socket, int events);
 
 /* Detaches and closes. `ready` is not called any more. Accepts NULL. */

@@ -54,26 +54,18 @@ static bool slice_begin(struct log *log, int64_t offset, struct slice_of_flush *
     return due;
 }
 
-static err_t snapshot_sync(struct log *log, int64_t offset) {
-    char *path = segment_path(log->path, offset, SEGMENT_SNAPSHOT, "");
-    struct sys_file *file;
-    err_t err = sys_file_open(log->sys, path, 0, &file);
-    free(path);
-    if (err == ERR_OK) {
-        err = sys_file_sync(file);
-        sys_file_close(file);
-    }
-    return err == ERR_NOT_FOUND ? ERR_OK : err;
-}
-
-/* Steps 2 and 3. */
+/* Steps 2 and 3. A sync that failed may have dropped what was to be written, and a second one would
+ * say that all is well; so whatever the error was, nothing in this directory can be trusted. */
 static err_t slice_sync(struct log *log, const struct slice_of_flush *slice) {
     err_t err = segment_sync(slice->segment, slice->sealed);
     if (err == ERR_OK && slice->sealed) {
-        err = snapshot_sync(log, slice->end_offset);
+        err = log_snapshot_sync(log, slice->end_offset);
     }
     if (err == ERR_NOT_FOUND) { /* retention took it meanwhile; so nothing needs to be kept */
         err = ERR_OK;
+    }
+    if (err == ERR_NO_SPACE) {
+        err = ERR_IO;
     }
     err = log_note(log, err);
     return err == ERR_OK ? log_folder_sync(log) : err;

@@ -168,20 +168,40 @@ err_t log_snapshot_write(struct log *log) {
     return log_note(log, err);
 }
 
-err_t log_segment_discard(struct log *log, struct log_segment *segment) {
+err_t log_segment_rename(struct log *log, struct log_segment *segment) {
     err_t err = segment_rename_deleted(log->sys, log->path, segment);
     sys_lock_take(&log->lock);
     log->folder_changes++;
-    int64_t delay_ms = log->config.file_delete_delay_ms;
     sys_lock_give(&log->lock);
+    return log_note(log, err);
+}
+
+void log_segment_trash(struct log *log, struct log_segment *segment) {
     for (int i = 0; i < SEGMENT_FILE_COUNT; i++) {
         directory_trash_add(
             log->directory,
             segment_path(log->path, segment->base_offset, (enum segment_file)i, ".deleted"), false,
-            delay_ms);
+            log->config.file_delete_delay_ms);
     }
     segment_unref(segment);
-    return log_note(log, err);
+}
+
+err_t log_segment_discard(struct log *log, struct log_segment *segment) {
+    err_t err = log_segment_rename(log, segment);
+    log_segment_trash(log, segment);
+    return err;
+}
+
+err_t log_snapshot_sync(struct log *log, int64_t offset) {
+    char *path = segment_path(log->path, offset, SEGMENT_SNAPSHOT, "");
+    struct sys_file *file;
+    err_t err = sys_file_open(log->sys, path, 0, &file);
+    free(path);
+    if (err == ERR_OK) {
+        err = sys_file_sync(file);
+        sys_file_close(file);
+    }
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
 err_t log_folder_sync(struct log *log) {
@@ -197,7 +217,7 @@ err_t log_folder_sync(struct log *log) {
         }
         sys_lock_give(&log->lock);
     }
-    return log_note(log, err);
+    return log_note(log, err == ERR_NO_SPACE ? ERR_IO : err); /* see flush.c */
 }
 
 /* --- making and opening --- */
@@ -399,6 +419,16 @@ err_t log_open(struct log_directory *directory, const char *name, const struct l
 
 /* --- ending --- */
 
+/* What log_flush leaves out, because recovery makes it anew: indexes and the last snapshot. */
+static err_t active_sync(struct log *log) {
+    err_t err = segment_sync(log_active(log), true);
+    if (err == ERR_OK) {
+        err = log_snapshot_sync(log, log->end_offset);
+    }
+    err = log_note(log, err == ERR_NO_SPACE ? ERR_IO : err); /* see flush.c */
+    return err == ERR_OK ? log_folder_sync(log) : err;
+}
+
 err_t log_close(struct log *log) {
     assert(!log->closed);
     err_t err = log->recovery != NULL ? ERR_INVALID : log_writable(log);
@@ -412,10 +442,7 @@ err_t log_close(struct log *log) {
         err = log_flush(log, INT64_MAX);
     }
     if (err == ERR_OK) {
-        err = log_note(log, segment_sync(log_active(log), true));
-    }
-    if (err == ERR_OK) {
-        err = log_folder_sync(log);
+        err = active_sync(log);
     }
     log->closed = true;
     log_set_state(log, ERR_CLOSED);

@@ -83,9 +83,17 @@ err_t log_epochs_write(struct log *log);
 /* [writer] Writes a producer snapshot at the log's end unless there is one. Not synced. */
 err_t log_snapshot_write(struct log *log);
 
-/* [writer] Renames the files of a segment that was taken out to .deleted and trashes them. Takes
- * over the reference. */
+/* [writer] Renames the files of a segment to .deleted; they still have to be trashed. */
+err_t log_segment_rename(struct log *log, struct log_segment *segment);
+
+/* [writer] Trashes the renamed files of a segment that was taken out. Takes over the reference. */
+void log_segment_trash(struct log *log, struct log_segment *segment);
+
+/* [writer] Both, for a segment that was taken out. Takes over the reference. */
 err_t log_segment_discard(struct log *log, struct log_segment *segment);
+
+/* Syncs a producer snapshot, if there is one at this offset. */
+err_t log_snapshot_sync(struct log *log, int64_t offset);
 
 /* [writer] Syncs the folder if files were made or renamed. */
 err_t log_folder_sync(struct log *log);

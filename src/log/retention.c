@@ -100,14 +100,19 @@ static bool start_raise(struct log *log, int64_t offset) {
 
 static err_t segment_delete(struct log *log, const struct candidate *candidate) {
     bool epochs_changed = start_raise(log, candidate->end_offset);
+    err_t err = log_segment_rename(log, candidate->segment);
+    if (err != ERR_OK) {
+        return err; /* it is still the first segment; the next step tries again */
+    }
     sys_lock_take(&log->lock);
     struct log_segment *segment = log_segment_take_out(log, 0);
     sys_lock_give(&log->lock);
-    err_t err = log_segment_discard(log, segment);
-    if (err == ERR_OK && epochs_changed) {
+    log_segment_trash(log, segment);
+    if (epochs_changed) {
         err = log_epochs_write(log);
     }
-    return err == ERR_OK ? log_folder_sync(log) : err;
+    err_t sync_err = log_folder_sync(log);
+    return err == ERR_OK ? sync_err : err;
 }
 
 err_t log_retention_step(struct log *log, int64_t now_ms, bool *ret_more) {

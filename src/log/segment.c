@@ -293,12 +293,12 @@ err_t segment_reset_indexes(struct log_segment *segment, bool with_aborted) {
 
 err_t segment_rename_deleted(struct sys *sys, const char *folder, struct log_segment *segment) {
     err_t result = ERR_OK;
-    for (int i = 0; i < SEGMENT_FILE_COUNT; i++) {
+    for (int i = 0; i < SEGMENT_FILE_COUNT && result == ERR_OK; i++) {
         char *from = segment_path(folder, segment->base_offset, (enum segment_file)i, "");
         char *to = segment_path(folder, segment->base_offset, (enum segment_file)i, ".deleted");
         err_t err = sys_path_rename(sys, from, to);
-        if (err != ERR_OK && err != ERR_NOT_FOUND && result == ERR_OK) {
-            result = err;
+        if (err != ERR_OK && err != ERR_NOT_FOUND && i == SEGMENT_LOG) {
+            result = err; /* without its .log, the others are rubbish that a start removes */
         }
         free(from);
         free(to);

@@ -105,7 +105,8 @@ err_t segment_truncate(struct log_segment *segment, uint64_t position, int64_t n
  * transactions too. */
 err_t segment_reset_indexes(struct log_segment *segment, bool with_aborted);
 
-/* [writer] Renames the files to *.deleted. Open ones stay readable. */
+/* [writer] Renames the files to *.deleted. Open ones stay readable. On an error it has all its
+ * files still. */
 err_t segment_rename_deleted(struct sys *sys, const char *folder, struct log_segment *segment);
 
 /* --- reading: [any] --- */

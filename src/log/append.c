@@ -89,8 +89,8 @@ static bool offset_fits(const struct log_segment *segment, int64_t offset) {
     return offset - segment->base_offset <= INT32_MAX;
 }
 
-static bool index_full(const struct log *log, const struct log_segment *segment) {
-    uint32_t bytes = (uint32_t)log->config.segment_index_bytes;
+static bool index_full(const struct log_config *config, const struct log_segment *segment) {
+    uint32_t bytes = (uint32_t)config->segment_index_bytes;
     uint32_t offsets_max = bytes / segment->offsets.entry_size;
     uint32_t times_max = bytes / segment->times.entry_size;
     return segment->offsets.count >= offsets_max || segment->times.count + 1 >= times_max;
@@ -98,28 +98,28 @@ static bool index_full(const struct log *log, const struct log_segment *segment)
 
 /* Kafka's rule: age counts from the first batch's timestamp against the newest one, or by the clock
  * when the segment has no timestamps. */
-static bool too_old(const struct log *log, const struct log_segment *segment,
+static bool too_old(const struct log_config *config, const struct log_segment *segment,
                     int64_t max_timestamp_ms, int64_t now_ms) {
     int64_t waited_ms = segment->first_timestamp_known && segment->first_timestamp_ms >= 0
                             ? max_timestamp_ms - segment->first_timestamp_ms
                             : now_ms - segment->created_ms;
-    return waited_ms > log->config.segment_ms - segment->roll_jitter_ms;
+    return waited_ms > config->segment_ms - segment->roll_jitter_ms;
 }
 
-static bool roll_due(const struct log *log, size_t size, int64_t max_timestamp_ms, int64_t now_ms) {
-    const struct log_segment *segment = log_active(log);
+static bool roll_due(const struct log_config *config, const struct log_segment *segment,
+                     size_t size, int64_t max_timestamp_ms, int64_t now_ms) {
     if (segment->size == 0) {
         return false;
     }
-    return segment->size + size > (uint64_t)log->config.segment_bytes || index_full(log, segment) ||
-           too_old(log, segment, max_timestamp_ms, now_ms);
+    return segment->size + size > (uint64_t)config->segment_bytes || index_full(config, segment) ||
+           too_old(config, segment, max_timestamp_ms, now_ms);
 }
 
 bool log_roll_due(struct log *log, size_t size, int64_t max_timestamp_ms, int64_t now_ms) {
     sys_lock_take(&log->lock);
     struct log_segment *segment = log_active(log);
     sys_lock_take(&segment->lock);
-    bool due = roll_due(log, size, size == 0 ? now_ms : max_timestamp_ms, now_ms);
+    bool due = roll_due(&log->config, segment, size, size == 0 ? now_ms : max_timestamp_ms, now_ms);
     sys_lock_give(&segment->lock);
     sys_lock_give(&log->lock);
     return due;
@@ -156,8 +156,8 @@ static err_t active_rebase(struct log *log, int64_t base_offset) {
 }
 
 /* Step 3. */
-static err_t roll_if_due(struct log *log, const struct log_append *append, const struct run *run,
-                         bool *ret_rolled) {
+static err_t roll_if_due(struct log *log, const struct log_config *config,
+                         const struct log_append *append, const struct run *run, bool *ret_rolled) {
     struct log_segment *active = log_active(log);
     int64_t first_timestamp_ms;
     err_t err = segment_first_timestamp(active, &first_timestamp_ms);
@@ -169,7 +169,7 @@ static err_t roll_if_due(struct log *log, const struct log_append *append, const
     if (active->size == 0) {
         return fits ? ERR_OK : active_rebase(log, run->first_offset);
     }
-    if (fits && !roll_due(log, append->size, run->max_timestamp_ms, append->now_ms)) {
+    if (fits && !roll_due(config, active, append->size, run->max_timestamp_ms, append->now_ms)) {
         return ERR_OK;
     }
     err = log_roll(log, append->now_ms);
@@ -205,13 +205,14 @@ static err_t aborts_write(struct log *log) {
 }
 
 /* Steps 5 and 6. */
-static err_t run_write(struct log *log, const struct log_append *append, const struct run *run) {
+static err_t run_write(struct log *log, const struct log_config *config,
+                       const struct log_append *append, const struct run *run) {
     struct log_segment *active = log_active(log);
     bool torn = false;
     err_t err = aborts_write(log);
     if (err == ERR_OK) {
         err = log_note(log, segment_append(active, append->data, append->size, run->batch_count,
-                                           (uint32_t)log->config.index_interval_bytes, &torn));
+                                           (uint32_t)config->index_interval_bytes, &torn));
     }
     if (err != ERR_OK && log->append.aborted_count > 0 &&
         txn_index_cut(&active->aborted, run->first_offset) != ERR_OK) {
@@ -271,8 +272,10 @@ static err_t tail_check(struct log *log) {
 err_t log_append(struct log *log, const struct log_append *append,
                  struct log_append_result *ret_result) {
     assert(log->recovery == NULL);
+    struct log_config config;
+    log_config_read(log, &config);
     err_t err = log_writable(log);
-    if (err == ERR_OK && append->size > (uint64_t)log->config.segment_bytes) {
+    if (err == ERR_OK && append->size > (uint64_t)config.segment_bytes) {
         err = ERR_RECORD_LIST_TOO_LARGE;
     }
     if (err == ERR_OK) {
@@ -303,13 +306,13 @@ err_t log_append(struct log *log, const struct log_append *append,
     }
     bool rolled = false;
     if (err == ERR_OK) {
-        err = roll_if_due(log, append, &run, &rolled);
+        err = roll_if_due(log, &config, append, &run, &rolled);
     }
     if (err == ERR_OK) {
         err = epochs_note(log, append);
     }
     if (err == ERR_OK) {
-        err = run_write(log, append, &run);
+        err = run_write(log, &config, append, &run);
     }
     if (err == ERR_OK) {
         run_publish(log, append, &run, ret_result);

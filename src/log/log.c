@@ -1,16 +1,4 @@
-/*
- * Life of a log, and what its other files share.
- *
- *   state        made by                        may do
- *   ----------   ----------------------------   ------------------------------------------------
- *   recovering   log_open after any end but a   log_recovery_step
- *                clean one
- *   open         log_create, log_open, the      everything
- *                last log_recovery_step
- *   stuck        a write that could not be      reading; writing fails with the error of then
- *                taken back
- *   closed       log_close, log_delete          memory-only questions, log_free
- */
+/* What the other files of a log share. */
 #include "log/log.h"
 
 #include <assert.h>
@@ -19,9 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/limits.h"
 #include "log/log_int.h"
-#include "log/meta_properties.h"
 #include "log/producer_snapshot.h"
 
 void log_config_init(struct log_config *config) {
@@ -39,8 +25,6 @@ void log_config_init(struct log_config *config) {
         .cleanup_delete = true,
     };
 }
-
-/* --- shared --- */
 
 void log_say(const struct log *log, enum text_log_level level, const char *format, ...) {
     if (log->directory->text_log == NULL) {
@@ -104,10 +88,9 @@ struct log_segment *log_segment_take_out(struct log *log, size_t index) {
     return segment;
 }
 
-static int64_t jitter(struct log *log) {
-    int64_t bound = log->config.segment_jitter_ms < log->config.segment_ms
-                        ? log->config.segment_jitter_ms
-                        : log->config.segment_ms;
+static int64_t jitter(struct log *log, const struct log_config *config) {
+    int64_t bound = config->segment_jitter_ms < config->segment_ms ? config->segment_jitter_ms
+                                                                   : config->segment_ms;
     if (bound <= 0) {
         return 0;
     }
@@ -117,14 +100,16 @@ static int64_t jitter(struct log *log) {
 }
 
 err_t log_segment_begin(struct log *log, int64_t base_offset) {
+    struct log_config config;
+    log_config_read(log, &config);
     struct segment_sizes sizes = {0};
     struct log_segment *segment =
         segment_new(log->directory->cache, log->path, base_offset, &sizes, base_offset);
     segment->created_ms = sys_wall_ms(log->sys);
     segment->modified_ms = segment->created_ms;
-    segment->roll_jitter_ms = jitter(log);
-    err_t err = segment_create_files(
-        segment, log->config.preallocate ? (uint64_t)log->config.segment_bytes : 0);
+    segment->roll_jitter_ms = jitter(log, &config);
+    err_t err =
+        segment_create_files(segment, config.preallocate ? (uint64_t)config.segment_bytes : 0);
     if (err != ERR_OK) {
         segment_unref(segment);
         return log_note(log, err);
@@ -177,11 +162,13 @@ err_t log_segment_rename(struct log *log, struct log_segment *segment) {
 }
 
 void log_segment_trash(struct log *log, struct log_segment *segment) {
+    struct log_config config;
+    log_config_read(log, &config);
     for (int i = 0; i < SEGMENT_FILE_COUNT; i++) {
         directory_trash_add(
             log->directory,
             segment_path(log->path, segment->base_offset, (enum segment_file)i, ".deleted"), false,
-            log->config.file_delete_delay_ms);
+            config.file_delete_delay_ms);
     }
     segment_unref(segment);
 }
@@ -218,278 +205,4 @@ err_t log_folder_sync(struct log *log) {
         sys_lock_give(&log->lock);
     }
     return log_note(log, err == ERR_NO_SPACE ? ERR_IO : err); /* see flush.c */
-}
-
-/* --- making and opening --- */
-
-static struct log *log_alloc(struct log_directory *directory, const struct log_folder *folder,
-                             const struct log_config *config) {
-    struct log *log = calloc(1, sizeof *log);
-    log->sys = directory->sys;
-    log->directory = directory;
-    log->path = path_join(directory->path, folder->name);
-    log->folder = *folder;
-    log->folder.topic.data = log->folder.name;
-    log->config = *config;
-    log->snapshot_offset = -1;
-    log->last_flush_ms = sys_wall_ms(log->sys);
-    sys_lock_init(&log->lock, SYS_RANK_LOG);
-    producer_state_init(&log->producers, 0);
-    directory_log_opened(directory);
-    return log;
-}
-
-static err_t topic_id_write(struct log *log, struct uuid id) {
-    struct buffer text = {0};
-    partition_metadata_format(id, &text);
-    char *path = path_join(log->path, "partition.metadata");
-    err_t err = sys_file_replace(log->sys, path, text.data, text.size);
-    free(path);
-    buffer_done(&text);
-    return log_note(log, err);
-}
-
-err_t log_topic_id_set(struct log *log, struct uuid id) {
-    if (log->has_topic_id) {
-        return uuid_equal(log->topic_id, id) ? ERR_OK : ERR_INCONSISTENT_TOPIC_ID;
-    }
-    err_t err = topic_id_write(log, id);
-    if (err == ERR_OK) {
-        sys_lock_take(&log->lock);
-        log->has_topic_id = true;
-        log->topic_id = id;
-        sys_lock_give(&log->lock);
-    }
-    return err;
-}
-
-static err_t create_files(struct log *log, struct uuid topic_id, int64_t start_offset) {
-    err_t err = log_writable(log);
-    if (err == ERR_OK) {
-        err = log_note(log, sys_dir_make(log->sys, log->path));
-    }
-    if (err == ERR_OK && !uuid_is_zero(topic_id)) {
-        err = log_topic_id_set(log, topic_id);
-    }
-    if (err == ERR_OK) {
-        err = log_epochs_write(log);
-    }
-    if (err == ERR_OK) {
-        err = log_segment_begin(log, start_offset);
-    }
-    if (err == ERR_OK) {
-        err = log_folder_sync(log);
-    }
-    if (err == ERR_OK) {
-        err = log_note(log, sys_dir_sync(log->sys, log->directory->path));
-    }
-    return err;
-}
-
-err_t log_create(struct log_directory *directory, struct str topic, int32_t partition,
-                 struct uuid topic_id, int64_t start_offset, const struct log_config *config,
-                 struct log **ret_log) {
-    char name[LOG_FOLDER_NAME_MAX + 1];
-    log_folder_format(topic, partition, LOG_FOLDER_CURRENT, UUID_ZERO, name);
-    struct log_folder folder;
-    err_t err = log_folder_parse(name, &folder);
-    if (err != ERR_OK) {
-        return ERR_INVALID;
-    }
-    struct log *log = log_alloc(directory, &folder, config);
-    log->start_offset = start_offset;
-    log->end_offset = start_offset;
-    log->high_watermark = start_offset;
-    log->recovery_point = start_offset;
-    log->producers.end_offset = start_offset;
-    log->snapshot_offset = start_offset;
-    log->tail_checked = true;
-    err = create_files(log, topic_id, start_offset);
-    if (err != ERR_OK) {
-        log->closed = true;
-        directory_log_closed(directory, true); /* it never came to be */
-        log_free(log);
-        return err;
-    }
-    *ret_log = log;
-    return ERR_OK;
-}
-
-static void high_watermark_load(struct log *log) {
-    int64_t offset;
-    if (!log_directory_checkpoint_get(log->directory, LOG_CHECKPOINT_HIGH_WATERMARK, log_topic(log),
-                                      log_partition(log), &offset)) {
-        offset = log->start_offset;
-    }
-    log->high_watermark = offset < log->start_offset ? log->start_offset
-                          : offset > log->end_offset ? log->end_offset
-                                                     : offset;
-}
-
-/* Where a cleanly closed log ends. The recovery point says it, and the names and sizes of the files
- * must agree; else the last batches are walked. */
-static err_t clean_end_find(struct log *log, const int64_t *snapshots, size_t snapshot_count,
-                            bool has_recovery_point) {
-    struct log_segment *active = log_active(log);
-    int64_t end = log->recovery_point;
-    bool snapshot = snapshot_count > 0 && snapshots[snapshot_count - 1] == end;
-    bool agrees = has_recovery_point && end >= active->base_offset &&
-                  (active->size == 0) == (end == active->base_offset) &&
-                  (snapshot || active->size == 0);
-    if (!agrees) {
-        err_t err = segment_scan_tail(active, &end);
-        if (err != ERR_OK) {
-            return err;
-        }
-        log->tail_checked = true;
-    }
-    log->end_offset = end;
-    log->recovery_point = end;
-    active->next_offset = end;
-    return ERR_OK;
-}
-
-static err_t open_clean(struct log *log, struct recovery_plan *plan, bool has_recovery_point) {
-    err_t err = clean_end_find(log, plan->snapshots, plan->snapshot_count, has_recovery_point);
-    if (err == ERR_CORRUPT) {
-        log_say(log, TEXT_LOG_WARN,
-                "%s does not end as a clean shutdown left it and is checked again", log->path);
-        plan->scan = true;
-        log_recovery_plan(log, plan);
-        return ERR_OK;
-    }
-    if (err != ERR_OK) {
-        return err;
-    }
-    int64_t newest = plan->snapshot_count == 0 ? -1 : plan->snapshots[plan->snapshot_count - 1];
-    bool empty = log->end_offset == log->start_offset;
-    if (plan->rebuild || (newest >= 0 && newest != log->end_offset && !empty)) {
-        log_recovery_plan(log, plan);
-        return ERR_OK;
-    }
-    log->snapshot_offset = newest;
-    log->producers.end_offset = log->end_offset;
-    if (newest >= 0 && newest == log->end_offset) {
-        char *path = segment_path(log->path, newest, SEGMENT_SNAPSHOT, "");
-        err = producer_snapshot_read(log->sys, path, newest, sys_wall_ms(log->sys),
-                                     log->config.producer_expiration_ms, &log->producers, NULL);
-        free(path);
-        if (err == ERR_CORRUPT || err == ERR_NOT_FOUND) {
-            log_recovery_plan(log, plan);
-            return ERR_OK;
-        }
-    }
-    high_watermark_load(log);
-    return err;
-}
-
-err_t log_open(struct log_directory *directory, const char *name, const struct log_config *config,
-               struct log **ret_log) {
-    struct log_folder folder;
-    err_t err = log_folder_parse(name, &folder);
-    if (err != ERR_OK) {
-        return err;
-    }
-    struct log *log = log_alloc(directory, &folder, config);
-    struct recovery_plan plan = {0};
-    err = log_load(log, &plan.snapshots, &plan.snapshot_count, &plan.rebuild);
-    if (err == ERR_OK) {
-        int64_t offset = 0;
-        bool has_recovery_point = log_directory_checkpoint_get(
-            directory, LOG_CHECKPOINT_RECOVERY_POINT, log_topic(log), log_partition(log), &offset);
-        log->recovery_point = offset;
-        if (log_directory_was_clean(directory, NULL)) {
-            err = open_clean(log, &plan, has_recovery_point);
-        } else {
-            plan.scan = true;
-            log_recovery_plan(log, &plan);
-        }
-    }
-    if (log->recovery == NULL) {
-        free(plan.snapshots);
-    }
-    if (err != ERR_OK) {
-        log_say(log, TEXT_LOG_ERROR, "%s could not be opened: %s", log->path, err_text(err));
-        log_free(log);
-        return err;
-    }
-    *ret_log = log;
-    return ERR_OK;
-}
-
-/* --- ending --- */
-
-/* What log_flush leaves out, because recovery makes it anew: indexes and the last snapshot. */
-static err_t active_sync(struct log *log) {
-    err_t err = segment_sync(log_active(log), true);
-    if (err == ERR_OK) {
-        err = log_snapshot_sync(log, log->end_offset);
-    }
-    err = log_note(log, err == ERR_NO_SPACE ? ERR_IO : err); /* see flush.c */
-    return err == ERR_OK ? log_folder_sync(log) : err;
-}
-
-err_t log_close(struct log *log) {
-    assert(!log->closed);
-    err_t err = log->recovery != NULL ? ERR_INVALID : log_writable(log);
-    if (err == ERR_OK) {
-        err = log_note(log, segment_seal(log_active(log)));
-    }
-    if (err == ERR_OK) {
-        err = log_snapshot_write(log);
-    }
-    if (err == ERR_OK) {
-        err = log_flush(log, INT64_MAX);
-    }
-    if (err == ERR_OK) {
-        err = active_sync(log);
-    }
-    log->closed = true;
-    log_set_state(log, ERR_CLOSED);
-    directory_log_closed(log->directory, err == ERR_OK);
-    return err;
-}
-
-err_t log_delete(struct log *log) {
-    assert(!log->closed);
-    struct uuid id;
-    sys_random(log->sys, id.bytes, sizeof id.bytes);
-    char name[LOG_FOLDER_NAME_MAX + 1];
-    log_folder_format(log_topic(log), log_partition(log), LOG_FOLDER_DELETED, id, name);
-    char *to = path_join(log->directory->path, name);
-    err_t err = sys_path_rename(log->sys, log->path, to);
-    if (err == ERR_OK) {
-        err = sys_dir_sync(log->sys, log->directory->path);
-    }
-    if (err != ERR_OK) {
-        free(to);
-        return log_note(log, err);
-    }
-    log->closed = true;
-    log_set_state(log, ERR_CLOSED);
-    directory_dirty_add(log->directory, -log->dirty_bytes);
-    log->dirty_bytes = 0;
-    directory_log_closed(log->directory, true);
-    directory_trash_add(log->directory, to, true, log->config.file_delete_delay_ms);
-    return ERR_OK;
-}
-
-void log_free(struct log *log) {
-    if (log == NULL) {
-        return;
-    }
-    if (!log->closed) {
-        directory_log_closed(log->directory, false);
-    }
-    directory_dirty_add(log->directory, -log->dirty_bytes);
-    for (size_t i = 0; i < log->segment_count; i++) {
-        segment_unref(log->segments[i]);
-    }
-    free(log->segments);
-    log_recovery_free(log->recovery);
-    producer_append_done(&log->append);
-    producer_state_done(&log->producers);
-    leader_epochs_done(&log->epochs);
-    free(log->path);
-    free(log);
 }

@@ -47,7 +47,7 @@ struct audit {
     int32_t sequence;             /* next of the producer */
     uint64_t next_value;
     bool power_was_cut; /* or a sync failed, which may drop what was not on the disk */
-    bool ended; /* the node came to its end by itself */
+    bool ended;         /* the node came to its end by itself */
     /* counters of what happened */
     int cuts, clean_ends, failures, fulls, opened_broken;
 };

@@ -66,9 +66,19 @@ static err_t snapshot_remove(struct log *log, int64_t offset) {
 static err_t snapshot_try(struct log *log, int64_t offset, bool *ret_good) {
     char *path = segment_path(log->path, offset, SEGMENT_SNAPSHOT, "");
     const char *wrong = NULL;
+    struct producer_state loaded; /* readers of a truncated log may be asking for the old one */
+    producer_state_init(&loaded, offset);
     err_t err = producer_snapshot_read(log->sys, path, offset, sys_wall_ms(log->sys),
-                                       log->config.producer_expiration_ms, &log->producers, &wrong);
+                                       log->config.producer_expiration_ms, &loaded, &wrong);
     *ret_good = err == ERR_OK;
+    if (err == ERR_OK) {
+        sys_lock_take(&log->lock);
+        struct producer_state before = log->producers;
+        log->producers = loaded;
+        sys_lock_give(&log->lock);
+        loaded = before;
+    }
+    producer_state_done(&loaded);
     if (err == ERR_CORRUPT) {
         log_say(log, TEXT_LOG_WARN, "%s cannot be used: %s; an older one serves", path, wrong);
         err = snapshot_remove(log, offset);
@@ -81,7 +91,9 @@ static err_t snapshot_try(struct log *log, int64_t offset, bool *ret_good) {
 static err_t snapshot_choose(struct log *log) {
     struct recovery_plan *plan = &log->recovery->plan;
     int64_t end = follow_end(log);
+    sys_lock_take(&log->lock);
     producer_state_clear(&log->producers, log->start_offset);
+    sys_lock_give(&log->lock);
     log->snapshot_offset = -1;
     for (size_t i = plan->snapshot_count; i-- > 0;) {
         int64_t offset = plan->snapshots[i];
@@ -143,8 +155,7 @@ static err_t batch_index(struct log *log, const struct recovery_batch *batch) {
                                   (uint32_t)log->config.index_interval_bytes);
     }
     if (position == 0) {
-        segment->first_timestamp_known = true;
-        segment->first_timestamp_ms = batch->header.max_timestamp_ms;
+        segment_first_timestamp_set(segment, batch->header.max_timestamp_ms);
     }
     return log_note(log, err);
 }
@@ -164,7 +175,9 @@ static err_t batch_follow(struct log *log, const struct recovery_batch *batch, b
                                           &log->append.aborted[i]));
     }
     if (err == ERR_OK) {
+        sys_lock_take(&log->lock);
         producer_append_commit(&log->producers, &log->append);
+        sys_lock_give(&log->lock);
     }
     return err;
 }
@@ -354,8 +367,10 @@ static err_t finish(struct log *log) {
         err = restart_at_start(log);
     }
     bool changed = log->recovery->epochs_changed;
+    sys_lock_take(&log->lock);
     changed |= leader_epochs_truncate_end(&log->epochs, log->end_offset);
     changed |= leader_epochs_truncate_start(&log->epochs, log->start_offset);
+    sys_lock_give(&log->lock);
     if (err == ERR_OK && changed) {
         err = log_epochs_write(log);
     }

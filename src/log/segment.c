@@ -156,6 +156,13 @@ err_t segment_index_batch(struct log_segment *segment, const struct batch_header
     return err;
 }
 
+void segment_first_timestamp_set(struct log_segment *segment, int64_t timestamp_ms) {
+    sys_lock_take(&segment->lock);
+    segment->first_timestamp_known = true;
+    segment->first_timestamp_ms = timestamp_ms;
+    sys_lock_give(&segment->lock);
+}
+
 static err_t write_or_cut(struct log_segment *segment, const uint8_t *data, size_t size,
                           bool *ret_torn) {
     struct sys_file *file;
@@ -200,8 +207,7 @@ err_t segment_append(struct log_segment *segment, const uint8_t *data, size_t si
         const char *wrong = batch_header_read(data + at, size - at, &header);
         assert(wrong == NULL);
         if (position + at == 0) {
-            segment->first_timestamp_known = true;
-            segment->first_timestamp_ms = header.max_timestamp_ms;
+            segment_first_timestamp_set(segment, header.max_timestamp_ms);
         }
         err = segment_index_batch(segment, &header, position + at, index_interval_bytes);
     }
@@ -250,11 +256,9 @@ err_t segment_truncate(struct log_segment *segment, uint64_t position, int64_t n
     segment->recent_count = 0;
     segment->recent_next = 0;
     segment->max_timestamp_known = false;
+    segment->first_timestamp_known &= position > 0;
     sys_lock_give(&segment->lock);
     segment->bytes_since_entry = 0;
-    if (position == 0) {
-        segment->first_timestamp_known = false;
-    }
     err_t err = offset_index_cut(&segment->offsets, (uint32_t)position);
     if (err == ERR_OK) {
         err = time_index_cut(&segment->times, next_offset - segment->base_offset);

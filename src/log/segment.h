@@ -45,11 +45,11 @@ struct log_segment {
     struct segment_recent *recents; /* lock: a ring; NULL before the first append */
     uint32_t recent_next;
     uint32_t recent_count;
+    bool first_timestamp_known; /* lock, and so the next one */
+    int64_t first_timestamp_ms; /* of the first batch: what rolling by time counts from */
 
     /* writer only */
     uint32_t bytes_since_entry; /* appended since the last index entry */
-    bool first_timestamp_known;
-    int64_t first_timestamp_ms; /* of the first batch: what rolling by time counts from */
     int64_t created_ms;
     int64_t roll_jitter_ms;
     int64_t modified_ms; /* of the file as it was opened; for retention without timestamps */
@@ -130,6 +130,9 @@ err_t segment_max_timestamp(struct log_segment *segment, int64_t *ret_timestamp_
 
 /* The timestamp of the first batch, -1 while empty. [writer] */
 err_t segment_first_timestamp(struct log_segment *segment, int64_t *ret_timestamp_ms);
+
+/* [writer] Takes note of it. */
+void segment_first_timestamp_set(struct log_segment *segment, int64_t timestamp_ms);
 
 uint64_t segment_size(struct log_segment *segment);
 int64_t segment_next_offset(struct log_segment *segment);

@@ -354,8 +354,7 @@ err_t segment_first_timestamp(struct log_segment *segment, int64_t *ret_timestam
         if (err != ERR_OK) {
             return err;
         }
-        segment->first_timestamp_known = true;
-        segment->first_timestamp_ms = header.max_timestamp_ms;
+        segment_first_timestamp_set(segment, header.max_timestamp_ms);
     }
     *ret_timestamp_ms = segment->first_timestamp_known ? segment->first_timestamp_ms : -1;
     return ERR_OK;

@@ -56,9 +56,6 @@ static err_t producers_reload(struct log *log) {
     if (err != ERR_OK) {
         return err;
     }
-    sys_lock_take(&log->lock);
-    producer_state_clear(&log->producers, log->start_offset);
-    sys_lock_give(&log->lock);
     log_recovery_plan(log, &plan);
     bool done = false;
     while (err == ERR_OK && !done) {

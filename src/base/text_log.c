@@ -5,9 +5,12 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 static const char *const level_names[] = {"ERROR", "WARN", "INFO", "DEBUG"};
+
+static const char *const components[] = {"broker", "controller", "http",    "log",
+                                         "net",    "quorum",     "replica", "server"};
+_Static_assert(sizeof components / sizeof components[0] < TEXT_LOG_COMPONENT_MAX, "they fit");
 
 static const char ellipsis[] = "\xe2\x80\xa6";
 
@@ -72,17 +75,33 @@ static void add_escaped(struct line *line, const char *message, bool json) {
     }
 }
 
+/* The date of a day, by the civil calendar. Counts from 1 March of the year 0, so that the leap day
+ * is the last of its year and months follow a regular pattern; an era is 400 years. */
+static void civil_date(int64_t days_since_1970, int *ret_year, int *ret_month, int *ret_day) {
+    int64_t days = days_since_1970 + 719468;
+    int64_t era = (days >= 0 ? days : days - 146096) / 146097;
+    int64_t day_of_era = days - era * 146097;
+    int64_t year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    int64_t month_from_march = (5 * day_of_year + 2) / 153;
+    *ret_day = (int)(day_of_year - (153 * month_from_march + 2) / 5 + 1);
+    *ret_month = (int)(month_from_march < 10 ? month_from_march + 3 : month_from_march - 9);
+    *ret_year = (int)(year_of_era + era * 400 + (*ret_month <= 2));
+}
+
 /* "2026-01-31T23:59:59.123Z" */
 static void add_time(struct line *line, int64_t wall_ms) {
-    time_t seconds = (time_t)(wall_ms / 1000);
-    int ms = (int)(wall_ms % 1000);
-    struct tm tm;
-    char text[64];
-    if (gmtime_r(&seconds, &tm) == NULL) {
-        memset(&tm, 0, sizeof tm);
-    }
-    (void)snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
-                   tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, ms < 0 ? 0 : ms);
+    enum { DAY_MS = 24 * 60 * 60 * 1000 };
+    int64_t ms = (wall_ms % DAY_MS + DAY_MS) % DAY_MS;
+    int year;
+    int month;
+    int day;
+    char text[96];
+    civil_date((wall_ms - ms) / DAY_MS, &year, &month, &day);
+    (void)snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", year, month, day,
+                   (int)(ms / 3600000), (int)(ms / 60000 % 60), (int)(ms / 1000 % 60),
+                   (int)(ms % 1000));
     add_c(line, text);
 }
 
@@ -105,11 +124,46 @@ static void add_head(struct line *line, const struct text_log *log, enum text_lo
     }
 }
 
+/* --- levels --- */
+
+const char *text_log_component(int index) {
+    assert(index >= 0);
+    return (size_t)index < sizeof components / sizeof components[0] ? components[index] : NULL;
+}
+
+void text_log_level_set(struct text_log *log, int component, enum text_log_level level) {
+    assert(component < TEXT_LOG_COMPONENT_MAX);
+    if (component < 0) {
+        __atomic_store_n(&log->level, level, __ATOMIC_RELAXED);
+    } else {
+        __atomic_store_n(&log->component_levels[component], (int8_t)(level + 1), __ATOMIC_RELAXED);
+    }
+}
+
+void text_log_level_clear(struct text_log *log, int component) {
+    assert(component >= 0);
+    assert(component < TEXT_LOG_COMPONENT_MAX);
+    __atomic_store_n(&log->component_levels[component], 0, __ATOMIC_RELAXED);
+}
+
+static enum text_log_level level_of(const struct text_log *log, const char *component) {
+    const char *name;
+    for (int i = 0; (name = text_log_component(i)) != NULL; i++) {
+        int own = __atomic_load_n(&log->component_levels[i], __ATOMIC_RELAXED);
+        if (own != 0 && strcmp(name, component) == 0) {
+            return (enum text_log_level)(own - 1);
+        }
+    }
+    return __atomic_load_n(&log->level, __ATOMIC_RELAXED);
+}
+
+/* --- lines --- */
+
 void text_log_write(struct text_log *log, enum text_log_level level, const char *component,
                     const char *format, ...) {
     assert(level >= TEXT_LOG_ERROR);
     assert(level <= TEXT_LOG_DEBUG);
-    if (log == NULL || level > __atomic_load_n(&log->level, __ATOMIC_RELAXED)) {
+    if (log == NULL || level > level_of(log, component)) {
         return;
     }
     char message[TEXT_LOG_LINE_MAX];

@@ -16,7 +16,10 @@
  */
 enum text_log_level { TEXT_LOG_ERROR, TEXT_LOG_WARN, TEXT_LOG_INFO, TEXT_LOG_DEBUG };
 
-enum { TEXT_LOG_LINE_MAX = 2048 };
+enum { TEXT_LOG_LINE_MAX = 2048, TEXT_LOG_COMPONENT_MAX = 16 };
+
+/* The components that may have a level of their own, by index; NULL at the end. */
+const char *text_log_component(int index);
 
 struct text_log {
     void (*sink)(void *arg, enum text_log_level level, const char *line, int size);
@@ -24,7 +27,14 @@ struct text_log {
     void *arg;
     enum text_log_level level; /* lines above it are dropped; changed with an atomic store */
     bool json;
+    /* By index of the component: 0, as `level` says, or its own level + 1. Likewise atomic. */
+    int8_t component_levels[TEXT_LOG_COMPONENT_MAX];
 };
+
+/* Any thread. component: an index, or -1 for all that have none of their own. */
+void text_log_level_set(struct text_log *log, int component, enum text_log_level level);
+/* Any thread. The component follows `level` again. */
+void text_log_level_clear(struct text_log *log, int component);
 
 /* log NULL: nothing happens. component: who speaks, "log", "net", "controller". The message is a
  * sentence without a full stop that says what happened, to which file or peer, and what can be

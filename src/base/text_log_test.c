@@ -19,9 +19,11 @@ static void keep(void *arg, enum text_log_level level, const char *line, int siz
     sink->count++;
 }
 
+static int64_t wall_ms = 1767225599123;
+
 static int64_t fixed_time(void *arg) {
     (void)arg;
-    return 1767225599123;
+    return wall_ms;
 }
 
 static void test_lines(void **state) {
@@ -42,6 +44,31 @@ static void test_lines(void **state) {
     assert_int_equal(sink.count, 2);
 }
 
+static void test_times(void **state) {
+    (void)state;
+    static const struct {
+        int64_t wall_ms;
+        const char *text;
+    } times[] = {
+        {0, "1970-01-01T00:00:00.000Z"},
+        {-1, "1969-12-31T23:59:59.999Z"},
+        {951782400000, "2000-02-29T00:00:00.000Z"},
+        {1709251199999, "2024-02-29T23:59:59.999Z"},
+        {1709251200000, "2024-03-01T00:00:00.000Z"},
+        {4107542400000, "2100-03-01T00:00:00.000Z"},
+    };
+    struct sink sink = {0};
+    struct text_log log = {
+        .sink = keep, .now_ms = fixed_time, .arg = &sink, .level = TEXT_LOG_INFO};
+    int64_t before_ms = wall_ms;
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        wall_ms = times[i].wall_ms;
+        text_log_info(&log, "net", "x");
+        assert_memory_equal(sink.line, times[i].text, strlen(times[i].text));
+    }
+    wall_ms = before_ms;
+}
+
 static void test_cut(void **state) {
     (void)state;
     struct sink sink = {0};
@@ -59,10 +86,34 @@ static void test_cut(void **state) {
     assert_non_null(strstr(sink.line, "\\\"\xe2\x80\xa6\"}\n"));
 }
 
+static void test_component_levels(void **state) {
+    (void)state;
+    struct sink sink = {0};
+    struct text_log log = {
+        .sink = keep, .now_ms = fixed_time, .arg = &sink, .level = TEXT_LOG_INFO};
+    int net = 0;
+    while (strcmp(text_log_component(net), "net") != 0) {
+        net++;
+    }
+    text_log_level_set(&log, net, TEXT_LOG_DEBUG);
+    text_log_debug(&log, "net", "seen");
+    text_log_debug(&log, "log", "not seen");
+    assert_int_equal(sink.count, 1);
+    text_log_level_set(&log, -1, TEXT_LOG_ERROR);
+    text_log_debug(&log, "net", "seen");
+    text_log_warn(&log, "log", "not seen");
+    assert_int_equal(sink.count, 2);
+    text_log_level_clear(&log, net);
+    text_log_warn(&log, "net", "not seen");
+    assert_int_equal(sink.count, 2);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_times),
         cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_component_levels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

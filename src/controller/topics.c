@@ -8,40 +8,17 @@
 #include <inttypes.h>
 
 #include "controller/controller_int.h"
+#include "meta/topic_name.h"
 
 typedef struct create_topics_request_creatable_topic new_topic;
 typedef struct create_topics_response_creatable_topic_result new_topic_result;
 
-enum { TOPIC_NAME_SIZE_MAX = 249 };
-
 /* --- names --- */
 
 struct api_error topic_check_name(struct str name, struct arena *arena) {
-    const err_t err = ERR_INVALID_TOPIC_EXCEPTION;
-    if (name.size == 0) {
-        return api_error(arena, err, "Topic name is invalid: the empty string is not allowed");
-    }
-    if (str_equal(name, STR(".")) || str_equal(name, STR(".."))) {
-        return api_error(arena, err, "Topic name is invalid: '%.*s' is not allowed",
-                         STR_ARGS(name));
-    }
-    if (name.size > TOPIC_NAME_SIZE_MAX) {
-        return api_error(arena, err,
-                         "Topic name is invalid: the length of '%.*s' is longer than the max "
-                         "allowed length %d",
-                         STR_ARGS(name), TOPIC_NAME_SIZE_MAX);
-    }
-    for (size_t i = 0; i < name.size; i++) {
-        char c = name.data[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        if (!letter && !(c >= '0' && c <= '9') && c != '.' && c != '_' && c != '-') {
-            return api_error(arena, err,
-                             "Topic name is invalid: '%.*s' contains one or more characters other "
-                             "than ASCII alphanumerics, '.', '_' and '-'",
-                             STR_ARGS(name));
-        }
-    }
-    return API_OK;
+    struct str fault = topic_name_fault(name, arena);
+    return (struct api_error){.err = fault.data == NULL ? ERR_OK : ERR_INVALID_TOPIC_EXCEPTION,
+                              .message = fault};
 }
 
 static bool has_collision_chars(struct str name) {

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "server/handlers/topics.h"
+#include "meta/topic_name.h"
 #include "server/node_int.h"
 
 enum { CALL_MS = 30 * 1000 };
@@ -43,7 +43,7 @@ static int32_t alive_brokers(const struct meta_image *image) {
 
 err_t auto_create_topic(struct request *request, struct str name) {
     const struct config *config = request->reactor->config;
-    if (!topic_name_valid(name)) {
+    if (topic_name_fault(name, &request->arena).data != NULL) {
         return ERR_INVALID_TOPIC_EXCEPTION;
     }
     int32_t replication = config_int(config, CONFIG_DEFAULT_REPLICATION_FACTOR);

@@ -77,6 +77,7 @@ struct node {
     struct topic_metrics *topic_metrics;
     struct fetch_sessions *fetch_sessions;
     struct producer_ids *producer_ids;
+    _Atomic int8_t logger_levels[1 + TEXT_LOG_COMPONENT_MAX]; /* see handlers/loggers.h */
 };
 
 /* Formats a message into node->error and says in the log that the start failed. */

@@ -4,6 +4,7 @@
  * A topic asked for by name that does not exist is made when client and node both allow it; the
  * answer says UNKNOWN_TOPIC_OR_PARTITION all the same and the client asks again, as in Kafka.
  */
+#include "meta/topic_name.h"
 #include "server/auto_create.h"
 #include "server/handlers/handlers.h"
 #include "server/handlers/operations.h"
@@ -121,8 +122,9 @@ static err_t missing_error(struct request *request, struct str name) {
     bool create = (request->version < 4 || message->allow_auto_topic_creation) &&
                   config_bool(request->reactor->config, CONFIG_AUTO_CREATE_TOPICS_ENABLE);
     if (!create) {
-        return topic_name_valid(name) ? ERR_UNKNOWN_TOPIC_OR_PARTITION
-                                      : ERR_INVALID_TOPIC_EXCEPTION;
+        return topic_name_fault(name, &request->arena).data == NULL
+                   ? ERR_UNKNOWN_TOPIC_OR_PARTITION
+                   : ERR_INVALID_TOPIC_EXCEPTION;
     }
     return auto_create_topic(request, name);
 }

@@ -49,12 +49,12 @@ static bool timestamp_supported(int64_t timestamp, int16_t version) {
     }
 }
 
-static void fill_found(list_partition_answer *answer, err_t err,
+static void fill_found(list_partition_answer *answer, int16_t version, err_t err,
                        const struct log_time_offset *found) {
     answer->error_code = err_kafka_code(err == ERR_UNSUPPORTED ? ERR_UNSUPPORTED_VERSION : err);
     answer->timestamp = err == ERR_OK ? found->timestamp_ms : -1;
     answer->offset = err == ERR_OK ? found->offset : -1;
-    answer->leader_epoch = err == ERR_OK ? found->leader_epoch : -1;
+    answer->leader_epoch = err == ERR_OK && version >= 4 ? found->leader_epoch : -1;
 }
 
 static enum sys_job_result lookup_step(struct sys_job *job) {
@@ -67,7 +67,7 @@ static enum sys_job_result lookup_step(struct sys_job *job) {
     err_t err =
         partition_offset_for_timestamp(lookup->partition, lookup->asked->current_leader_epoch,
                                        lookup->asked->timestamp, list->committed_only, &found);
-    fill_found(lookup->answer, err, &found);
+    fill_found(lookup->answer, list->request->version, err, &found);
     return SYS_JOB_AGAIN;
 }
 

@@ -52,22 +52,6 @@ bool topic_endpoint_find(const struct request *request, int32_t broker_id,
     return false;
 }
 
-bool topic_name_valid(struct str name) {
-    if (name.size == 0 || name.size > LOG_TOPIC_NAME_MAX || str_equal(name, STR(".")) ||
-        str_equal(name, STR(".."))) {
-        return false;
-    }
-    for (size_t i = 0; i < name.size; i++) {
-        char c = name.data[i];
-        bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                    c == '.' || c == '_' || c == '-';
-        if (!fine) {
-            return false;
-        }
-    }
-    return true;
-}
-
 bool topic_is_internal(struct str name) {
     return str_equal(name, STR("__consumer_offsets")) ||
            str_equal(name, STR("__transaction_state")) ||

@@ -26,8 +26,6 @@ struct topic_endpoint {
 bool topic_endpoint_find(const struct request *request, int32_t broker_id,
                          struct topic_endpoint *ret_endpoint);
 
-/* As Kafka: 1 to 249 of [a-zA-Z0-9._-], not "." and not "..". */
-bool topic_name_valid(struct str name);
 bool topic_is_internal(struct str name);
 
 /* One append, for the metrics of the broker and of the topic (null: unknown topic). */

@@ -1,0 +1,31 @@
+/* CreateTopics: decided by the controller. */
+#include "server/handlers/forward.h"
+#include "server/handlers/handlers.h"
+#include "server/node_int.h"
+
+typedef struct create_topics_response_creatable_topic_result topic_answer;
+
+static void fail(struct forward *forward, err_t err, struct str message) {
+    struct request *request = forward->request;
+    const struct create_topics_request *asked = request->message;
+    struct create_topics_response *response = forward->response;
+    response->topics = ARENA_ARRAY(&request->arena, topic_answer, asked->topics_count);
+    response->topics_count = asked->topics_count;
+    for (int32_t i = 0; i < asked->topics_count; i++) {
+        response->topics[i] = (topic_answer){
+            .name = asked->topics[i].name,
+            .error_code = err_kafka_code(err),
+            .error_message = message,
+            .num_partitions = -1,
+            .replication_factor = -1,
+        };
+    }
+}
+
+void handle_create_topics(struct request *request) {
+    const struct create_topics_request *asked = request->message;
+    struct create_topics_response *response =
+        ARENA_NEW(&request->arena, struct create_topics_response);
+    struct forward *forward = forward_new(request, asked->timeout_ms, response, fail);
+    controller_create_topics(request->node->controller, &forward->call, asked, NULL, response);
+}

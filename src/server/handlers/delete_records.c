@@ -1,0 +1,131 @@
+/*
+ * DeleteRecords: moves the start of partitions up. What was below is gone for readers at once; its
+ * files follow with the next retention check.
+ *
+ * Each partition's part stands in its queue of writes and runs on a worker, because it may write
+ * files; the answer leaves when the last one is done. There is one replica, so the low watermark is
+ * this log's start.
+ */
+#include "replica/partition.h"
+#include "server/handlers/handlers.h"
+#include "server/handlers/topics.h"
+#include "server/node_int.h"
+
+typedef struct delete_records_request_delete_records_topic topic_request;
+typedef struct delete_records_request_delete_records_partition partition_request;
+typedef struct delete_records_response_delete_records_topic_result topic_answer;
+typedef struct delete_records_response_delete_records_partition_result partition_answer;
+
+enum { OFFSET_HIGH_WATERMARK = -1 };
+
+struct deletion {
+    struct request *request;
+    struct delete_records_response response;
+    int32_t pending;
+    bool parked;
+};
+
+struct part {
+    struct partition_write write;
+    struct deletion *deletion;
+    struct partition *partition;
+    int64_t offset;
+    int64_t low_watermark;
+    partition_answer *answer;
+};
+
+/* On a worker. */
+static err_t run(struct partition_write *write, struct partition *partition, struct log *log) {
+    struct part *part = container_of(write, struct part, write);
+    struct log_config config;
+    log_config_read(log, &config);
+    if (!partition_is_leader(partition)) {
+        return ERR_NOT_LEADER_OR_FOLLOWER;
+    }
+    if (!config.cleanup_delete) {
+        return ERR_POLICY_VIOLATION;
+    }
+    int64_t offset = part->offset == OFFSET_HIGH_WATERMARK ? log_high_watermark(log) : part->offset;
+    err_t err = log_delete_records(log, offset);
+    part->low_watermark = log_start_offset(log);
+    return err;
+}
+
+static void fill_answer(struct part *part) {
+    err_t err = part->write.err;
+    part->answer->error_code = err_kafka_code(err);
+    if (err == ERR_OK) {
+        part->answer->low_watermark = part->low_watermark;
+        replicas_note_log_start(part->deletion->request->node->replicas);
+    }
+    partition_unref(part->partition);
+}
+
+static void respond(struct deletion *deletion) {
+    request_respond(deletion->request, &deletion->response);
+}
+
+static void done(struct partition_write *write) {
+    struct part *part = container_of(write, struct part, write);
+    struct deletion *deletion = part->deletion;
+    fill_answer(part);
+    deletion->pending--;
+    if (deletion->pending == 0 && deletion->parked) {
+        respond(deletion);
+    }
+}
+
+static void begin_partition(struct deletion *deletion, struct str topic_name,
+                            const partition_request *asked, partition_answer *answer) {
+    struct request *request = deletion->request;
+    *answer = (partition_answer){.partition_index = asked->partition_index, .low_watermark = -1};
+    struct part *part = ARENA_NEW(&request->arena, struct part);
+    part->deletion = deletion;
+    part->offset = asked->offset;
+    part->answer = answer;
+    part->write = (struct partition_write){
+        .run = run, .done = done, .loop = request->reactor->loop, .blocking = true};
+
+    const struct meta_topic *topic = NULL;
+    err_t err = topic_find(request, topic_name, &topic);
+    if (err == ERR_OK) {
+        err = topic_partition_find(request, topic, asked->partition_index, &part->partition);
+    }
+    if (err == ERR_OK && topic_is_internal(topic_name)) {
+        err = ERR_INVALID_TOPIC_EXCEPTION;
+    }
+    if (err != ERR_OK) {
+        part->write.err = err;
+        fill_answer(part);
+    } else if (partition_submit(part->partition, &part->write) == ERR_PENDING) {
+        deletion->pending++;
+    } else {
+        fill_answer(part);
+    }
+}
+
+void handle_delete_records(struct request *request) {
+    const struct delete_records_request *message = request->message;
+    struct deletion *deletion = ARENA_NEW(&request->arena, struct deletion);
+    deletion->request = request;
+    wire_init(&delete_records_response_type, &deletion->response);
+    deletion->response.topics = ARENA_ARRAY(&request->arena, topic_answer, message->topics_count);
+    deletion->response.topics_count = message->topics_count;
+    for (int32_t t = 0; t < message->topics_count; t++) {
+        const topic_request *asked = &message->topics[t];
+        topic_answer *answer = &deletion->response.topics[t];
+        answer->name = asked->name;
+        answer->partitions_count = asked->partitions_count;
+        answer->partitions =
+            ARENA_ARRAY(&request->arena, partition_answer, asked->partitions_count);
+        for (int32_t p = 0; p < asked->partitions_count; p++) {
+            begin_partition(deletion, asked->name, &asked->partitions[p], &answer->partitions[p]);
+        }
+    }
+    if (deletion->pending == 0) {
+        respond(deletion);
+    } else {
+        deletion->parked = true;
+        net_request_park(request->net);
+    }
+}

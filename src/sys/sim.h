@@ -14,20 +14,19 @@
  * Each host has a `struct sys` for the nodes on it, a disk (sys/sim_disk.h), and addresses on one
  * network (sys/sim_net.h). The world's scheduler plays the part of all processors: what would be a
  * thread is an *actor* (a started loop, each thread of a pool, sim_host_spawn), and whenever
- * several could go on, the seed chooses. Actors change only
- *   - when a function that the actor was running returns (a task, a timer, a socket's readiness, a
+ * several could go on, the seed chooses. They change places only
+ *   - when a function that an actor was running returns (a task, a timer, a socket's readiness, a
  *     slice of a job), and
- *   - inside a call that may block on the disk or on a name: the call takes virtual time, others
- * run meanwhile, and the host may crash in the middle of it. No lock may be held there (asserted).
+ *   - inside a call that may block on the disk or on a name. It takes virtual time, others run
+ *     meanwhile, and the host may crash in the middle of it. No lock may be held there (asserted).
  * Time stands still between those points.
  *
- * Code that runs outside every actor (the test itself, sim_world_call_in functions, observers) may
- * call anything on a host's sys, too: its calls take no time and meet no injected fault, so it can
- * look at a disk at any moment.
+ * Code that runs outside every actor (the test itself, functions of sim_world_call_in) may call
+ * anything on a host's sys, too: its calls take no time and meet no injected fault, so it can look
+ * at a disk at any moment.
  *
- * Memory: what the world made (loops, files, sockets, pools) is freed at a crash. What the node
- * allocated is abandoned, as by a real crash, and leaks: harnesses run a batch of seeds per
- * process.
+ * What the world made (loops, files, sockets, pools) is freed at a crash. What the node allocated
+ * is abandoned, as by a real crash, and leaks: harnesses run a batch of seeds per process.
  */
 struct sim_world;
 struct sim_host;
@@ -125,7 +124,8 @@ struct sim_event {
 
 const char *sim_event_name(enum sim_event_kind kind);
 
-/* Called for every event, outside actors or inside the one concerned. One observer; NULL: none. */
+/* Called for every event, maybe in the middle of an actor: it takes notes, calls nothing on a sys,
+ * and may ask for a crash. One observer; NULL: none. */
 void sim_world_observe(struct sim_world *world,
                        void (*observe)(void *arg, const struct sim_event *event), void *arg);
 

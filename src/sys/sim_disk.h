@@ -14,12 +14,13 @@
  *   write        changes the cache; the first part at the begin of the call, the rest at its end.
  *                Now and then some dirty sectors are stored early, in any order.
  *   sync         at its end all that was dirty at its begin is stored.
- *   process crash  the cache stays. A write that was going on has written any prefix.
+ *   crash        the cache stays. A write that was going on has written any first part of it.
  *   power cut    per dirty sector the seed chooses what is stored or what was cached; an unsynced
  *                size becomes any between the least and the largest since the sync; changes of
- * names since the directory's sync are undone, either all after some moment or any of them (a
- * rename stays whole). Then the cache is empty. failed sync  by the seed the dirty sectors stay
- * dirty, or count as clean without being stored (as Linux does), or are dropped at once.
+ *                names since their directory's sync are undone, either all after some moment or
+ *                any of them (a rename stays whole). Then the cache is empty.
+ *   failed sync  by the seed the dirty sectors stay dirty, or count as clean without being stored
+ *                (as on Linux), or are dropped at once.
  */
 
 /* Classes of calls, for faults and latencies; also the `what` of SIM_EVENT_CALL. */

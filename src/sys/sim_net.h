@@ -12,10 +12,11 @@
  *
  *   closed by the peer       CLOSED after all that was sent; a reset when it left bytes unread
  *   process crash            as if the process had closed all its sockets
- *   power cut                nothing arrives any more: half-open, until this side gives up
- * resending (SIM_RESEND_MS_MAX) or the host is up again and answers with a reset cut link bytes
- * wait and arrive after it heals, or the sender gives up as above; connecting takes until it heals,
- * or TIMED_OUT (SIM_CONNECT_MS_MAX)
+ *   power cut                nothing arrives any more: half-open, until this side gives up sending
+ *                            again (SIM_RESEND_MS_MAX), or the host is up and answers with a reset
+ *   cut link                 bytes wait and arrive after it heals, or the sender gives up as above;
+ *                            connecting takes until it heals, or TIMED_OUT (SIM_CONNECT_MS_MAX);
+ *                            the network's own acknowledgements cross a cut of one way
  */
 enum {
     SIM_RESEND_MS_MAX = 30000,

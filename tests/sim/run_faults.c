@@ -9,7 +9,7 @@
  *                    every= for= calls= path= one_in= err= delay=   as in sys/sim_disk.h
  *   fault cold       every=                                     the cache is emptied
  *   fault reset, lose  every=                                   all connections of a node
- *   fault isolate, cut_in, cut_out  every= for=                 a node's network
+ *   fault isolate    every= for=                                a node's network, both ways
  *   fault pause      every= for=                                a node stands still
  *   fault clock      every= jump=                               a node's wall clock jumps
  *

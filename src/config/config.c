@@ -167,12 +167,17 @@ static void report_missing(const struct config *config, struct config_report *re
     }
 }
 
-/* node.id and broker.id are one setting with two names. */
+static void copy_setting(struct config *config, enum config_key from, enum config_key to) {
+    *config_slot(config, to) = *config_value_of(config, from);
+    config->set[(int)to - (int)config_scope_first(CONFIG_BROKER)] = true;
+}
+
+/* node.id and broker.id are one setting with two names; who sets one sets both. */
 static void unite_ids(struct config *config) {
     if (!config_is_set(config, CONFIG_NODE_ID) && config_is_set(config, CONFIG_BROKER_ID)) {
-        *config_slot(config, CONFIG_NODE_ID) = *config_value_of(config, CONFIG_BROKER_ID);
+        copy_setting(config, CONFIG_BROKER_ID, CONFIG_NODE_ID);
     } else if (!config_is_set(config, CONFIG_BROKER_ID) && config_is_set(config, CONFIG_NODE_ID)) {
-        *config_slot(config, CONFIG_BROKER_ID) = *config_value_of(config, CONFIG_NODE_ID);
+        copy_setting(config, CONFIG_NODE_ID, CONFIG_BROKER_ID);
     }
 }
 

@@ -237,6 +237,8 @@ void config_describe(const struct config_layers *layers, enum config_key key, st
         add_broker_synonyms(&d, key);
     } else if (row->fallbacks[0].factor != 0) {
         add_broker_synonyms(&d, (enum config_key)row->fallbacks[0].key);
+    } else if (row->scope == CONFIG_GROUP && row->default_text != NULL) {
+        add_synonym(&d, row->name, str_from_c(row->default_text), CONFIG_SOURCE_DEFAULT);
     }
     if (entry.synonym_count > 0) {
         entry.source = entry.synonyms[0].source;

@@ -54,7 +54,7 @@ static void fill_partition(struct request *request, const struct quorum_descript
     answer->current_voters_count = 1;
     answer->current_voters[0] = (replica_answer){
         .replica_id = quorum->voter.id,
-        .replica_directory_id = quorum->voter.directory_id,
+        .replica_directory_id = request->version >= 2 ? quorum->voter.directory_id : UUID_ZERO,
         .log_end_offset = quorum->voter.log_end_offset,
         .last_fetch_timestamp = quorum->voter.last_fetch_ms,
         .last_caught_up_timestamp = quorum->voter.last_caught_up_ms,
@@ -113,7 +113,9 @@ static void describe(struct description *description) {
         return;
     }
     fill_partition(request, &quorum, &topic->partitions[0]);
-    fill_nodes(request, quorum.voters, response);
+    if (request->version >= 2) {
+        fill_nodes(request, quorum.voters, response);
+    }
 }
 
 /* --- there and back --- */

@@ -8,8 +8,8 @@
 #include "config/config.h"
 #include "config/listeners.h"
 #include "log/directory.h"
+#include "meta/format.h"
 #include "meta/record.h"
-#include "quorum/format.h"
 #include "sys/linux.h"
 #include "sys/sys.h"
 
@@ -40,7 +40,7 @@ struct storage {
     bool standalone;
     bool ignore_formatted;
     int16_t metadata_version;
-    struct quorum_feature_level features[FEATURES_MAX];
+    struct meta_feature_level features[FEATURES_MAX];
     size_t feature_count;
     char dirs[DIRS_MAX][4096];
     const char *dir_list[DIRS_MAX];
@@ -72,7 +72,7 @@ static bool parse_feature(struct storage *storage, const char *text) {
         fprintf(stderr, "--feature %s: write it as name=level\n", text);
         return false;
     }
-    storage->features[storage->feature_count++] = (struct quorum_feature_level){
+    storage->features[storage->feature_count++] = (struct meta_feature_level){
         .name = {.data = text, .size = (size_t)(equals - text)},
         .level = (int16_t)strtol(equals + 1, NULL, 10),
     };
@@ -196,18 +196,18 @@ static int format(struct storage *storage) {
         return 2;
     }
     struct config_listener listeners[CONFIG_LISTENER_MAX];
-    struct raft_endpoint endpoints[CONFIG_LISTENER_MAX];
+    struct meta_endpoint endpoints[CONFIG_LISTENER_MAX];
     int32_t endpoint_count = 0;
     size_t count = config_listeners(storage->config, listeners, CONFIG_LISTENER_MAX);
     for (size_t i = 0; i < count; i++) {
         if (listeners[i].controller) {
             endpoints[endpoint_count++] =
-                (struct raft_endpoint){.name = listeners[i].name,
+                (struct meta_endpoint){.name = listeners[i].name,
                                        .host = listeners[i].advertised_host,
                                        .port = listeners[i].advertised_port};
         }
     }
-    struct quorum_format_options options = {
+    struct meta_format_options options = {
         .dirs = storage->dir_list,
         .dir_count = storage->dir_count,
         .metadata_dir = storage->metadata_dir,
@@ -223,8 +223,8 @@ static int format(struct storage *storage) {
         .formatted = say_formatted,
         .arg = storage,
     };
-    char error[QUORUM_FORMAT_ERROR_MAX] = "";
-    err_t err = quorum_format(storage->sys, &options, error);
+    char error[META_FORMAT_ERROR_MAX] = "";
+    err_t err = meta_format(storage->sys, &options, error);
     if (err != ERR_OK) {
         fprintf(stderr, "%s\n", error[0] != '\0' ? error : err_text(err));
     }

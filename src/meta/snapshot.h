@@ -1,7 +1,6 @@
 #pragma once
 
 #include "meta/delta.h"
-#include "raft/voters.h"
 #include "sys/file.h"
 
 /*
@@ -28,13 +27,14 @@ bool meta_snapshot_parse_name(const char *name, struct meta_snapshot_id *ret_id)
 /* --- writing --- */
 
 struct meta_snapshot_writer;
+struct voters_record; /* wire/messages.h */
 
 struct meta_snapshot_head {
     int32_t epoch; /* of the snapshot's id: stands in all batches */
     int64_t last_contained_timestamp_ms;
-    int16_t kraft_version;            /* 0: neither KRAFT_VERSION nor KRAFT_VOTERS is written */
-    const struct raft_voters *voters; /* with kraft_version 1; copied */
-    bool writable;                    /* mode 0644 instead of 0400, as bootstrap.checkpoint has */
+    int16_t kraft_version;              /* 0: neither KRAFT_VERSION nor KRAFT_VOTERS is written */
+    const struct voters_record *voters; /* with kraft_version 1; copied */
+    bool writable;                      /* mode 0644 instead of 0400, as bootstrap.checkpoint has */
 };
 
 /* Writes `dir`/`name`.part, then renames it to `dir`/`name`. Holds a reference to the image, which
@@ -68,7 +68,7 @@ void meta_snapshot_reader_progress(const struct meta_snapshot_reader *reader, ui
 /* After done: what the header said. voters is NULL with kraft.version 0. */
 int64_t meta_snapshot_reader_timestamp_ms(const struct meta_snapshot_reader *reader);
 int16_t meta_snapshot_reader_kraft_version(const struct meta_snapshot_reader *reader);
-const struct raft_voters *meta_snapshot_reader_voters(const struct meta_snapshot_reader *reader);
+const struct voters_record *meta_snapshot_reader_voters(const struct meta_snapshot_reader *reader);
 void meta_snapshot_reader_free(struct meta_snapshot_reader *reader); /* accepts NULL */
 
 /* --- records of an image, for writers and tests --- */

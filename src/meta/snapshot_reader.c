@@ -28,9 +28,10 @@ struct meta_snapshot_reader {
     bool has_footer;
     int64_t timestamp_ms;
     int16_t kraft_version;
-    struct raft_voters voters;
+    struct arena voters_arena;
+    struct voters_record voters;
     bool has_voters;
-    struct arena arena;
+    struct arena arena; /* of the record being read */
     char error[ERROR_MAX];
 };
 
@@ -53,7 +54,7 @@ err_t meta_snapshot_reader_open(struct sys *sys, const char *path,
     }
     reader->file = file;
     reader->size = size;
-    raft_voters_init(&reader->voters);
+    arena_init(&reader->voters_arena, SIZE_MAX);
     arena_init(&reader->arena, SIZE_MAX);
     *ret_reader = reader;
     return ERR_OK;
@@ -65,7 +66,7 @@ void meta_snapshot_reader_free(struct meta_snapshot_reader *reader) {
     }
     sys_file_close(reader->file);
     buffer_done(&reader->data);
-    raft_voters_done(&reader->voters);
+    arena_done(&reader->voters_arena);
     arena_done(&reader->arena);
     free(reader);
 }
@@ -88,7 +89,7 @@ int16_t meta_snapshot_reader_kraft_version(const struct meta_snapshot_reader *re
     return reader->kraft_version;
 }
 
-const struct raft_voters *meta_snapshot_reader_voters(const struct meta_snapshot_reader *reader) {
+const struct voters_record *meta_snapshot_reader_voters(const struct meta_snapshot_reader *reader) {
     return reader->has_voters ? &reader->voters : NULL;
 }
 
@@ -109,7 +110,8 @@ static err_t read_voters(struct meta_snapshot_reader *reader, struct bytes value
     arena_reset(&reader->arena);
     err_t err = wire_decode(&voters_record_type, 0, value, &reader->arena, &record, &used);
     if (err == ERR_OK) {
-        raft_voters_from_record(&reader->voters, &record);
+        arena_reset(&reader->voters_arena);
+        (void)wire_copy(&voters_record_type, &record, &reader->voters_arena, &reader->voters);
         reader->has_voters = true;
     }
     return err;

@@ -39,11 +39,16 @@ static int teardown(void **state) {
 }
 
 static int write_snapshot(struct fixture *f, struct meta_image *image, bool dynamic) {
-    struct raft_voters voters;
-    raft_voters_init(&voters);
-    struct raft_endpoint endpoint = {
+    struct voters_record_endpoint endpoint = {
         .name = STR("CONTROLLER"), .host = STR("localhost"), .port = 9093};
-    raft_voters_set_one(&voters, 1, test_id(10), &endpoint, 1);
+    struct voters_record_voter voter = {
+        .voter_id = 1,
+        .voter_directory_id = test_id(10),
+        .endpoints = &endpoint,
+        .endpoints_count = 1,
+        .kraft_version_feature = {.max_supported_version = 1},
+    };
+    struct voters_record voters = {.voters = &voter, .voters_count = 1};
     struct meta_snapshot_head head = {
         .epoch = 3,
         .last_contained_timestamp_ms = 1234,
@@ -51,7 +56,7 @@ static int write_snapshot(struct fixture *f, struct meta_image *image, bool dyna
         .voters = &voters,
     };
     struct meta_snapshot_writer *writer = meta_snapshot_writer_new(f->sys, DIR, NAME, image, &head);
-    raft_voters_done(&voters); /* they were copied */
+    voter = (struct voters_record_voter){0}; /* it was copied */
     bool done = false;
     int steps = 0;
     while (!done) {
@@ -66,7 +71,7 @@ static int write_snapshot(struct fixture *f, struct meta_image *image, bool dyna
 
 /* Reads the file; on success *ret_image is the caller's, on failure the reader's words. */
 static err_t read_snapshot(struct fixture *f, struct meta_image **ret_image, char error[512],
-                           struct raft_voters *voters) {
+                           struct arena *arena, struct voters_record *voters) {
     struct meta_snapshot_reader *reader;
     assert_int_equal(meta_snapshot_reader_open(f->sys, PATH, &reader), ERR_OK);
     struct meta_image *empty = meta_image_new();
@@ -80,7 +85,8 @@ static err_t read_snapshot(struct fixture *f, struct meta_image **ret_image, cha
     if (err == ERR_OK) {
         assert_int_equal(meta_snapshot_reader_timestamp_ms(reader), 1234);
         if (voters != NULL && meta_snapshot_reader_voters(reader) != NULL) {
-            raft_voters_copy(voters, meta_snapshot_reader_voters(reader));
+            (void)wire_copy(&voters_record_type, meta_snapshot_reader_voters(reader), arena,
+                            voters);
         }
         *ret_image = meta_delta_finish(delta, &empty->provenance, NULL);
     } else {
@@ -97,16 +103,16 @@ static void what_was_written_is_read(void **state) {
     (void)write_snapshot(f, image, true);
     struct meta_image *again;
     char error[512];
-    struct raft_voters voters;
-    raft_voters_init(&voters);
-    assert_int_equal(read_snapshot(f, &again, error, &voters), ERR_OK);
+    struct arena arena;
+    arena_init(&arena, SIZE_MAX);
+    struct voters_record voters;
+    assert_int_equal(read_snapshot(f, &again, error, &arena, &voters), ERR_OK);
     assert_true(meta_image_equal(image, again));
-    assert_int_equal(voters.voter_count, 1);
-    assert_true(voters.dynamic);
-    assert_true(uuid_equal(voters.voters[0].directory_id, test_id(10)));
+    assert_int_equal(voters.voters_count, 1);
+    assert_true(uuid_equal(voters.voters[0].voter_directory_id, test_id(10)));
     assert_int_equal(voters.voters[0].endpoints[0].port, 9093);
-    assert_int_equal(voters.voters[0].kraft_version_max, 1);
-    raft_voters_done(&voters);
+    assert_int_equal(voters.voters[0].kraft_version_feature.max_supported_version, 1);
+    arena_done(&arena);
     meta_image_unref(again);
     meta_image_unref(image);
 }
@@ -127,7 +133,7 @@ static void large_images_take_many_small_steps(void **state) {
     assert_in_range(write_snapshot(f, image, false), 9, 20);
     struct meta_image *again;
     char error[512];
-    assert_int_equal(read_snapshot(f, &again, error, NULL), ERR_OK);
+    assert_int_equal(read_snapshot(f, &again, error, NULL, NULL), ERR_OK);
     assert_true(meta_image_equal(image, again));
     meta_image_unref(again);
     meta_image_unref(image);
@@ -145,7 +151,7 @@ static void a_leftover_of_a_crash_is_replaced(void **state) {
     (void)write_snapshot(f, image, true);
     struct meta_image *again;
     char error[512];
-    assert_int_equal(read_snapshot(f, &again, error, NULL), ERR_OK);
+    assert_int_equal(read_snapshot(f, &again, error, NULL, NULL), ERR_OK);
     meta_image_unref(again);
     meta_image_unref(image);
 }
@@ -178,7 +184,7 @@ static void a_file_cut_anywhere_is_damaged(void **state) {
         store(f, data, cut);
         struct meta_image *again;
         char error[512];
-        assert_int_equal(read_snapshot(f, &again, error, NULL), ERR_CORRUPT);
+        assert_int_equal(read_snapshot(f, &again, error, NULL, NULL), ERR_CORRUPT);
         assert_non_null(strstr(error, "the file ends with"));
     }
     free(data);
@@ -215,7 +221,7 @@ static void every_flipped_bit_is_seen(void **state) {
         data[at] = before;
         struct meta_image *again;
         char error[512];
-        assert_int_equal(read_snapshot(f, &again, error, NULL), ERR_CORRUPT);
+        assert_int_equal(read_snapshot(f, &again, error, NULL, NULL), ERR_CORRUPT);
         assert_true(strncmp(error, "at byte ", 8) == 0);
     }
     free(data);
@@ -234,7 +240,7 @@ static void trailing_bytes_are_damage(void **state) {
     store(f, twice, 2 * size);
     struct meta_image *again;
     char error[512];
-    assert_int_equal(read_snapshot(f, &again, error, NULL), ERR_CORRUPT);
+    assert_int_equal(read_snapshot(f, &again, error, NULL, NULL), ERR_CORRUPT);
     free(twice);
     free(data);
     meta_image_unref(image);

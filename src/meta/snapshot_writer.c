@@ -36,7 +36,8 @@ struct meta_snapshot_writer {
     char part_path[PATH_SIZE];
     struct meta_image_walk *walk; /* NULL: no data batches */
     struct meta_snapshot_head head;
-    struct raft_voters voters;
+    struct arena arena; /* of the voters */
+    struct voters_record voters;
     enum stage stage;
     struct sys_file *file;
     uint64_t size;       /* written */
@@ -58,10 +59,10 @@ struct meta_snapshot_writer *meta_snapshot_writer_new(struct sys *sys, const cha
     snprintf(writer->path, sizeof writer->path, "%s/%s", dir, name);
     snprintf(writer->part_path, sizeof writer->part_path, "%s/%s.part", dir, name);
     writer->head = *head;
-    raft_voters_init(&writer->voters);
+    arena_init(&writer->arena, SIZE_MAX);
     if (head->kraft_version > 0) {
         assert(head->voters != NULL);
-        raft_voters_copy(&writer->voters, head->voters);
+        (void)wire_copy(&voters_record_type, head->voters, &writer->arena, &writer->voters);
     }
     writer->walk = image == NULL ? NULL : meta_image_walk_new(image);
     writer->now_ms = sys_wall_ms(sys);
@@ -77,7 +78,7 @@ void meta_snapshot_writer_free(struct meta_snapshot_writer *writer) {
         (void)sys_path_remove(writer->sys, writer->part_path);
     }
     meta_image_walk_free(writer->walk);
-    raft_voters_done(&writer->voters);
+    arena_done(&writer->arena);
     buffer_done(&writer->out);
     buffer_done(&writer->value);
     free(writer);
@@ -133,12 +134,8 @@ static err_t write_header(struct meta_snapshot_writer *writer) {
         version.kraft_version = writer->head.kraft_version;
         add_control(writer, &builder, CONTROL_RECORD_KRAFT_VERSION, &kraft_version_record_type,
                     &version);
-        struct arena arena;
-        arena_init(&arena, SIZE_MAX);
-        struct voters_record voters;
-        raft_voters_to_record(&writer->voters, &arena, &voters);
-        add_control(writer, &builder, CONTROL_RECORD_KRAFT_VOTERS, &voters_record_type, &voters);
-        arena_done(&arena);
+        add_control(writer, &builder, CONTROL_RECORD_KRAFT_VOTERS, &voters_record_type,
+                    &writer->voters);
     }
     return write_batch(writer, &builder);
 }

@@ -140,7 +140,7 @@ static void take_snapshot(struct quorum *quorum, struct quorum_load *load) {
     meta_image_unref(image);
     quorum->kraft_version = meta_snapshot_reader_kraft_version(load->reader);
     if (meta_snapshot_reader_voters(load->reader) != NULL) {
-        raft_voters_copy(&quorum->voters, meta_snapshot_reader_voters(load->reader));
+        raft_voters_from_record(&quorum->voters, meta_snapshot_reader_voters(load->reader));
         quorum->voters_in_log = load->snapshot.offset > 0;
     }
     meta_snapshot_reader_free(load->reader);

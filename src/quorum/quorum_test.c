@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "log/directory.h"
-#include "quorum/format.h"
+#include "meta/format.h"
 #include "quorum/quorum.h"
 #include "sys/file.h"
 #include "sys/sim.h"
@@ -87,9 +87,9 @@ static void observe(void *arg, const struct sim_event *event) {
 
 static void format_dir(struct fixture *f, bool standalone) {
     const char *dirs[] = {DIR};
-    struct raft_endpoint endpoint = {
+    struct meta_endpoint endpoint = {
         .name = STR("CONTROLLER"), .host = STR("localhost"), .port = 9093};
-    struct quorum_format_options options = {
+    struct meta_format_options options = {
         .dirs = dirs,
         .dir_count = 1,
         .metadata_dir = DIR,
@@ -99,8 +99,8 @@ static void format_dir(struct fixture *f, bool standalone) {
         .endpoints = &endpoint,
         .endpoint_count = 1,
     };
-    char error[QUORUM_FORMAT_ERROR_MAX] = "";
-    assert_int_equal(quorum_format(f->sys, &options, error), ERR_OK);
+    char error[META_FORMAT_ERROR_MAX] = "";
+    assert_int_equal(meta_format(f->sys, &options, error), ERR_OK);
 }
 
 static int setup_seed(void **state, uint64_t seed) {

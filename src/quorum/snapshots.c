@@ -17,6 +17,7 @@
 
 #include "quorum/quorum_int.h"
 #include "sys/file.h"
+#include "wire/messages.h"
 
 /* --- what is in the folder --- */
 
@@ -127,16 +128,21 @@ void quorum_snapshot(struct quorum *quorum) {
         .offset = image->provenance.offset + 1,
         .epoch = image->provenance.epoch,
     };
+    struct arena arena;
+    arena_init(&arena, SIZE_MAX);
+    struct voters_record voters;
+    raft_voters_to_record(&quorum->voters, &arena, &voters);
     struct meta_snapshot_head head = {
         .epoch = image->provenance.epoch,
         .last_contained_timestamp_ms = image->provenance.timestamp_ms,
         .kraft_version = quorum->kraft_version,
-        .voters = &quorum->voters,
+        .voters = &voters,
     };
     char name[META_SNAPSHOT_NAME_MAX];
     meta_snapshot_name(quorum->snapshot_writing, name);
     quorum->snapshot_writer =
         meta_snapshot_writer_new(quorum->options.sys, quorum->folder, name, quorum->image, &head);
+    arena_done(&arena);
     quorum->bytes_since_snapshot = 0;
     sys_timer_clear(quorum->options.loop, &quorum->snapshot_timer);
     quorum_work_run(&quorum->snapshot_work, write_step, written);

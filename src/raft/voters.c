@@ -3,7 +3,7 @@
 #include "wire/codec.h"
 #include "wire/messages.h"
 
-enum { KRAFT_VERSION_MAX = 1, PORT_MAX = 65535 };
+enum { PORT_MAX = 65535 };
 
 void raft_voters_init(struct raft_voters *voters) {
     *voters = (struct raft_voters){0};
@@ -39,17 +39,6 @@ void raft_voters_copy(struct raft_voters *to, const struct raft_voters *from) {
         copy_endpoints(to, &to->voters[i], from->voters[i].endpoints,
                        from->voters[i].endpoint_count);
     }
-}
-
-void raft_voters_set_one(struct raft_voters *voters, int32_t id, struct uuid directory_id,
-                         const struct raft_endpoint *endpoints, int32_t endpoint_count) {
-    clear(voters, 1, true);
-    voters->voters[0] = (struct raft_voter){
-        .id = id,
-        .directory_id = directory_id,
-        .kraft_version_max = KRAFT_VERSION_MAX,
-    };
-    copy_endpoints(voters, &voters->voters[0], endpoints, endpoint_count);
 }
 
 /* Reads a decimal number up to `max` that fills the text. */

@@ -42,10 +42,6 @@ void raft_voters_done(struct raft_voters *voters);
 /* Replaces `to` by a copy. */
 void raft_voters_copy(struct raft_voters *to, const struct raft_voters *from);
 
-/* A dynamic set of one. */
-void raft_voters_set_one(struct raft_voters *voters, int32_t id, struct uuid directory_id,
-                         const struct raft_endpoint *endpoints, int32_t endpoint_count);
-
 /* Reads "1@host:9093,2@[::1]:9093"; ERR_INVALID otherwise. */
 err_t raft_voters_parse(struct raft_voters *voters, struct str text);
 

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "quorum/format.h"
+#include "meta/format.h"
 #include "server/node_int.h"
 
 struct directories {
@@ -84,12 +84,12 @@ static err_t count_formatted(struct node *node, struct directories *dirs, size_t
 }
 
 static err_t format(struct node *node, struct directories *dirs) {
-    struct raft_endpoint endpoints[NODE_LISTENERS_MAX];
+    struct meta_endpoint endpoints[NODE_LISTENERS_MAX];
     int32_t endpoint_count = 0;
     for (int i = 0; i < node->listener_count; i++) {
         const struct listener *listener = &node->listeners[i];
         if (listener->controller) {
-            endpoints[endpoint_count++] = (struct raft_endpoint){.name = listener->name,
+            endpoints[endpoint_count++] = (struct meta_endpoint){.name = listener->name,
                                                                  .host = listener->advertised_host,
                                                                  .port = listener->advertised_port};
         }
@@ -102,7 +102,7 @@ static err_t format(struct node *node, struct directories *dirs) {
     char cluster_id[UUID_TEXT_SIZE + 1];
     uuid_format(id, cluster_id);
 
-    struct quorum_format_options options = {
+    struct meta_format_options options = {
         .dirs = dirs->list,
         .dir_count = dirs->count,
         .metadata_dir = dirs->list[dirs->metadata],
@@ -112,7 +112,7 @@ static err_t format(struct node *node, struct directories *dirs) {
         .endpoints = endpoints,
         .endpoint_count = endpoint_count,
     };
-    err_t err = quorum_format(node->sys, &options, node->error);
+    err_t err = meta_format(node->sys, &options, node->error);
     if (err == ERR_OK) {
         text_log_info(node->text_log, "server", "Formatted %s for the new cluster %s",
                       dirs->list[dirs->metadata], cluster_id);

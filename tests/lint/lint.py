@@ -17,7 +17,7 @@ LAYERS = ["base", "metrics", "config", "sys", "wire", "log", "raft", "auth", "ne
 # Folders that may use less than all that stands before them.
 ONLY = {
     "raft": {"base", "metrics", "config", "sys", "wire"},
-    "meta": {"base", "metrics", "config", "sys", "wire"},
+    "meta": {"base", "metrics", "config", "sys", "wire", "log"},
     "client": {"base", "metrics", "config", "sys", "wire", "auth", "net"},
     "controller": set(LAYERS[:LAYERS.index("controller")]) - {"replica"},
     "cli": {"base", "metrics", "config", "sys", "wire", "auth", "net", "http", "client", "log",

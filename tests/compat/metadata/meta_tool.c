@@ -17,10 +17,10 @@
 
 #include "log/directory.h"
 #include "meta/batch.h"
+#include "meta/format.h"
 #include "meta/loader.h"
 #include "meta/snapshot.h"
 #include "meta/test_records.h"
-#include "quorum/format.h"
 #include "quorum/quorum.h"
 #include "sys/file.h"
 #include "sys/linux.h"
@@ -60,12 +60,12 @@ static int format(struct sys *sys, int argc, char **argv) {
         return 2;
     }
     const char *dirs[] = {argv[0]};
-    struct raft_endpoint endpoint = {
+    struct meta_endpoint endpoint = {
         .name = STR("CONTROLLER"),
         .host = str_from_c(argv[3]),
         .port = (uint16_t)atoi(argv[4]),
     };
-    struct quorum_format_options options = {
+    struct meta_format_options options = {
         .dirs = dirs,
         .dir_count = 1,
         .metadata_dir = argv[0],
@@ -75,8 +75,8 @@ static int format(struct sys *sys, int argc, char **argv) {
         .endpoints = &endpoint,
         .endpoint_count = 1,
     };
-    char error[QUORUM_FORMAT_ERROR_MAX] = "";
-    if (quorum_format(sys, &options, error) != ERR_OK) {
+    char error[META_FORMAT_ERROR_MAX] = "";
+    if (meta_format(sys, &options, error) != ERR_OK) {
         die("format", error);
     }
     return 0;

@@ -1,4 +1,4 @@
-#include "quorum/format.h"
+#include "meta/format.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,13 +8,16 @@
 #include "log/directory.h"
 #include "meta/bootstrap.h"
 #include "meta/snapshot.h"
-#include "quorum/quorum_int.h"
 #include "wire/codec.h"
 #include "wire/messages.h"
 
+#define METADATA_FOLDER "__cluster_metadata-0"
+
+enum { PATH_SIZE = 4096, KRAFT_VERSION_MAX = 1 };
+
 struct format {
     struct sys *sys;
-    const struct quorum_format_options *options;
+    const struct meta_format_options *options;
     struct meta_image *image; /* the feature levels */
     char *error;
 };
@@ -26,7 +29,7 @@ static err_t fail(const struct format *format, err_t err, const char *text, ...)
     if (format->error != NULL) {
         va_list args;
         va_start(args, text);
-        vsnprintf(format->error, QUORUM_FORMAT_ERROR_MAX, text, args);
+        vsnprintf(format->error, META_FORMAT_ERROR_MAX, text, args);
         va_end(args);
     }
     return err;
@@ -43,7 +46,7 @@ static void set_level(struct meta_delta *delta, struct str name, int16_t level) 
     (void)meta_delta_apply(delta, &record);
 }
 
-static err_t check_level(const struct format *format, const struct quorum_feature_level *level,
+static err_t check_level(const struct format *format, const struct meta_feature_level *level,
                          int16_t metadata_version) {
     const struct meta_feature_info *feature = meta_feature_find(level->name);
     if (feature == NULL) {
@@ -61,7 +64,7 @@ static err_t check_level(const struct format *format, const struct quorum_featur
     return ERR_OK;
 }
 
-static bool level_given(const struct quorum_format_options *options, const char *name,
+static bool level_given(const struct meta_format_options *options, const char *name,
                         int16_t *ret_level) {
     for (size_t i = 0; i < options->feature_count; i++) {
         if (str_equal(options->features[i].name, str_from_c(name))) {
@@ -73,7 +76,7 @@ static bool level_given(const struct quorum_format_options *options, const char 
 }
 
 static err_t make_image(struct format *format) {
-    const struct quorum_format_options *options = format->options;
+    const struct meta_format_options *options = format->options;
     int16_t metadata_version =
         options->metadata_version == 0 ? METADATA_VERSION_LATEST : options->metadata_version;
     if (metadata_version_name(metadata_version) == NULL) {
@@ -101,7 +104,7 @@ static err_t make_image(struct format *format) {
     return ERR_OK;
 }
 
-static int16_t kraft_version(const struct quorum_format_options *options) {
+static int16_t kraft_version(const struct meta_format_options *options) {
     return options->standalone ? 1 : 0;
 }
 
@@ -159,11 +162,11 @@ static err_t make_durably(struct sys *sys, const char *dir) {
     if (err == ERR_EXISTS) {
         return ERR_OK;
     }
-    char parent[QUORUM_PATH_SIZE];
-    quorum_print(parent, sizeof parent, "%s", dir);
+    char parent[PATH_SIZE];
+    snprintf(parent, sizeof parent, "%s", dir);
     char *slash = strrchr(parent, '/');
     if (slash == NULL) {
-        quorum_print(parent, sizeof parent, ".");
+        snprintf(parent, sizeof parent, ".");
     } else {
         slash[slash == parent ? 1 : 0] = '\0'; /* the root keeps its own */
     }
@@ -176,6 +179,28 @@ static err_t make_durably(struct sys *sys, const char *dir) {
     return err == ERR_OK ? sys_dir_sync(sys, parent) : err;
 }
 
+/* The voter set of a standalone node: itself, in this directory. */
+static void only_voter(const struct meta_format_options *options, struct uuid directory_id,
+                       struct arena *arena, struct voters_record *ret_voters) {
+    struct voters_record_voter *voter = ARENA_NEW(arena, struct voters_record_voter);
+    voter->voter_id = options->node_id;
+    voter->voter_directory_id = directory_id;
+    voter->kraft_version_feature.max_supported_version = KRAFT_VERSION_MAX;
+    voter->endpoints =
+        ARENA_ARRAY(arena, struct voters_record_endpoint, (size_t)options->endpoint_count + 1);
+    voter->endpoints_count = options->endpoint_count;
+    for (int32_t i = 0; i < options->endpoint_count; i++) {
+        voter->endpoints[i] = (struct voters_record_endpoint){
+            .name = options->endpoints[i].name,
+            .host = options->endpoints[i].host,
+            .port = options->endpoints[i].port,
+        };
+    }
+    wire_init(&voters_record_type, ret_voters);
+    ret_voters->voters = voter;
+    ret_voters->voters_count = 1;
+}
+
 /* What only the metadata directory has. It comes before meta.properties, which makes the directory
  * a formatted one. */
 static err_t write_metadata(const struct format *format, const char *dir, struct uuid id) {
@@ -183,13 +208,13 @@ static err_t write_metadata(const struct format *format, const char *dir, struct
     if (err != ERR_OK || !format->options->standalone) {
         return err;
     }
-    char folder[QUORUM_PATH_SIZE];
-    quorum_print(folder, sizeof folder, "%s/" METADATA_FOLDER, dir);
+    char folder[PATH_SIZE];
+    snprintf(folder, sizeof folder, "%s/" METADATA_FOLDER, dir);
     err = make_durably(format->sys, folder);
-    struct raft_voters voters;
-    raft_voters_init(&voters);
-    raft_voters_set_one(&voters, format->options->node_id, id, format->options->endpoints,
-                        format->options->endpoint_count);
+    struct arena arena;
+    arena_init(&arena, SIZE_MAX);
+    struct voters_record voters;
+    only_voter(format->options, id, &arena, &voters);
     struct meta_snapshot_head head = {
         .last_contained_timestamp_ms = sys_wall_ms(format->sys),
         .kraft_version = kraft_version(format->options),
@@ -204,7 +229,7 @@ static err_t write_metadata(const struct format *format, const char *dir, struct
         err = meta_snapshot_writer_step(writer, &done);
     }
     meta_snapshot_writer_free(writer);
-    raft_voters_done(&voters);
+    arena_done(&arena);
     return err;
 }
 
@@ -219,8 +244,8 @@ static err_t write_properties(const struct format *format, const char *dir, stru
             .has_directory_id = true,
             .directory_id = id,
         };
-        quorum_print(meta.cluster_id, sizeof meta.cluster_id, "%.*s",
-                     STR_ARGS(format->options->cluster_id));
+        snprintf(meta.cluster_id, sizeof meta.cluster_id, "%.*s",
+                 STR_ARGS(format->options->cluster_id));
         err = log_directory_format(directory, &meta);
         log_directory_close(directory);
     }
@@ -229,7 +254,7 @@ static err_t write_properties(const struct format *format, const char *dir, stru
 }
 
 static err_t format_dir(const struct format *format, const char *dir) {
-    const struct quorum_format_options *options = format->options;
+    const struct meta_format_options *options = format->options;
     struct uuid id = random_id(format->sys);
     err_t err = make_durably(format->sys, dir);
     if (err == ERR_OK && strcmp(dir, options->metadata_dir) == 0) {
@@ -247,8 +272,8 @@ static err_t format_dir(const struct format *format, const char *dir) {
     return ERR_OK;
 }
 
-err_t quorum_format(struct sys *sys, const struct quorum_format_options *options,
-                    char error[QUORUM_FORMAT_ERROR_MAX]) {
+err_t meta_format(struct sys *sys, const struct meta_format_options *options,
+                  char error[META_FORMAT_ERROR_MAX]) {
     struct format format = {.sys = sys, .options = options, .error = error};
     if (options->cluster_id.size == 0 || options->cluster_id.size > LOG_CLUSTER_ID_MAX) {
         return fail(&format, ERR_INVALID, "a cluster id of 1 to %d characters is needed",

@@ -1,8 +1,7 @@
 #pragma once
 
-#include "base/text_log.h"
 #include "base/uuid.h"
-#include "raft/voters.h"
+#include "meta/image.h"
 #include "sys/sys.h"
 
 /*
@@ -10,22 +9,22 @@
  * meta.properties in each, and in the metadata directory bootstrap.checkpoint with the feature
  * levels and, for a dynamic quorum, the snapshot 0-0 with the voters. Blocks on the disk.
  */
-struct quorum_feature_level {
+struct meta_feature_level {
     struct str name;
     int16_t level;
 };
 
-struct quorum_format_options {
+struct meta_format_options {
     const char *const *dirs; /* log.dirs and metadata.log.dir, each once */
     size_t dir_count;
     const char *metadata_dir; /* one of them */
     struct str cluster_id;
     int32_t node_id;
-    int16_t metadata_version;                    /* 0: the latest */
-    const struct quorum_feature_level *features; /* that differ from the defaults of that level */
+    int16_t metadata_version;                  /* 0: the latest */
+    const struct meta_feature_level *features; /* that differ from the defaults of that level */
     size_t feature_count;
     bool standalone; /* dynamic quorum with this node as its voter; else static */
-    const struct raft_endpoint *endpoints; /* of the controller listeners, for standalone */
+    const struct meta_endpoint *endpoints; /* of the controller listeners, for standalone */
     int32_t endpoint_count;
     bool ignore_formatted; /* leave directories that are formatted as they are */
     /* May be NULL: each directory that was formatted now, with its new id. */
@@ -33,12 +32,12 @@ struct quorum_format_options {
     void *arg;
 };
 
-enum { QUORUM_FORMAT_ERROR_MAX = 512 };
+enum { META_FORMAT_ERROR_MAX = 512 };
 
 /*
  * ERR_EXISTS:  a directory is formatted already (and not ignore_formatted), or for another cluster.
  * ERR_INVALID: an unknown feature, a level out of range or without what it depends on.
  * `error` (may be NULL) gets a sentence for the operator.
  */
-err_t quorum_format(struct sys *sys, const struct quorum_format_options *options,
-                    char error[QUORUM_FORMAT_ERROR_MAX]);
+err_t meta_format(struct sys *sys, const struct meta_format_options *options,
+                  char error[META_FORMAT_ERROR_MAX]);

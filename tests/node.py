@@ -9,8 +9,6 @@ import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OTTLA = os.environ.get("OTTLA", os.path.join(ROOT, "build", "ottla"))
-if not os.path.exists(OTTLA):
-    OTTLA = os.path.join(ROOT, "build", "src", "bin", "ottla")
 
 
 def free_ports(count):

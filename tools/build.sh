@@ -17,4 +17,5 @@ if [ ! -f "$dir/build.ninja" ]; then
     fi
     rm -f "$log"
 fi
-exec ninja -C "$dir" --quiet
+ninja -C "$dir" --quiet
+ln -sf src/bin/ottla "$dir/ottla"

@@ -285,13 +285,13 @@ static void test_h2_unknown_tagged_fields(void **state) {
     (void)state;
     uint8_t data[7 + 1 + 2 * (WIRE_UNKNOWN_TAGS_MAX + 1)];
     memcpy(data, RESPONSE_START, 7);
+    for (size_t i = 0; i <= WIRE_UNKNOWN_TAGS_MAX; i++) {
+        data[8 + 2 * i] = 100;
+        data[9 + 2 * i] = 0;
+    }
     for (uint32_t count = WIRE_UNKNOWN_TAGS_MAX; count <= WIRE_UNKNOWN_TAGS_MAX + 1; count++) {
-        size_t size = 7;
-        data[size++] = (uint8_t)count;
-        for (uint32_t i = 0; i < count; i++) {
-            data[size++] = 100;
-            data[size++] = 0;
-        }
+        data[7] = (uint8_t)count;
+        size_t size = 8 + 2 * count;
         struct arena arena;
         arena_init(&arena, SIZE_MAX);
         struct api_versions_response response;

@@ -3,7 +3,7 @@
 #include "log/log_int.h"
 
 /* The inside of a recovery: recovery.c drives it, recovery_scan.c reads batches, recovery_cut.c
- * takes damage off the log's end. */
+ * takes damage off the log's end, recovery_finish.c settles what follows from it. */
 enum recovery_phase {
     RECOVERY_START,   /* choose a producer snapshot */
     RECOVERY_REBUILD, /* indexes of segments before the scan that lack one */
@@ -52,3 +52,9 @@ err_t recovery_cut(struct log *log, struct recovery *recovery, const struct reco
  * was between was lost: then the log ends here. */
 bool recovery_at_hole(const struct log *log, const struct recovery *recovery);
 err_t recovery_end_at_hole(struct log *log, struct recovery *recovery);
+
+/* The last phase; afterwards log->recovery is NULL. */
+err_t recovery_finish(struct log *log);
+
+/* Removes the producer snapshot at an offset, if there is one. */
+err_t recovery_snapshot_remove(struct log *log, int64_t offset);

@@ -83,8 +83,9 @@ void quorum_start(struct quorum *quorum, quorum_started_fn started, void *arg);
 /* How far loading is: bytes of snapshot and log. */
 void quorum_progress(const struct quorum *quorum, uint64_t *ret_done, uint64_t *ret_total);
 
-/* Finishes what is being written, fails the rest with ERR_NOT_CONTROLLER, closes the log, then
- * calls stopped. */
+/* At any time after quorum_new, once. Finishes what is being written, fails the rest with
+ * ERR_NOT_CONTROLLER, closes the log, then calls stopped. A start under way is given up, and its
+ * `started` is not called any more. */
 void quorum_stop(struct quorum *quorum, void (*stopped)(void *arg), void *arg);
 
 /* One append. Embed it in the operation that waits; it must live until done was called. */

@@ -62,7 +62,6 @@ struct node {
     struct replicas *replicas;
     struct broker *broker;
     bool replicas_loaded;
-    bool quorum_started;
 
     struct listener listeners[NODE_LISTENERS_MAX];
     int listener_count;

@@ -166,7 +166,6 @@ static void quorum_started(void *arg, err_t err, const char *text) {
                         err_name(err));
         return;
     }
-    node->quorum_started = true;
     if (!stopping(node)) {
         broker_register(node->broker, registered);
     }

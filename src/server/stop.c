@@ -40,7 +40,7 @@ static void stop_quorum(void *arg) {
     if (node->controller != NULL) {
         controller_stop(node->controller);
     }
-    if (node->quorum != NULL && node->quorum_started) {
+    if (node->quorum != NULL) {
         quorum_stop(node->quorum, stop_replicas, node);
     } else {
         stop_replicas(node);

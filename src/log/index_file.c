@@ -10,13 +10,14 @@ enum {
 };
 
 void index_file_init(struct index_file *index, struct log_cache *cache, struct sys_lock *lock,
-                     char *path, uint32_t entry_size, uint64_t file_size) {
+                     char *path, uint32_t entry_size, bool present, uint64_t file_size) {
     assert(entry_size > 0);
     assert(entry_size <= INDEX_ENTRY_SIZE_MAX);
     *index = (struct index_file){
         .lock = lock,
         .owner = cache_owner_new(cache),
         .entry_size = entry_size,
+        .present = present,
         .count = (uint32_t)(file_size / entry_size),
         .written = (uint32_t)(file_size / entry_size),
     };
@@ -60,23 +61,25 @@ void index_file_add(struct index_file *index, const uint8_t *entry) {
     sys_lock_give(index->lock);
 }
 
+err_t index_file_create(struct index_file *index) {
+    err_t err = cached_file_create(&index->file);
+    index->present |= err == ERR_OK;
+    return err;
+}
+
 err_t index_file_write(struct index_file *index) {
     uint32_t tail_count = index->count - index->written;
-    struct sys_file *file;
-    err_t err = cached_file_take(&index->file, false, &file);
-    if (err == ERR_NOT_FOUND && index->written == 0) {
-        err = cached_file_create(&index->file);
-        if (err == ERR_OK) {
-            err = cached_file_take(&index->file, false, &file);
-        }
+    err_t err = index->present ? ERR_OK : index_file_create(index);
+    if (err != ERR_OK || tail_count == 0) {
+        return err;
     }
+    struct sys_file *file;
+    err = cached_file_take(&index->file, false, &file);
     if (err != ERR_OK) {
         return err;
     }
-    if (tail_count > 0) {
-        err = sys_file_write(file, (uint64_t)index->written * index->entry_size, index->tail,
-                             (size_t)tail_count * index->entry_size);
-    }
+    err = sys_file_write(file, (uint64_t)index->written * index->entry_size, index->tail,
+                         (size_t)tail_count * index->entry_size);
     cached_file_give(&index->file);
     if (err == ERR_OK) {
         sys_lock_take(index->lock);

@@ -26,15 +26,19 @@ struct index_file {
     uint32_t entry_size;
     uint32_t count;   /* entries in all */
     uint32_t written; /* of them in the file; the others are the tail */
+    bool present;     /* there is a file; writer only */
     uint8_t *tail;
     uint32_t tail_capacity; /* entries */
 };
 
 typedef int64_t (*index_key_fn)(const uint8_t *entry);
 
-/* file_size: of the existing file; 0 for one to be made. Takes over `path`. */
+/* file_size: of the existing file; 0 for one that is not present. Takes over `path`. */
 void index_file_init(struct index_file *index, struct log_cache *cache, struct sys_lock *lock,
-                     char *path, uint32_t entry_size, uint64_t file_size);
+                     char *path, uint32_t entry_size, bool present, uint64_t file_size);
+
+/* [writer] Makes the file, empty. */
+err_t index_file_create(struct index_file *index);
 void index_file_done(struct index_file *index); /* accepts a zeroed one */
 
 /* [writer] Room in memory for `count` entries more, after writing the tail out if it is long. */

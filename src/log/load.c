@@ -182,7 +182,6 @@ static err_t leftovers_clear(struct log *log, const struct sys_dir_list *list, b
 
 struct found {
     int64_t base_offset;
-    bool present[SEGMENT_FILE_COUNT];
     struct segment_sizes sizes;
     int64_t modified_ms;
 };
@@ -207,7 +206,7 @@ static err_t files_stat(struct log *log, const struct sys_dir_list *list, struct
         if (err != ERR_OK) {
             return err;
         }
-        found[count - 1].present[file] = true;
+        found[count - 1].sizes.present[file] = true;
         found[count - 1].sizes.file[file] = stat.size;
         if (file == SEGMENT_LOG) {
             found[count - 1].modified_ms = stat.modified_ms;
@@ -220,7 +219,7 @@ static err_t files_stat(struct log *log, const struct sys_dir_list *list, struct
 static err_t orphans_remove(struct log *log, const struct found *found) {
     err_t err = ERR_OK;
     for (int i = SEGMENT_INDEX; i <= SEGMENT_TXN_INDEX && err == ERR_OK; i++) {
-        if (found->present[i]) {
+        if (found->sizes.present[i]) {
             char *path = segment_path(log->path, found->base_offset, (enum segment_file)i, "");
             log_say(log, TEXT_LOG_WARN, "%s belongs to no segment and is removed", path);
             err = log_note(log, sys_path_remove(log->sys, path));
@@ -231,7 +230,7 @@ static err_t orphans_remove(struct log *log, const struct found *found) {
 }
 
 static bool indexes_whole(const struct found *found) {
-    return found->present[SEGMENT_INDEX] && found->present[SEGMENT_TIME_INDEX] &&
+    return found->sizes.present[SEGMENT_INDEX] && found->sizes.present[SEGMENT_TIME_INDEX] &&
            found->sizes.file[SEGMENT_INDEX] % OFFSET_INDEX_ENTRY_SIZE == 0 &&
            found->sizes.file[SEGMENT_TIME_INDEX] % TIME_INDEX_ENTRY_SIZE == 0 &&
            found->sizes.file[SEGMENT_TXN_INDEX] % TXN_INDEX_ENTRY_SIZE == 0;
@@ -241,7 +240,7 @@ static err_t segments_add(struct log *log, const struct found *found, size_t cou
                           bool *ret_index_missing) {
     *ret_index_missing = false;
     for (size_t i = 0; i < count; i++) {
-        if (!found[i].present[SEGMENT_LOG]) {
+        if (!found[i].sizes.present[SEGMENT_LOG]) {
             err_t err = orphans_remove(log, &found[i]);
             if (err != ERR_OK) {
                 return err;
@@ -270,7 +269,7 @@ static int64_t *snapshots_pick(const struct found *found, size_t count, size_t *
     int64_t *snapshots = calloc(count + 1, sizeof *snapshots);
     *ret_count = 0;
     for (size_t i = 0; i < count; i++) {
-        if (found[i].present[SEGMENT_SNAPSHOT]) {
+        if (found[i].sizes.present[SEGMENT_SNAPSHOT]) {
             snapshots[(*ret_count)++] = found[i].base_offset;
         }
     }

@@ -27,10 +27,10 @@
 void log_recovery_plan(struct log *log, const struct recovery_plan *plan) {
     struct recovery *recovery = calloc(1, sizeof *recovery);
     recovery->plan = *plan;
-    recovery->synced_offset = log->recovery_point;
+    recovery->synced_offset = log_recovery_point(log);
     recovery->scan_from = log->segment_count;
     if (plan->scan) {
-        recovery->scan_from = log_segment_floor(log, log->recovery_point);
+        recovery->scan_from = log_segment_floor(log, recovery->synced_offset);
     }
     for (size_t i = 0; i < log->segment_count; i++) {
         if (i >= recovery->scan_from || log->segments[i]->index_distrusted) {

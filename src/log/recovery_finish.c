@@ -36,9 +36,11 @@ static err_t stray_snapshots_remove(struct log *log) {
 }
 
 static void offsets_settle(struct log *log) {
+    sys_lock_take(&log->lock);
     if (log->recovery_point > log->end_offset) {
         log->recovery_point = log->end_offset;
     }
+    sys_lock_give(&log->lock);
     int64_t high_watermark = log->start_offset;
     (void)log_directory_checkpoint_get(log->directory, LOG_CHECKPOINT_HIGH_WATERMARK,
                                        log_topic(log), log_partition(log), &high_watermark);

@@ -49,10 +49,11 @@ struct log_segment *segment_new(struct log_cache *cache, const char *folder, int
     cached_file_init(&segment->log, cache, segment_path(folder, base_offset, SEGMENT_LOG, ""));
     index_file_init(&segment->offsets, cache, &segment->lock,
                     segment_path(folder, base_offset, SEGMENT_INDEX, ""), OFFSET_INDEX_ENTRY_SIZE,
-                    sizes->file[SEGMENT_INDEX]);
+                    sizes->present[SEGMENT_INDEX], sizes->file[SEGMENT_INDEX]);
     index_file_init(&segment->times, cache, &segment->lock,
                     segment_path(folder, base_offset, SEGMENT_TIME_INDEX, ""),
-                    TIME_INDEX_ENTRY_SIZE, sizes->file[SEGMENT_TIME_INDEX]);
+                    TIME_INDEX_ENTRY_SIZE, sizes->present[SEGMENT_TIME_INDEX],
+                    sizes->file[SEGMENT_TIME_INDEX]);
     txn_index_init(&segment->aborted, cache, &segment->lock,
                    segment_path(folder, base_offset, SEGMENT_TXN_INDEX, ""),
                    sizes->file[SEGMENT_TXN_INDEX]);
@@ -80,10 +81,10 @@ void segment_unref(struct log_segment *segment) {
 err_t segment_create_files(struct log_segment *segment, uint64_t reserve) {
     err_t err = cached_file_create(&segment->log);
     if (err == ERR_OK) {
-        err = cached_file_create(&segment->offsets.file);
+        err = index_file_create(&segment->offsets);
     }
     if (err == ERR_OK) {
-        err = cached_file_create(&segment->times.file);
+        err = index_file_create(&segment->times);
     }
     struct sys_file *file;
     if (err == ERR_OK && reserve > 0 && cached_file_take(&segment->log, false, &file) == ERR_OK) {

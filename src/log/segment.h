@@ -69,7 +69,8 @@ char *segment_path(const char *folder, int64_t base_offset, enum segment_file fi
                    const char *suffix);
 
 struct segment_sizes {
-    uint64_t file[SEGMENT_FILE_COUNT]; /* of existing files; 0 when absent */
+    uint64_t file[SEGMENT_FILE_COUNT]; /* 0 when absent */
+    bool present[SEGMENT_FILE_COUNT];
 };
 
 /* An object for files that are there; opens nothing. next_offset: what is known, else base_offset

@@ -27,6 +27,7 @@
 void log_recovery_plan(struct log *log, const struct recovery_plan *plan) {
     struct recovery *recovery = calloc(1, sizeof *recovery);
     recovery->plan = *plan;
+    log_config_read(log, &recovery->config);
     recovery->synced_offset = log_recovery_point(log);
     recovery->scan_from = log->segment_count;
     if (plan->scan) {
@@ -68,8 +69,9 @@ static err_t snapshot_try(struct log *log, int64_t offset, bool *ret_good) {
     const char *wrong = NULL;
     struct producer_state loaded; /* readers of a truncated log may be asking for the old one */
     producer_state_init(&loaded, offset);
-    err_t err = producer_snapshot_read(log->sys, path, offset, sys_wall_ms(log->sys),
-                                       log->config.producer_expiration_ms, &loaded, &wrong);
+    err_t err =
+        producer_snapshot_read(log->sys, path, offset, sys_wall_ms(log->sys),
+                               log->recovery->config.producer_expiration_ms, &loaded, &wrong);
     *ret_good = err == ERR_OK;
     if (err == ERR_OK) {
         sys_lock_take(&log->lock);
@@ -153,7 +155,7 @@ static err_t batch_index(struct log *log, const struct recovery_batch *batch) {
     uint64_t position = log->recovery->position - batch->header.size;
     if (err == ERR_OK) {
         err = segment_index_batch(segment, &batch->header, position,
-                                  (uint32_t)log->config.index_interval_bytes);
+                                  (uint32_t)log->recovery->config.index_interval_bytes);
     }
     if (position == 0) {
         segment_first_timestamp_set(segment, batch->header.max_timestamp_ms);

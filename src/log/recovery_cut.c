@@ -147,7 +147,7 @@ err_t recovery_cut(struct log *log, struct recovery *recovery, const struct reco
 
 bool recovery_at_hole(const struct log *log, const struct recovery *recovery) {
     size_t next = recovery->segment + 1;
-    return !log->config.cleanup_compact && next < log->segment_count &&
+    return !recovery->config.cleanup_compact && next < log->segment_count &&
            log->segments[next]->base_offset > recovery->synced_offset &&
            log->segments[next]->base_offset > recovery->expected_offset;
 }

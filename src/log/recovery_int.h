@@ -14,6 +14,7 @@ enum recovery_phase {
 
 struct recovery {
     struct recovery_plan plan;
+    struct log_config config;
     enum recovery_phase phase;
     size_t scan_from;      /* the first segment to be checked */
     int64_t synced_offset; /* the recovery point that was read */

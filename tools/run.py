@@ -104,7 +104,7 @@ def create_topic():
 def produce(node, stanzas):
     """Produces all stanzas with an idempotent producer; half-way the node is killed and comes
     back. Returns (seconds to produce, seconds to be back)."""
-    command = ["kcat", "-P", "-b", f"{HOST}:{PORT}", "-t", TOPIC, "-K", "\\x01", "-D", "\\x02",
+    command = ["kcat", "-P", "-E", "-b", f"{HOST}:{PORT}", "-t", TOPIC, "-K", "\\x01", "-D", "\\x02",
                "-z", "zstd", "-X", "enable.idempotence=true", "-X", "message.timeout.ms=60000",
                "-X", "reconnect.backoff.max.ms=200", "-X", "linger.ms=20"]
     with open(os.path.join(DATA, "kcat.log"), "ab") as log:

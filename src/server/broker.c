@@ -37,10 +37,12 @@ struct broker {
     struct controller_call call;
     bool calling;
     union {
+        struct controller_registration_request controller;
         struct broker_registration_request registration;
         struct broker_heartbeat_request heartbeat;
     } request;
     union {
+        struct controller_registration_response controller;
         struct broker_registration_response registration;
         struct broker_heartbeat_response heartbeat;
     } response;
@@ -176,6 +178,7 @@ static void beat(struct broker *broker) {
     request->current_metadata_offset = node->image->provenance.offset;
     request->want_fence = broker->state == BROKER_FENCED;
     request->want_shut_down = broker->state == BROKER_LEAVING;
+    request->cordoned_log_dirs_count = 0; /* none, rather than null: not known */
     controller_heartbeat(node->controller, call, request, &broker->response.heartbeat);
 }
 
@@ -265,10 +268,8 @@ static int64_t clean_shutdown_epoch(const struct node *node) {
     return epoch;
 }
 
-void broker_register(struct broker *broker,
-                     void (*registered)(struct node *node, err_t err, const char *text)) {
+static void register_broker(struct broker *broker) {
     struct node *node = broker->node;
-    broker->registered = registered;
     struct controller_call *call = start_call(broker, registration_done);
     struct broker_registration_request *request = &broker->request.registration;
     wire_init(&broker_registration_request_type, request);
@@ -286,6 +287,72 @@ void broker_register(struct broker *broker,
         request->log_dirs[i] = node->volumes[i]->id;
     }
     controller_register_broker(node->controller, call, request, &broker->response.registration);
+}
+
+/* --- the controller half --- */
+
+static void controller_registered(struct controller_call *call, err_t err) {
+    struct broker *broker = container_of(call, struct broker, call);
+    broker->calling = false;
+    if (err == ERR_OK) {
+        err = err_from_kafka_code(broker->response.controller.error_code);
+    }
+    if (err != ERR_OK) {
+        broker->registered(broker->node, err, "the controller could not be registered");
+        return;
+    }
+    register_broker(broker);
+}
+
+static void fill_controller(struct broker *broker,
+                            struct controller_registration_request *request) {
+    struct node *node = broker->node;
+    request->listeners = ARENA_ARRAY(
+        &broker->arena, struct controller_registration_request_listener, node->listener_count);
+    for (int i = 0; i < node->listener_count; i++) {
+        const struct listener *listener = &node->listeners[i];
+        if (listener->controller) {
+            request->listeners[request->listeners_count++] =
+                (struct controller_registration_request_listener){.name = listener->name,
+                                                                  .host = listener->advertised_host,
+                                                                  .port = listener->advertised_port,
+                                                                  .security_protocol =
+                                                                      protocol_number(listener)};
+        }
+    }
+    size_t count;
+    const struct meta_feature_info *features = meta_features(&count);
+    request->features =
+        ARENA_ARRAY(&broker->arena, struct controller_registration_request_feature, count + 1);
+    request->features[request->features_count++] = (struct controller_registration_request_feature){
+        .name = STR("metadata.version"),
+        .min_supported_version = METADATA_VERSION_MIN,
+        .max_supported_version = METADATA_VERSION_LATEST};
+    for (size_t i = 0; i < count; i++) {
+        request->features[request->features_count++] =
+            (struct controller_registration_request_feature){
+                .name = str_from_c(features[i].name),
+                .min_supported_version = features[i].min,
+                .max_supported_version = features[i].max};
+    }
+}
+
+void broker_register(struct broker *broker,
+                     void (*registered)(struct node *node, err_t err, const char *text)) {
+    struct node *node = broker->node;
+    broker->registered = registered;
+    if (!metadata_version_has_controller_registration(meta_image_metadata_version(node->image))) {
+        register_broker(broker);
+        return;
+    }
+    struct controller_call *call = start_call(broker, controller_registered);
+    struct controller_registration_request *request = &broker->request.controller;
+    wire_init(&controller_registration_request_type, request);
+    wire_init(&controller_registration_response_type, &broker->response.controller);
+    request->controller_id = node->node_id;
+    request->incarnation_id = broker->incarnation_id;
+    fill_controller(broker, request);
+    controller_register_controller(node->controller, call, request, &broker->response.controller);
 }
 
 void broker_unfence(struct broker *broker, void (*unfenced)(struct node *node)) {

@@ -16,7 +16,8 @@ struct node;
 struct broker *broker_new(struct node *node);
 void broker_free(struct broker *broker); /* accepts NULL; no call is open */
 
-/* Registers; then `registered`. Heartbeats begin, asking to stay fenced. */
+/* Registers the controller half of this node under the same incarnation (KIP-919), then the broker;
+ * then `registered`. Heartbeats begin, asking to stay fenced. */
 void broker_register(struct broker *broker,
                      void (*registered)(struct node *node, err_t err, const char *text));
 

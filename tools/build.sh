@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Builds into a folder:  tools/build.sh DIR [meson setup options...]
 #
-# Prints nothing but what is new to say: the configuration step is silent unless it fails, and
-# ninja prints warnings and errors.
+# Prints nothing unless it fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 dir=$1
@@ -17,5 +16,10 @@ if [ ! -f "$dir/build.ninja" ]; then
     fi
     rm -f "$log"
 fi
-ninja -C "$dir" --quiet
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! ninja -C "$dir" --quiet >"$log" 2>&1; then
+    cat "$log" >&2
+    exit 1
+fi
 ln -sf src/bin/ottla "$dir/ottla"

@@ -341,7 +341,9 @@ void broker_register(struct broker *broker,
                      void (*registered)(struct node *node, err_t err, const char *text)) {
     struct node *node = broker->node;
     broker->registered = registered;
-    if (!metadata_version_has_controller_registration(meta_image_metadata_version(node->image))) {
+    /* The controller's image, for the records it begins an empty log with may not be committed. */
+    int16_t level = meta_image_metadata_version(controller_image(node->controller));
+    if (!metadata_version_has_controller_registration(level)) {
         register_broker(broker);
         return;
     }

@@ -18,6 +18,8 @@ typedef struct describe_log_dirs_response_describe_log_dirs_result directory_ans
 typedef struct describe_log_dirs_response_describe_log_dirs_topic topic_answer;
 typedef struct describe_log_dirs_response_describe_log_dirs_partition partition_answer;
 
+enum { DIRECTORY_PATH_MAX = 4096 };
+
 struct description;
 
 /* One directory. */
@@ -149,9 +151,12 @@ static bool is_cordoned(const struct description *description, const struct volu
 
 static void fill_directory(struct description *description, const struct directory *directory,
                            directory_answer *answer) {
+    char path[DIRECTORY_PATH_MAX];
+    sys_path_absolute(description->request->node->sys,
+                      log_directory_path(directory->volume->directory), path, sizeof path);
     *answer = (directory_answer){
         .error_code = err_kafka_code(directory->err),
-        .log_dir = str_from_c(log_directory_path(directory->volume->directory)),
+        .log_dir = arena_str(&description->request->arena, str_from_c(path)),
         .total_bytes = -1,
         .usable_bytes = -1,
     };

@@ -59,6 +59,17 @@ err_t sys_file_lock(struct sys_file *file) {
     return file->ops->file_lock(file);
 }
 
+void sys_path_absolute(struct sys *sys, const char *path, char *absolute, size_t size) {
+    assert(size > 0);
+    absolute[0] = '\0';
+    if (path[0] != '/') {
+        sys->ops->working_dir(sys, absolute, size);
+    }
+    size_t used = strlen(absolute);
+    const char *between = used == 0 || absolute[used - 1] == '/' ? "" : "/";
+    (void)snprintf(absolute + used, size - used, "%s%s", between, path);
+}
+
 err_t sys_path_stat(struct sys *sys, const char *path, struct sys_stat *ret_stat) {
     return sys->ops->path_stat(sys, path, ret_stat);
 }

@@ -63,6 +63,10 @@ bool sys_file_cached(struct sys_file *file, uint64_t position, size_t size);
  * another process, or another node of this one, has it. */
 err_t sys_file_lock(struct sys_file *file);
 
+/* The path with the working directory before it, unless it begins with a slash; else as it is, "."
+ * and ".." kept. Zero-terminated, cut to size. */
+void sys_path_absolute(struct sys *sys, const char *path, char *absolute, size_t size);
+
 struct sys_stat {
     uint64_t size;
     int64_t modified_ms; /* Unix milliseconds */

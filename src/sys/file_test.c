@@ -187,6 +187,12 @@ static void test_paths(void **state) {
     assert_int_equal(sys_path_remove(sys, from), ERR_NOT_FOUND);
 
     struct sys_space space;
+    char absolute[4096];
+    sys_path_absolute(sys, fixture->dir, absolute, sizeof absolute);
+    assert_string_equal(absolute, fixture->dir);
+    sys_path_absolute(sys, "./x", absolute, sizeof absolute);
+    assert_int_equal(absolute[0], '/');
+    assert_string_equal(absolute + strlen(absolute) - 4, "/./x");
     assert_int_equal(sys_dir_space(sys, fixture->dir, &space), ERR_OK);
     assert_true(space.total_bytes > 0);
     assert_true(space.free_bytes <= space.total_bytes);

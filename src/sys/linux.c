@@ -147,6 +147,7 @@ const struct sys_ops linux_ops = {
     .dir_sync = linux_dir_sync,
     .dir_list = linux_dir_list,
     .dir_space = linux_dir_space,
+    .working_dir = linux_working_dir,
     .loop_new = linux_loop_new,
     .loop_free = linux_loop_free,
     .loop_start = linux_loop_start,

@@ -59,6 +59,7 @@ err_t linux_path_remove(struct sys *sys, const char *path);
 err_t linux_dir_make(struct sys *sys, const char *path);
 err_t linux_dir_sync(struct sys *sys, const char *path);
 err_t linux_dir_list(struct sys *sys, const char *path, struct sys_dir_list *list);
+void linux_working_dir(struct sys *sys, char *path, size_t size);
 err_t linux_dir_space(struct sys *sys, const char *path, struct sys_space *ret_space);
 
 /* --- linux_loop.c --- */

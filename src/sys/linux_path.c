@@ -14,6 +14,13 @@ static err_t result_err(int result) {
     return result == 0 ? ERR_OK : linux_err(errno);
 }
 
+void linux_working_dir(struct sys *sys, char *path, size_t size) {
+    (void)sys;
+    if (getcwd(path, size) == NULL) {
+        path[0] = '\0';
+    }
+}
+
 err_t linux_path_stat(struct sys *sys, const char *path, struct sys_stat *ret_stat) {
     (void)sys;
     struct stat found;

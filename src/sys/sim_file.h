@@ -26,4 +26,5 @@ err_t sim_path_remove(struct sys *sys, const char *path);
 err_t sim_dir_make(struct sys *sys, const char *path);
 err_t sim_dir_sync(struct sys *sys, const char *path);
 err_t sim_dir_list(struct sys *sys, const char *path, struct sys_dir_list *list);
+void sim_working_dir(struct sys *sys, char *path, size_t size);
 err_t sim_dir_space(struct sys *sys, const char *path, struct sys_space *ret_space);

@@ -77,6 +77,7 @@ const struct sys_ops sim_ops = {
     .dir_sync = sim_dir_sync,
     .dir_list = sim_dir_list,
     .dir_space = sim_dir_space,
+    .working_dir = sim_working_dir,
     .loop_new = sim_loop_new,
     .loop_free = sim_loop_free,
     .loop_start = sim_loop_start,

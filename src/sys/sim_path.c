@@ -1,4 +1,5 @@
 /* The names of sys/file.h on the simulated disk, and what a harness asks of disks. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -190,6 +191,11 @@ err_t sim_dir_list(struct sys *sys, const char *path, struct sys_dir_list *list)
         sim_tree_each(dir, add_name, list);
     }
     return sim_call_end(&call, err);
+}
+
+void sim_working_dir(struct sys *sys, char *path, size_t size) {
+    (void)sys;
+    (void)snprintf(path, size, "/");
 }
 
 err_t sim_dir_space(struct sys *sys, const char *path, struct sys_space *ret_space) {

@@ -45,6 +45,7 @@ struct sys_ops {
     void (*file_start_writeback)(struct sys_file *file, uint64_t position, uint64_t size);
     bool (*file_cached)(struct sys_file *file, uint64_t position, size_t size);
     err_t (*file_lock)(struct sys_file *file);
+    void (*working_dir)(struct sys *sys, char *path, size_t size); /* cut to size */
     err_t (*path_stat)(struct sys *sys, const char *path, struct sys_stat *ret_stat);
     err_t (*path_set_modified)(struct sys *sys, const char *path, int64_t modified_ms);
     err_t (*path_rename)(struct sys *sys, const char *from, const char *to);

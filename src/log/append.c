@@ -231,6 +231,7 @@ static err_t run_write(struct log *log, const struct log_config *config,
 /* Step 7. */
 static void run_publish(struct log *log, const struct log_append *append, const struct run *run,
                         struct log_append_result *ret_result) {
+    log->untouched = false;
     sys_lock_take(&log->lock);
     producer_append_commit(&log->producers, &log->append);
     log->end_offset = run->last_offset + 1;

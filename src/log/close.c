@@ -14,20 +14,22 @@ static err_t active_sync(struct log *log) {
     return err == ERR_OK ? log_folder_sync(log) : err;
 }
 
-err_t log_close(struct log *log) {
-    assert(!log->closed);
-    err_t err = log->recovery != NULL ? ERR_INVALID : log_writable(log);
-    if (err == ERR_OK) {
-        err = log_note(log, segment_seal(log_active(log)));
-    }
+static err_t write_out(struct log *log) {
+    err_t err = log_note(log, segment_seal(log_active(log)));
     if (err == ERR_OK) {
         err = log_snapshot_write(log);
     }
     if (err == ERR_OK) {
         err = log_flush(log, INT64_MAX);
     }
-    if (err == ERR_OK) {
-        err = active_sync(log);
+    return err == ERR_OK ? active_sync(log) : err;
+}
+
+err_t log_close(struct log *log) {
+    assert(!log->closed);
+    err_t err = log->recovery != NULL ? ERR_INVALID : log_writable(log);
+    if (err == ERR_OK && !(log->untouched && log->folder_changes == 0)) {
+        err = write_out(log);
     }
     log->closed = true;
     log_set_state(log, ERR_CLOSED);

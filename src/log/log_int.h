@@ -44,6 +44,7 @@ struct log {
     struct leader_epochs epochs;     /* lock */
 
     /* writer only */
+    bool untouched;          /* since a clean end: records and files are as they were then */
     bool tail_checked;       /* the last segment was seen to end where it should */
     bool closed;             /* log_close or log_delete has run */
     int64_t snapshot_offset; /* of the newest producer snapshot; -1: none */

@@ -176,6 +176,7 @@ static err_t open_clean(struct log *log, struct recovery_plan *plan, bool has_re
         }
     }
     high_watermark_load(log);
+    log->untouched = true;
     return err;
 }
 

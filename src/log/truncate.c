@@ -8,6 +8,7 @@
 #include "log/log_int.h"
 
 static void offsets_lower(struct log *log, int64_t offset) {
+    log->untouched = false;
     sys_lock_take(&log->lock);
     log->truncations++;
     log->end_offset = offset;

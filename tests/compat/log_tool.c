@@ -6,6 +6,7 @@
  *   log_tool crash DIR FOLDER RECORDS     the same, but ends as by a SIGKILL
  *   log_tool show DIR                     opens every log (recovering it) and prints what is in it,
  *                                         then closes the directory cleanly
+ *   log_tool find DIR FOLDER TIME...      prints the offsets that ListOffsets would give
  *   log_tool bench DIR SIZE COUNT         appends COUNT batches of about SIZE bytes and times it
  *
  * SHAPE: plain, gzip, snappy, lz4, zstd, idempotent, transactions, large
@@ -347,6 +348,20 @@ static void command_show(struct tool *tool, const char *path) {
     free(folders);
 }
 
+static void command_find(struct tool *tool, const char *path, const char *name, char **times,
+                         int time_count) {
+    struct log_config config;
+    log_config_init(&config);
+    directory_open(tool, path);
+    struct log *log = log_open_whole(tool, name, &config);
+    for (int i = 0; i < time_count; i++) {
+        struct log_time_offset found;
+        must("time", log_offset_for_timestamp(log, atoll(times[i]), &found));
+        printf("%" PRId64 "\n", found.offset);
+    }
+    log_free(log);
+}
+
 static void command_bench(struct tool *tool, const char *path, size_t size, int64_t count) {
     struct log_config config;
     log_config_init(&config);
@@ -389,6 +404,8 @@ static void run(struct tool *tool, int argc, char **argv) {
         command_append(tool, argv[2], argv[3], atoll(argv[4]), true);
     } else if (strcmp(command, "show") == 0 && argc == 3) {
         command_show(tool, argv[2]);
+    } else if (strcmp(command, "find") == 0 && argc > 4) {
+        command_find(tool, argv[2], argv[3], argv + 4, argc - 4);
     } else if (strcmp(command, "bench") == 0 && argc == 5) {
         command_bench(tool, argv[2], (size_t)atoll(argv[3]), atoll(argv[4]));
     } else {

@@ -4,6 +4,7 @@ import re
 import shutil
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -60,6 +61,12 @@ class Anchor:
         text = self.tool("GetOffsetShell", "--bootstrap-server", self.address, "--topic", topic)
         return {int(p): int(o) for p, o in re.findall(rf"^{topic}:(\d+):(\d+)$", text, re.M)}
 
+    def offset_at(self, topic, time):
+        text = self.tool("GetOffsetShell", "--bootstrap-server", self.address, "--topic-partitions",
+                         topic + ":0", "--time", str(time))
+        found = re.search(rf"^{topic}:0:(\d*)$", text, re.M)
+        return int(found[1]) if found and found[1] else -1
+
     def consume(self, topic, isolation="read_uncommitted"):
         text = self.tool("ConsumerPerformance", "--bootstrap-server", self.address, "--topic", topic,
                          "--num-records", "1000000", "--timeout", "5000", "--hide-header")
@@ -115,10 +122,24 @@ def all_ends(anchor):
             for partition, end in anchor.end_offsets(topic).items()}
 
 
+def check_times(topic, answers, path):
+    run = subprocess.run([LOG_TOOL, "find", str(path), topic + "-0", *answers], check=True,
+                         capture_output=True, text=True)
+    assert [int(line) for line in run.stdout.split()] == list(answers.values())
+
+
 @pytest.mark.timeout(400)
-def test_clean_hand_over_both_ways(anchor):
+def test_clean_hand_over_both_ways(anchor, tmp_path):
     ends = all_ends(anchor)
+    now = int(time.time() * 1000)
+    answers = {topic: {str(when): anchor.offset_at(topic, when)
+                       for when in (-3, 1, now - 12000, now - 6000, now + 60000)}
+               for topic in ("plain", "compressed", "transactional")}
     anchor.run("stop")
+    for topic, of_topic in answers.items():
+        copy = tmp_path / ("times-" + topic)
+        shutil.copytree(anchor.data, copy)
+        check_times(topic, of_topic, copy)
     copy = anchor.data.parent / "copy"
     shutil.copytree(anchor.data, copy)
     out, told = check_reading(anchor, ends, copy)

@@ -33,6 +33,7 @@
 
 #include "base/limits.h"
 #include "sys/linux_int.h"
+#include "sys/yield_int.h"
 
 struct linux_loop {
     struct sys_loop loop;
@@ -151,11 +152,13 @@ static void wake(struct linux_loop *loop) {
 void linux_loop_post(struct sys_loop *base, struct sys_task *task) {
     struct linux_loop *loop = loop_of(base);
     assert(!list_linked(&task->link));
+    sys_yield_maybe();
     struct list *top = __atomic_load_n(&loop->posted, __ATOMIC_RELAXED);
     do {
         task->link.next = top;
     } while (!__atomic_compare_exchange_n(&loop->posted, &top, &task->link, true, __ATOMIC_SEQ_CST,
                                           __ATOMIC_RELAXED));
+    sys_yield_maybe();
     wake(loop);
 }
 
@@ -301,6 +304,7 @@ static void run_tasks(struct linux_loop *loop) {
         struct sys_task *task = container_of(oldest, struct sys_task, link);
         oldest = oldest->next;
         task->link.next = NULL; /* it may be posted again, or be freed, while it runs */
+        sys_yield_maybe();
         task->run(task);
         measure(loop);
     }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "sys/linux_int.h"
+#include "sys/yield_int.h"
 
 struct linux_pool {
     struct sys_pool pool;
@@ -44,7 +45,9 @@ static void finish(struct sys_job *job) {
 static void run_slice(struct linux_pool *pool, struct sys_job *job) {
     /* A job without `done` may be freed in its last slice: look before. */
     bool has_done = job->done != NULL;
+    sys_yield_maybe();
     enum sys_job_result result = job->run(job);
+    sys_yield_maybe();
     pthread_mutex_lock(&pool->mutex);
     if (result == SYS_JOB_AGAIN) {
         list_add_last(&pool->queue, &job->link);

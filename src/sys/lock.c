@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "sys/yield_int.h"
 
 enum lock_state { FREE, TAKEN, WAITED };
 
@@ -74,6 +75,7 @@ void sys_lock_init(struct sys_lock *lock, enum sys_lock_rank rank) {
 
 void sys_lock_take(struct sys_lock *lock) {
     check_rank(lock);
+    sys_yield_maybe();
     if (!try_take(lock, TAKEN)) {
         take_waiting(lock);
     }
@@ -94,6 +96,7 @@ void sys_lock_give(struct sys_lock *lock) {
     if (__atomic_exchange_n(&lock->state, FREE, __ATOMIC_RELEASE) == WAITED) {
         futex(&lock->state, FUTEX_WAKE_PRIVATE, 1);
     }
+    sys_yield_maybe();
 }
 
 int sys_locks_held(void) {

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "server/broker.h"
 #include "server/handlers/fetch.h"
@@ -150,10 +151,12 @@ void node_join(struct node *node) {
 }
 
 void node_fail_start(struct node *node, err_t err, const char *format, ...) {
+    char text[sizeof node->error]; /* node->error may be among the arguments */
     va_list args;
     va_start(args, format);
-    (void)vsnprintf(node->error, sizeof node->error, format, args);
+    (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    memcpy(node->error, text, sizeof text);
     text_log_error(node->text_log, "server", "%s", node->error);
     node->settings.started(node->settings.arg, err, node->error);
 }

@@ -92,7 +92,8 @@ err_t record_check_store(struct record_check *check, struct buffer *out,
         result->size = check->size;
     } else {
         size_t start = out->size;
-        if (record_batch_has_log_append_time(check->batch)) {
+        if (record_batch_has_log_append_time(check->batch) &&
+            record_batch_record_count(check->batch) > 0) {
             rebuild(check, out);
         } else {
             recompress(check, out);

@@ -46,12 +46,36 @@ def executable(name):
     return os.path.join(BUILD, "tests", "fuzz", f"fuzz_{name}")
 
 
+def make_seeds(name, content, codec):
+    """A record fixture in the form of the fuzzer's input."""
+    if name == "message_set":
+        return [content]
+    if name == "decompress":
+        return [bytes([codec | pieces << 4]) + content[61:] for pieces in (0, 6, 15)]
+    return [bytes([rules, version]) + bytes(8) + content[8:]
+            for rules in (0x05, 0x00, 0x0a, 0x14, 0x25, 0x41) for version in (3, 9)]
+
+
+def copy_records(name, prefix, folder):
+    fixtures = os.path.join(ROOT, "tests", "fixtures", "records")
+    for file_name in os.listdir(fixtures):
+        if file_name.startswith(prefix) and file_name.endswith(".bin"):
+            with open(os.path.join(fixtures, file_name), "rb") as file:
+                content = file.read()
+            seeds = make_seeds(name.replace("canary_", ""), content, content[22] & 7)
+            for number, seed in enumerate(seeds):
+                with open(os.path.join(folder, f"{file_name}-{number}"), "wb") as file:
+                    file.write(seed)
+
+
 def corpus_of(name, recipe):
     """The folder with the fuzzer's inputs, with fresh seeds in it."""
     folder = os.path.join(CACHE, name)
     os.makedirs(folder, exist_ok=True)
     given = os.path.join(HERE, "corpus", name)
-    if recipe != "-":
+    if recipe.startswith("records:"):
+        copy_records(name, recipe[len("records:"):], folder)
+    elif recipe != "-":
         subprocess.run([executable("corpus"), recipe, folder], check=True)
     elif os.path.isdir(given):
         shutil.copytree(given, folder, dirs_exist_ok=True)
@@ -78,13 +102,13 @@ def fuzz(name, folder, seconds):
     return code == 0
 
 
-def find_canary(folder):
+def find_canary(name, folder):
     """The planted bug must end the process, and for its own reason."""
-    run = subprocess.run([executable("canary"), f"-max_total_time={CANARY_SECONDS}",
-                          f"-artifact_prefix={CACHE}/canary-", folder],
+    run = subprocess.run([executable(name), f"-max_total_time={CANARY_SECONDS}",
+                          f"-artifact_prefix={CACHE}/{name}-", folder],
                          capture_output=True, text=True, errors="replace")
     found = run.returncode != 0 and "heap-buffer-overflow" in run.stderr and "canary" in run.stderr
-    print(f"fuzz_canary: the planted bug was {'found' if found else 'NOT FOUND'}", flush=True)
+    print(f"fuzz_{name}: the planted bug was {'found' if found else 'NOT FOUND'}", flush=True)
     if not found:
         print(run.stderr[-4000:])
     return found
@@ -133,8 +157,9 @@ def main():
             if results[-1]:
                 profiles[name] = profile(name, folder)
             sources |= set(covers) - {"-"}
-    if arguments.only in (None, "canary"):
-        results.append(find_canary(corpus_of("canary", "request")))
+    for name, recipe in (("canary", "request"), ("canary_batch", "records:v2-")):
+        if arguments.only in (None, name):
+            results.append(find_canary(name, corpus_of(name, recipe)))
     covered = coverage(profiles, sources) if profiles else {}
     for source in sorted(sources):
         percent = covered.get(source, 0.0)

@@ -106,6 +106,9 @@ err_t log_flush(struct log *log, int64_t offset) {
         }
         segment_unref(slice.segment);
     }
+    if (err == ERR_NOT_FOUND) { /* its folder was renamed: it is being deleted */
+        err = ERR_CLOSED;
+    }
     return err;
 }
 

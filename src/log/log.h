@@ -229,7 +229,8 @@ void log_producers_expire(struct log *log, int64_t now_ms);
 /* --- durability --- */
 
 /* [flush] Syncs everything below `offset` (at most the end; INT64_MAX: all), then moves the
- * recovery point there. One segment after the other; to slice it, pass log_flush_next. */
+ * recovery point there. One segment after the other; to slice it, pass log_flush_next. CLOSED when
+ * the log was deleted meanwhile. */
 err_t log_flush(struct log *log, int64_t offset);
 
 /* [any, memory only] The end of the first segment that is not synced, bounded by the log's end: one

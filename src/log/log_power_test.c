@@ -274,6 +274,29 @@ static bool node_retention(struct node *node) {
     return err == ERR_OK || err == ERR_NO_SPACE;
 }
 
+/* A follower does it; the recovery point's checkpoint follows before anything else. */
+static bool node_truncate(struct node *node) {
+    struct audit *audit = node->audit;
+    int64_t start_offset = log_start_offset(node->log);
+    int64_t length = audit->appended - start_offset;
+    if (length < 2) {
+        return true;
+    }
+    int64_t offset =
+        audit->appended - (int64_t)rng_below(&audit->rng, (uint64_t)(length < 40 ? length : 40));
+    audit->appended = offset;
+    audit->flushed = audit->flushed < offset ? audit->flushed : offset;
+    if (log_truncate_to(node->log, offset) != ERR_OK) {
+        return false;
+    }
+    if (log_end_offset(node->log) != offset) {
+        broken(audit, "truncated to another offset", log_end_offset(node->log));
+    }
+    audit->appending = offset;
+    audit->sequence = (int32_t)offset;
+    return node_checkpoint(node);
+}
+
 static void node_close(struct node *node) {
     if (log_close(node->log) != ERR_OK) {
         node->audit->power_was_cut = true;
@@ -311,6 +334,9 @@ static void node_run(void *arg) {
         if (choice == 99 && rng_one_in(&audit->rng, 4)) {
             node_close(&node);
             break;
+        }
+        if (good && choice == 99) {
+            good = node_truncate(&node);
         }
     }
     audit->failures += !good;

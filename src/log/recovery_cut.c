@@ -105,16 +105,15 @@ static void say_cut(const struct log *log, const struct recovery *recovery,
     }
 }
 
-static err_t tail_cut(struct log *log, struct recovery *recovery,
-                      const struct recovery_batch *bad) {
+static err_t tail_cut(struct log *log, struct recovery *recovery, const struct recovery_batch *bad,
+                      bool followed) {
     struct log_segment *segment = log->segments[recovery->segment];
     struct sys_file *file;
     err_t err = cached_file_take(&segment->log, false, &file);
     if (err != ERR_OK) {
         return err;
     }
-    bool more_than_torn = recovery->segment + 1 < log->segment_count ||
-                          recovery->expected_offset < recovery->synced_offset ||
+    bool more_than_torn = followed || recovery->expected_offset < recovery->synced_offset ||
                           good_batch_follows(segment, file, recovery->position, bad);
     char suffix[40];
     snprintf(suffix, sizeof suffix, ".%" PRIu64 ".damaged", recovery->position);
@@ -132,17 +131,25 @@ static err_t tail_cut(struct log *log, struct recovery *recovery,
     return log_note(log, err);
 }
 
+/* The last one first, each for good: a power cut in between must not leave a hole. */
 static err_t following_set_aside(struct log *log, const struct recovery *recovery) {
     err_t err = ERR_OK;
     while (err == ERR_OK && log->segment_count > recovery->segment + 1) {
         err = segment_set_aside(log, log->segment_count - 1);
+        if (err == ERR_OK) {
+            err = log_note(log, sys_dir_sync(log->sys, log->path));
+        }
     }
-    return err == ERR_OK ? log_note(log, sys_dir_sync(log->sys, log->path)) : err;
+    return err;
 }
 
 err_t recovery_cut(struct log *log, struct recovery *recovery, const struct recovery_batch *bad) {
-    err_t err = tail_cut(log, recovery, bad);
-    return err == ERR_OK ? following_set_aside(log, recovery) : err;
+    bool followed = recovery->segment + 1 < log->segment_count;
+    err_t err = following_set_aside(log, recovery);
+    if (err == ERR_OK) {
+        err = tail_cut(log, recovery, bad, followed);
+    }
+    return err == ERR_OK ? log_note(log, sys_dir_sync(log->sys, log->path)) : err;
 }
 
 bool recovery_at_hole(const struct log *log, const struct recovery *recovery) {

@@ -35,7 +35,8 @@ static err_t last_segment_discard(struct log *log) {
     sys_lock_take(&log->lock);
     struct log_segment *segment = log_segment_take_out(log, log->segment_count - 1);
     sys_lock_give(&log->lock);
-    return log_segment_discard(log, segment);
+    err_t err = log_segment_discard(log, segment);
+    return err == ERR_OK ? log_folder_sync(log) : err;
 }
 
 static err_t active_truncate(struct log *log, int64_t offset) {
@@ -48,7 +49,14 @@ static err_t active_truncate(struct log *log, int64_t offset) {
         position = active->size;
         err = ERR_OK;
     }
-    return err == ERR_OK ? log_note(log, segment_truncate(active, position, offset)) : err;
+    if (err == ERR_OK) {
+        err = log_note(log, segment_truncate(active, position, offset));
+    }
+    if (err == ERR_OK) { /* what was taken back must not come back with a power cut */
+        err = segment_sync(active, false);
+        err = log_note(log, err == ERR_NO_SPACE ? ERR_IO : err);
+    }
+    return err;
 }
 
 static err_t producers_reload(struct log *log) {
@@ -103,7 +111,10 @@ err_t log_truncate_to(struct log *log, int64_t offset) {
 static err_t segments_replace(struct log *log, int64_t offset) {
     err_t err = ERR_OK;
     for (size_t i = log->segment_count; i-- > 0 && err == ERR_OK;) {
-        err = log_note(log, segment_rename_deleted(log->sys, log->path, log->segments[i]));
+        err = log_segment_rename(log, log->segments[i]);
+        if (err == ERR_OK) {
+            err = log_folder_sync(log);
+        }
     }
     if (err != ERR_OK) {
         return err;

@@ -140,24 +140,27 @@ static err_t page_read(struct index_file *index, const struct view *view, uint32
                            no_wait, data);
 }
 
-err_t index_file_entry(struct index_file *index, uint32_t number, uint8_t *entry) {
+err_t index_file_last(struct index_file *index, uint8_t *entry) {
     sys_lock_take(index->lock);
-    assert(number < index->count);
     struct view view = {.owner = index->owner, .written = index->written};
-    if (number >= view.written) {
-        memcpy(entry, index->tail + (size_t)(number - view.written) * index->entry_size,
+    uint32_t tail_count = index->count - index->written;
+    if (tail_count > 0) {
+        memcpy(entry, index->tail + (size_t)(tail_count - 1) * index->entry_size,
                index->entry_size);
     }
     sys_lock_give(index->lock);
-    if (number >= view.written) {
+    if (tail_count > 0) {
         return ERR_OK;
+    }
+    if (view.written == 0) {
+        return ERR_NOT_FOUND;
     }
     uint8_t data[CACHE_PAGE_SIZE];
     uint32_t count;
-    uint32_t per_page = entries_per_page(index);
-    err_t err = page_read(index, &view, number / per_page, false, data, &count);
+    err_t err =
+        page_read(index, &view, (view.written - 1) / entries_per_page(index), false, data, &count);
     if (err == ERR_OK) {
-        memcpy(entry, data + (size_t)(number % per_page) * index->entry_size, index->entry_size);
+        memcpy(entry, data + (size_t)(count - 1) * index->entry_size, index->entry_size);
     }
     return err;
 }

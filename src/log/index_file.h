@@ -15,7 +15,8 @@
  *
  * The owner's lock guards the fields. [writer] functions are called by one thread at a time,
  * without the lock, and take it for as long as they change fields; the only writer may therefore
- * read the fields without it. index_file_floor may be called on any thread, without the lock.
+ * read the fields without it. index_file_last and _floor may be called on any thread, without the
+ * lock; beside a cut they may come to CORRUPT.
  */
 enum { INDEX_ENTRY_SIZE_MAX = 12 };
 
@@ -56,8 +57,8 @@ err_t index_file_sync(struct index_file *index);
 /* [writer] Drops all entries from number `count` on. */
 err_t index_file_cut(struct index_file *index, uint32_t count);
 
-/* Reads entry number `number` < count. */
-err_t index_file_entry(struct index_file *index, uint32_t number, uint8_t *entry);
+/* The last entry, on any thread; NOT_FOUND when there is none. */
+err_t index_file_last(struct index_file *index, uint8_t *entry);
 
 /* The last entry whose key is not above `target`; NOT_FOUND when there is none. *ret_number may be
  * NULL. */

@@ -51,16 +51,3 @@ err_t offset_index_cut(struct index_file *index, uint32_t position) {
     }
     return err == ERR_OK ? index_file_cut(index, number + 1) : err;
 }
-
-err_t offset_index_check(struct index_file *index, uint64_t size, bool *ret_good) {
-    if (index->count == 0) {
-        *ret_good = true;
-        return ERR_OK;
-    }
-    uint8_t entry[OFFSET_INDEX_ENTRY_SIZE];
-    err_t err = index_file_entry(index, index->count - 1, entry);
-    if (err == ERR_OK) {
-        *ret_good = key_offset(entry) >= 0 && (uint64_t)key_position(entry) < size;
-    }
-    return err;
-}

@@ -22,6 +22,3 @@ err_t offset_index_position_floor(struct index_file *index, uint32_t position, b
 
 /* [writer] Drops the entries of batches at or above a position. */
 err_t offset_index_cut(struct index_file *index, uint32_t position);
-
-/* Whether the last entry can be one of this segment: below `size`, offset not negative. */
-err_t offset_index_check(struct index_file *index, uint64_t size, bool *ret_good);

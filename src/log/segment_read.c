@@ -314,10 +314,10 @@ err_t segment_max_timestamp(struct log_segment *segment, int64_t *ret_timestamp_
     bool known = segment->max_timestamp_known;
     int64_t timestamp_ms = segment->max_timestamp_ms;
     int64_t offset = segment->max_timestamp_offset;
-    bool empty = segment->size == 0;
+    uint64_t size = segment->size;
     sys_lock_give(&segment->lock);
     if (!known) {
-        if (empty) {
+        if (size == 0) {
             timestamp_ms = -1;
             offset = segment->base_offset;
         } else {
@@ -327,7 +327,7 @@ err_t segment_max_timestamp(struct log_segment *segment, int64_t *ret_timestamp_
             }
         }
         sys_lock_take(&segment->lock);
-        if (!segment->max_timestamp_known) {
+        if (!segment->max_timestamp_known && segment->size == size) {
             segment->max_timestamp_known = true;
             segment->max_timestamp_ms = timestamp_ms;
             segment->max_timestamp_offset = offset;

@@ -17,17 +17,19 @@ static struct time_entry entry_read(const uint8_t *data) {
     };
 }
 
-err_t time_index_last(struct index_file *index, struct time_entry *ret_entry) {
-    if (index->count == 0) {
-        *ret_entry = (struct time_entry){.timestamp_ms = -1};
-        return ERR_OK;
-    }
-    uint8_t data[TIME_INDEX_ENTRY_SIZE];
-    err_t err = index_file_entry(index, index->count - 1, data);
+static err_t entry_or_none(err_t err, const uint8_t *data, struct time_entry *ret_entry) {
     if (err == ERR_OK) {
         *ret_entry = entry_read(data);
+    } else if (err == ERR_NOT_FOUND) {
+        *ret_entry = (struct time_entry){.timestamp_ms = -1};
+        err = ERR_OK;
     }
     return err;
+}
+
+err_t time_index_last(struct index_file *index, struct time_entry *ret_entry) {
+    uint8_t data[TIME_INDEX_ENTRY_SIZE];
+    return entry_or_none(index_file_last(index, data), data, ret_entry);
 }
 
 err_t time_index_add(struct index_file *index, struct time_entry entry) {
@@ -46,14 +48,8 @@ err_t time_index_add(struct index_file *index, struct time_entry entry) {
 err_t time_index_floor(struct index_file *index, int64_t timestamp_ms,
                        struct time_entry *ret_entry) {
     uint8_t data[TIME_INDEX_ENTRY_SIZE];
-    err_t err = index_file_floor(index, key_timestamp, timestamp_ms, false, data, NULL);
-    if (err == ERR_OK) {
-        *ret_entry = entry_read(data);
-    } else if (err == ERR_NOT_FOUND) {
-        *ret_entry = (struct time_entry){.timestamp_ms = -1};
-        err = ERR_OK;
-    }
-    return err;
+    return entry_or_none(index_file_floor(index, key_timestamp, timestamp_ms, false, data, NULL),
+                         data, ret_entry);
 }
 
 err_t time_index_cut(struct index_file *index, int64_t relative_offset) {

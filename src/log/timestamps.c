@@ -215,31 +215,47 @@ static err_t find_max(struct log *log, struct log_time_offset *ret_found) {
     return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
-err_t log_offset_for_timestamp(struct log *log, int64_t timestamp_ms,
-                               struct log_time_offset *ret_found) {
-    struct log_time_offset found = {.timestamp_ms = -1, .offset = -1, .leader_epoch = -1};
-    err_t err = ERR_OK;
+static err_t find(struct log *log, int64_t timestamp_ms, struct log_time_offset *found) {
     switch (timestamp_ms) {
     case LOG_TIMESTAMP_LATEST:
-        found.offset = log_end_offset(log);
-        found.leader_epoch = log_latest_epoch(log);
-        break;
+        found->offset = log_end_offset(log);
+        found->leader_epoch = log_latest_epoch(log);
+        return ERR_OK;
     case LOG_TIMESTAMP_EARLIEST:
     case LOG_TIMESTAMP_EARLIEST_LOCAL:
-        found.offset = log_start_offset(log);
-        found.leader_epoch = log_epoch_of_offset(log, found.offset);
-        break;
+        found->offset = log_start_offset(log);
+        found->leader_epoch = log_epoch_of_offset(log, found->offset);
+        return ERR_OK;
     case LOG_TIMESTAMP_MAX:
-        err = find_max(log, &found);
-        break;
+        return find_max(log, found);
     case LOG_TIMESTAMP_LATEST_TIERED:
     case LOG_TIMESTAMP_EARLIEST_PENDING_UPLOAD:
-        break; /* nothing is tiered */
+        return ERR_OK; /* nothing is tiered */
     default:
-        err = timestamp_ms < 0 ? ERR_UNSUPPORTED : find_time(log, timestamp_ms, &found);
+        return timestamp_ms < 0 ? ERR_UNSUPPORTED : find_time(log, timestamp_ms, found);
     }
-    if (err == ERR_OK) {
-        *ret_found = found;
+}
+
+/* Counts how often segments, or their ends, were taken away. */
+static uint64_t removals(struct log *log) {
+    sys_lock_take(&log->lock);
+    uint64_t count = log->truncations + log->folder_changes;
+    sys_lock_give(&log->lock);
+    return count;
+}
+
+err_t log_offset_for_timestamp(struct log *log, int64_t timestamp_ms,
+                               struct log_time_offset *ret_found) {
+    for (;;) {
+        uint64_t before = removals(log);
+        struct log_time_offset found = {.timestamp_ms = -1, .offset = -1, .leader_epoch = -1};
+        err_t err = find(log, timestamp_ms, &found);
+        if ((err == ERR_CORRUPT || err == ERR_NOT_FOUND) && removals(log) != before) {
+            continue; /* a file was cut or removed under our feet */
+        }
+        if (err == ERR_OK) {
+            *ret_found = found;
+        }
+        return err == ERR_NOT_FOUND ? ERR_CLOSED : err;
     }
-    return err;
 }

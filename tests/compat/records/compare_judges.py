@@ -127,7 +127,8 @@ def differs(theirs, ours, batch):
       uncompressed, numbers them anew when it recompresses, and stumbles (UNKNOWN_SERVER_ERROR) else.
     - Records of compressed batches whose length is not their content's are refused by us first;
       Kafka looks at that only in uncompressed ones.
-    - Kafka stumbles over a negative producer id when it recompresses; else it is "none" to both.
+    - Kafka stumbles over a negative producer id, or time, when it recompresses; in a batch that stays
+      as it is neither of us minds.
     """
     condition, _, rest = theirs.partition(" ")
     if condition in ("disordered", "unreadable"):
@@ -138,8 +139,9 @@ def differs(theirs, ours, batch):
         return False
     if theirs.startswith("error UNKNOWN_SERVER_ERROR"):
         named = ("error UNSUPPORTED_COMPRESSION_TYPE null", "error INVALID_RECORD null")
-        producer_id = struct.unpack_from(">q", batch, 43)[0]
-        return ours not in named and not (ours.startswith("ok") and producer_id < -1)
+        base_timestamp, _, producer_id = struct.unpack_from(">qqq", batch, 27)
+        stumbles = producer_id < -1 or base_timestamp < 0
+        return ours not in named and not (ours.startswith("ok") and stumbles)
     return not theirs.startswith("request UNKNOWN_SERVER_ERROR")
 
 

@@ -1,5 +1,7 @@
 #include "meta/topic_name.h"
 
+#include "base/limits.h"
+
 static bool fits(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
            c == '_' || c == '-';
@@ -12,11 +14,11 @@ struct str topic_name_fault(struct str name, struct arena *arena) {
     if (str_equal(name, STR(".")) || str_equal(name, STR(".."))) {
         return arena_printf(arena, "Topic name is invalid: '%.*s' is not allowed", STR_ARGS(name));
     }
-    if (name.size > TOPIC_NAME_SIZE_MAX) {
+    if (name.size > LIMIT_TOPIC_NAME) {
         return arena_printf(arena,
                             "Topic name is invalid: the length of '%.*s' is longer than the max "
                             "allowed length %d",
-                            STR_ARGS(name), TOPIC_NAME_SIZE_MAX);
+                            STR_ARGS(name), LIMIT_TOPIC_NAME);
     }
     for (size_t i = 0; i < name.size; i++) {
         if (!fits(name.data[i])) {

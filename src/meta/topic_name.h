@@ -3,8 +3,6 @@
 #include "base/arena.h"
 #include "base/bytes.h"
 
-enum { TOPIC_NAME_SIZE_MAX = 249 };
-
 /* What is wrong with a topic's name, in Kafka's words (in the arena); null when nothing is: 1 to
  * 249 of [a-zA-Z0-9._-], not "." and not "..". */
 struct str topic_name_fault(struct str name, struct arena *arena);

@@ -3,8 +3,10 @@
  * subscriptions, with where each value comes from, and the levels of loggers.
  *
  * Answered from the image and the node's file, the same on both kinds of listener. A kind of
- * resource that Kafka does not know fails the whole request.
+ * resource that Kafka does not know fails the whole request. A request for many resources is
+ * answered in slices between which the reactor serves others, over one image.
  */
+#include "base/limits.h"
 #include "base/map.h"
 #include "meta/topic_name.h"
 #include "replica/topic_config.h"
@@ -18,9 +20,18 @@ typedef struct describe_configs_response_describe_configs_result resource_answer
 typedef struct describe_configs_response_describe_configs_resource_result config_answer;
 typedef struct describe_configs_response_describe_configs_synonym synonym_answer;
 
-/* One resource that is being described. */
+/* Resources described in one slice; each costs up to some 100 microseconds. */
+enum { RESOURCES_AT_ONCE = 8 };
+
 struct description {
+    struct sys_task task;
     struct request *request;
+    struct meta_image *image;
+    struct describe_configs_response response;
+    int32_t next;
+
+    /* Of the resource that is being described: */
+    struct arena scratch;
     const resource_request *asked;
     resource_answer *answer;
     struct map wanted; /* names; when not all are */
@@ -45,8 +56,10 @@ static void fill_synonyms(struct description *description, const struct config_e
     for (int32_t i = 0; i < entry->synonym_count; i++) {
         const struct config_synonym *synonym = &entry->synonyms[i];
         if (!defaults_only || synonym->source == CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER) {
-            answer->synonyms[answer->synonyms_count++] = (synonym_answer){
-                .name = synonym->name, .value = synonym->value, .source = (int8_t)synonym->source};
+            answer->synonyms[answer->synonyms_count++] =
+                (synonym_answer){.name = synonym->name,
+                                 .value = arena_str(arena, synonym->value),
+                                 .source = (int8_t)synonym->source};
         }
     }
 }
@@ -57,11 +70,12 @@ static void add_key(struct description *description, const struct config_layers 
     const struct describe_configs_request *message = request->message;
     const struct config_row *row = config_row(key);
     struct config_entry entry;
-    config_describe(layers, key, &request->arena, &entry);
+    arena_reset(&description->scratch);
+    config_describe(layers, key, &description->scratch, &entry);
     config_answer *answer = &description->answer->configs[description->answer->configs_count++];
     *answer = (config_answer){
         .name = entry.name,
-        .value = entry.value,
+        .value = arena_str(&request->arena, entry.value),
         .read_only = entry.read_only,
         .config_source = (int8_t)entry.source,
         .is_sensitive = entry.sensitive,
@@ -97,7 +111,7 @@ static void add_scope(struct description *description, enum config_scope scope,
 
 static void read_layers(const struct description *description, struct config_layers *ret_layers) {
     struct request *request = description->request;
-    topic_config_layers(request_image(request), description->asked->resource_type,
+    topic_config_layers(description->image, description->asked->resource_type,
                         description->asked->resource_name, request->node->node_id,
                         request->node->settings.config, ret_layers);
 }
@@ -111,7 +125,7 @@ static err_t describe_topic(struct description *description) {
     if (fault.data != NULL) {
         return refuse(description, ERR_INVALID_TOPIC_EXCEPTION, fault);
     }
-    if (meta_image_topic(request_image(request), name) == NULL) {
+    if (meta_image_topic(description->image, name) == NULL) {
         return ERR_UNKNOWN_TOPIC_OR_PARTITION;
     }
     struct config_layers layers;
@@ -245,39 +259,97 @@ static resource_answer empty_answer(const resource_request *asked, err_t err, st
     };
 }
 
-static void describe_resource(struct request *request, const resource_request *asked,
+static void describe_resource(struct description *description, const resource_request *asked,
                               resource_answer *answer) {
-    struct description description = {.request = request, .asked = asked, .answer = answer};
     *answer = empty_answer(asked, ERR_OK, STR(""));
-    map_init(&description.wanted);
+    description->asked = asked;
+    description->answer = answer;
+    map_init(&description->wanted);
     for (int32_t i = 0; i < asked->configuration_keys_count; i++) {
-        map_put(&description.wanted, str_bytes(asked->configuration_keys[i]),
+        map_put(&description->wanted, str_bytes(asked->configuration_keys[i]),
                 &asked->configuration_keys[i]);
     }
-    answer->error_code = err_kafka_code(describe(&description));
-    map_done(&description.wanted);
+    answer->error_code = err_kafka_code(describe(description));
+    map_done(&description->wanted);
+}
+
+static bool is_too_large(const struct description *description) {
+    return description->request->arena.used > SERVER_ANSWER_BYTES_MAX;
+}
+
+/* False: all are described, or more than can be sent. */
+static bool describe_some(struct description *description) {
+    const struct describe_configs_request *message = description->request->message;
+    for (int i = 0; i < RESOURCES_AT_ONCE; i++) {
+        if (description->next == message->resources_count || is_too_large(description)) {
+            return false;
+        }
+        describe_resource(description, &message->resources[description->next],
+                          &description->response.results[description->next]);
+        description->next++;
+    }
+    return true;
+}
+
+static void respond(struct description *description) {
+    arena_done(&description->scratch);
+    meta_image_unref(description->image);
+    if (is_too_large(description)) {
+        request_close(description->request, "it asks for a description of more than we send");
+    } else {
+        request_respond(description->request, &description->response);
+    }
+}
+
+static void describe_on(struct sys_task *task) {
+    struct description *description = container_of(task, struct description, task);
+    if (describe_some(description)) {
+        sys_loop_post(description->request->reactor->loop, &description->task);
+    } else {
+        respond(description);
+    }
+}
+
+static void refuse_all(struct request *request, struct describe_configs_response *response) {
+    const struct describe_configs_request *message = request->message;
+    for (int32_t i = 0; i < message->resources_count; i++) {
+        response->results[i] = empty_answer(
+            &message->resources[i], ERR_INVALID_REQUEST,
+            STR("This most likely occurs because of a request being malformed by the client "
+                "library or the message was sent to an incompatible broker. See the broker logs "
+                "for more details."));
+    }
+    request_respond(request, response);
+}
+
+static void begin(struct description *description) {
+    struct request *request = description->request;
+    description->image = meta_image_ref(request->reactor->image);
+    arena_init(&description->scratch, SIZE_MAX);
+    if (describe_some(description)) {
+        net_request_park(request->net);
+        description->task.run = describe_on;
+        sys_loop_post(request->reactor->loop, &description->task);
+    } else {
+        respond(description);
+    }
 }
 
 void handle_describe_configs(struct request *request) {
     const struct describe_configs_request *message = request->message;
-    struct describe_configs_response response;
-    wire_init(&describe_configs_response_type, &response);
+    struct description *description = ARENA_NEW(&request->arena, struct description);
+    struct describe_configs_response *response = &description->response;
+    description->request = request;
+    wire_init(&describe_configs_response_type, response);
+    response->results = ARENA_ARRAY(&request->arena, resource_answer, message->resources_count);
+    response->results_count = message->resources_count;
     bool all_known = true;
     for (int32_t i = 0; i < message->resources_count; i++) {
         all_known &= type_known(message->resources[i].resource_type);
     }
-    response.results = ARENA_ARRAY(&request->arena, resource_answer, message->resources_count);
-    response.results_count = message->resources_count;
-    for (int32_t i = 0; i < message->resources_count; i++) {
-        if (all_known) {
-            describe_resource(request, &message->resources[i], &response.results[i]);
-        } else {
-            response.results[i] = empty_answer(
-                &message->resources[i], ERR_INVALID_REQUEST,
-                STR("This most likely occurs because of a request being malformed by the client "
-                    "library or the message was sent to an incompatible broker. See the broker "
-                    "logs for more details."));
-        }
+    if (all_known) {
+        begin(description);
+    } else {
+        refuse_all(request, response);
     }
-    request_respond(request, &response);
 }

@@ -1,6 +1,7 @@
 /* DescribeProducers: the idempotent and transactional producers that partitions remember. */
 #include <stdlib.h>
 
+#include "base/limits.h"
 #include "meta/topic_name.h"
 #include "server/handlers/handlers.h"
 #include "server/handlers/topics.h"
@@ -87,6 +88,10 @@ void handle_describe_producers(struct request *request) {
     response.topics_count = message->topics_count;
     for (int32_t i = 0; i < message->topics_count; i++) {
         fill_topic(request, &message->topics[i], &response.topics[i]);
+        if (request->arena.used > SERVER_ANSWER_BYTES_MAX) {
+            request_close(request, "it asks for more producers than we send");
+            return;
+        }
     }
     request_respond(request, &response);
 }

@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/limits.h"
+
 struct arena_block {
     struct arena_block *next; /* the one before it in time */
     size_t capacity;
@@ -197,4 +199,13 @@ struct str arena_printf(struct arena *arena, const char *format, ...) {
     (void)vsnprintf(text, (size_t)size + 1, format, args);
     va_end(args);
     return (struct str){.data = text, .size = (size_t)size};
+}
+
+struct str arena_list(struct arena *arena, struct str list, const char *separator,
+                      struct str item) {
+    if (list.size > LIMIT_ERROR_TEXT) {
+        return list;
+    }
+    return arena_printf(arena, "%.*s%s%.*s", STR_ARGS(list), list.data == NULL ? "" : separator,
+                        STR_ARGS(item));
 }

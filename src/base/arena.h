@@ -43,5 +43,9 @@ char *arena_c_str(struct arena *arena, struct str s);
 struct str arena_printf(struct arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* A list in a message: `list` (null at first) with one more item. Past LIMIT_ERROR_TEXT bytes items
+ * are left out, so that a list of whatever a stranger sent stays short. */
+struct str arena_list(struct arena *arena, struct str list, const char *separator, struct str item);
+
 #define ARENA_NEW(arena, type)          ((type *)arena_alloc_zero((arena), sizeof(type)))
 #define ARENA_ARRAY(arena, type, count) ((type *)arena_alloc_zero((arena), sizeof(type) * (count)))

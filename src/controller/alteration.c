@@ -27,24 +27,33 @@ enum { CONFIG_VALUE_SIZE_MAX = INT16_MAX };
 /* --- sets of pairs --- */
 
 static struct config_pair *set_find(struct alteration *alteration, struct str name) {
-    for (size_t i = 0; i < alteration->set_count; i++) {
-        if (str_equal(alteration->set[i].name, name)) {
-            return &alteration->set[i];
-        }
+    return map_get(&alteration->index, str_bytes(name));
+}
+
+static void set_add(struct alteration *alteration, struct str name, struct str value) {
+    struct config_pair *pair = &alteration->set[alteration->set_count++];
+    *pair = (struct config_pair){name, value};
+    map_put(&alteration->index, str_bytes(name), pair);
+}
+
+/* The last pair takes the place. */
+static void set_remove(struct alteration *alteration, struct config_pair *pair) {
+    struct config_pair *last = &alteration->set[--alteration->set_count];
+    map_remove(&alteration->index, str_bytes(pair->name));
+    if (pair != last) {
+        *pair = *last;
+        map_put(&alteration->index, str_bytes(pair->name), pair);
     }
-    return NULL;
 }
 
 static void set_put(struct alteration *alteration, struct str name, struct str value) {
     struct config_pair *pair = set_find(alteration, name);
-    if (value.data == NULL) {
-        if (pair != NULL) {
-            *pair = alteration->set[--alteration->set_count];
-        }
-    } else if (pair != NULL) {
+    if (pair == NULL && value.data != NULL) {
+        set_add(alteration, name, value);
+    } else if (pair != NULL && value.data != NULL) {
         pair->value = value;
-    } else {
-        alteration->set[alteration->set_count++] = (struct config_pair){name, value};
+    } else if (pair != NULL) {
+        set_remove(alteration, pair);
     }
 }
 
@@ -56,15 +65,15 @@ static void set_load(struct alteration *alteration) {
     size_t capacity = present + (size_t)alteration->op_count;
     alteration->set = ARENA_ARRAY(alteration->arena, struct config_pair, capacity + 1);
     alteration->changes = ARENA_ARRAY(alteration->arena, struct config_pair, capacity + 1);
+    map_init(&alteration->index);
     if (resource == NULL) {
         return;
     }
     struct pmap_walk walk;
     const struct meta_config *config;
     pmap_for_each(&walk, &resource->configs, config) {
-        alteration->set[alteration->set_count++] =
-            (struct config_pair){arena_str(alteration->arena, config->name),
-                                 arena_str(alteration->arena, config->value)};
+        set_add(alteration, arena_str(alteration->arena, config->name),
+                arena_str(alteration->arena, config->value));
     }
 }
 
@@ -87,8 +96,7 @@ static struct api_error check_shape(const struct alteration *alteration) {
     for (int32_t i = 0; i < alteration->op_count; i++) {
         const struct op *op = &alteration->ops[i];
         if (op->type != OP_DELETE && op->value.data == NULL) {
-            nulls = arena_printf(alteration->arena, "%.*s%s%.*s", STR_ARGS(nulls),
-                                 nulls.data == NULL ? "" : ", ", STR_ARGS(op->name));
+            nulls = arena_list(alteration->arena, nulls, ", ", op->name);
         }
     }
     if (nulls.data != NULL) {
@@ -201,6 +209,21 @@ static void change(struct alteration *alteration, struct str name, struct str va
     alteration->changes[alteration->change_count++] = (struct config_pair){name, value};
 }
 
+/* What is set and has no operation. */
+static void delete_others(struct alteration *alteration) {
+    struct map named;
+    map_init(&named);
+    for (int32_t i = 0; i < alteration->op_count; i++) {
+        map_put(&named, str_bytes(alteration->ops[i].name), &alteration->ops[i]);
+    }
+    for (size_t i = 0; i < alteration->set_count; i++) {
+        if (map_get(&named, str_bytes(alteration->set[i].name)) == NULL) {
+            change(alteration, alteration->set[i].name, STR_NULL);
+        }
+    }
+    map_done(&named);
+}
+
 static struct api_error run_ops(struct alteration *alteration) {
     for (int32_t i = 0; i < alteration->op_count; i++) {
         const struct op *op = &alteration->ops[i];
@@ -217,14 +240,8 @@ static struct api_error run_ops(struct alteration *alteration) {
             change(alteration, op->name, value);
         }
     }
-    for (size_t i = 0; i < alteration->set_count && alteration->replace; i++) {
-        bool named = false;
-        for (int32_t k = 0; k < alteration->op_count; k++) {
-            named |= str_equal(alteration->ops[k].name, alteration->set[i].name);
-        }
-        if (!named) {
-            change(alteration, alteration->set[i].name, STR_NULL);
-        }
+    if (alteration->replace) {
+        delete_others(alteration);
     }
     return API_OK;
 }
@@ -383,6 +400,7 @@ struct api_error alteration_run(struct alteration *alteration, struct strand_out
                                 arena_str(output->arena, alteration->changes[i].name),
                                 arena_str(output->arena, alteration->changes[i].value));
     }
+    map_done(&alteration->index);
     return error;
 }
 

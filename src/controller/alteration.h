@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/map.h"
 #include "controller/controller_int.h"
 
 /* The change of the settings of one resource. */
@@ -24,6 +25,7 @@ struct alteration {
     /* alteration.c's: what the resource would become */
     struct config_pair *set; /* the complete set */
     size_t set_count;
+    struct map index;            /* into it, by name */
     struct config_pair *changes; /* value null: deleted */
     size_t change_count;
 };

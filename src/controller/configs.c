@@ -2,6 +2,7 @@
  * IncrementalAlterConfigs and AlterConfigs, and the settings of a topic that is created. Each turns
  * a part of its request into operations on a resource; alteration.c carries them out.
  */
+#include "base/duplicates.h"
 #include "controller/alteration.h"
 
 /* A changed min.insync.replicas makes eligible leader replicas of before meaningless. */
@@ -41,20 +42,22 @@ struct api_error configs_for_new_topic(struct controller *controller, struct are
         .new_resource = true,
     };
     struct str nulls = STR_NULL;
+    struct map named;
+    map_init(&named);
     for (int32_t i = 0; i < topic->configs_count; i++) {
         const struct create_topics_request_creatable_topic_config *config = &topic->configs[i];
         if (config->value.data == NULL) {
-            nulls = arena_printf(arena, "%.*s%s%.*s", STR_ARGS(nulls),
-                                 nulls.data == NULL ? "" : ",", STR_ARGS(config->name));
+            nulls = arena_list(arena, nulls, ",", config->name);
             continue;
         }
-        int32_t k = 0; /* of a key given twice, the last value counts */
-        while (k < alteration.op_count && !str_equal(alteration.ops[k].name, config->name)) {
-            k++;
+        struct op *op = map_get(&named, str_bytes(config->name));
+        if (op == NULL) {
+            op = &alteration.ops[alteration.op_count++];
+            map_put(&named, str_bytes(config->name), op);
         }
-        alteration.ops[k] = (struct op){config->name, OP_SET, config->value};
-        alteration.op_count += k == alteration.op_count ? 1 : 0;
+        *op = (struct op){config->name, OP_SET, config->value}; /* the last value counts */
     }
+    map_done(&named);
     if (nulls.data != NULL) {
         return api_error(arena, ERR_INVALID_CONFIG,
                          "Null value not supported for topic configs: %.*s", STR_ARGS(nulls));
@@ -72,17 +75,12 @@ static struct api_error twice_in_request(struct arena *arena) {
     return api_error(arena, ERR_INVALID_REQUEST, "Each resource must appear at most once.");
 }
 
-static bool incremental_twice(const struct incremental_alter_configs_request *request,
-                              int32_t index) {
-    for (int32_t i = 0; i < request->resources_count; i++) {
-        if (i != index &&
-            request->resources[i].resource_type == request->resources[index].resource_type &&
-            str_equal(request->resources[i].resource_name,
-                      request->resources[index].resource_name)) {
-            return true;
-        }
-    }
-    return false;
+/* Kind and name, as one key. */
+static struct bytes resource_key(struct arena *arena, int8_t type, struct str name) {
+    uint8_t *key = arena_alloc(arena, name.size + 1);
+    key[0] = (uint8_t)type;
+    memcpy(key + 1, name.data, name.size);
+    return (struct bytes){key, name.size + 1};
 }
 
 static struct api_error
@@ -115,8 +113,15 @@ static err_t incremental_alter_configs_step(struct controller_call *call,
         call->arena, struct incremental_alter_configs_response_alter_configs_resource_response,
         (size_t)request->resources_count);
     response->responses_count = request->resources_count;
+    struct bytes *keys = ARENA_ARRAY(call->arena, struct bytes, (size_t)request->resources_count);
     for (int32_t i = 0; i < request->resources_count; i++) {
-        struct api_error error = incremental_twice(request, i)
+        keys[i] = resource_key(call->arena, request->resources[i].resource_type,
+                               request->resources[i].resource_name);
+    }
+    struct duplicates duplicates;
+    duplicates_find(call->arena, keys, request->resources_count, &duplicates);
+    for (int32_t i = 0; i < request->resources_count; i++) {
+        struct api_error error = duplicates.twice[i]
                                      ? twice_in_request(call->arena)
                                      : incremental_alter(call, &request->resources[i], output);
         response->responses[i] =
@@ -143,18 +148,6 @@ void controller_incremental_alter_configs(struct controller *controller,
 }
 
 /* --- AlterConfigs --- */
-
-static bool legacy_twice(const struct alter_configs_request *request, int32_t index) {
-    for (int32_t i = 0; i < request->resources_count; i++) {
-        if (i != index &&
-            request->resources[i].resource_type == request->resources[index].resource_type &&
-            str_equal(request->resources[i].resource_name,
-                      request->resources[index].resource_name)) {
-            return true;
-        }
-    }
-    return false;
-}
 
 static struct api_error
 legacy_alter(struct controller_call *call,
@@ -185,8 +178,15 @@ static err_t alter_configs_step(struct controller_call *call, const struct stran
         ARENA_ARRAY(call->arena, struct alter_configs_response_alter_configs_resource_response,
                     (size_t)request->resources_count);
     response->responses_count = request->resources_count;
+    struct bytes *keys = ARENA_ARRAY(call->arena, struct bytes, (size_t)request->resources_count);
     for (int32_t i = 0; i < request->resources_count; i++) {
-        struct api_error error = legacy_twice(request, i)
+        keys[i] = resource_key(call->arena, request->resources[i].resource_type,
+                               request->resources[i].resource_name);
+    }
+    struct duplicates duplicates;
+    duplicates_find(call->arena, keys, request->resources_count, &duplicates);
+    for (int32_t i = 0; i < request->resources_count; i++) {
+        struct api_error error = duplicates.twice[i]
                                      ? twice_in_request(call->arena)
                                      : legacy_alter(call, &request->resources[i], output);
         response->responses[i] = (struct alter_configs_response_alter_configs_resource_response){

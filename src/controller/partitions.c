@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <inttypes.h>
 
+#include "base/duplicates.h"
 #include "controller/controller_int.h"
 
 int32_t partition_active_replicas(const struct meta_image *image,
@@ -165,24 +166,6 @@ static struct api_error create_partitions(struct controller_call *call,
     return error;
 }
 
-static bool named_before(const struct create_partitions_request *request, int32_t index) {
-    for (int32_t i = 0; i < index; i++) {
-        if (str_equal(request->topics[i].name, request->topics[index].name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool named_after(const struct create_partitions_request *request, int32_t index) {
-    for (int32_t i = index + 1; i < request->topics_count; i++) {
-        if (str_equal(request->topics[i].name, request->topics[index].name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static err_t create_partitions_step(struct controller_call *call, const struct strand_input *input,
                                     struct strand_output *output) {
     const struct create_partitions_request *request = call->request;
@@ -191,12 +174,18 @@ static err_t create_partitions_step(struct controller_call *call, const struct s
         ARENA_ARRAY(call->arena, struct create_partitions_response_create_partitions_topic_result,
                     (size_t)request->topics_count);
     response->results_count = 0;
+    struct bytes *names = ARENA_ARRAY(call->arena, struct bytes, (size_t)request->topics_count);
     for (int32_t i = 0; i < request->topics_count; i++) {
-        if (named_before(request, i)) {
+        names[i] = str_bytes(request->topics[i].name);
+    }
+    struct duplicates duplicates;
+    duplicates_find(call->arena, names, request->topics_count, &duplicates);
+    for (int32_t i = 0; i < request->topics_count; i++) {
+        if (duplicates.again[i]) {
             continue;
         }
         struct api_error error =
-            named_after(request, i)
+            duplicates.twice[i]
                 ? api_error(call->arena, ERR_INVALID_REQUEST, "Duplicate topic name.")
                 : create_partitions(call, input, &request->topics[i], output);
         response->results[response->results_count++] =

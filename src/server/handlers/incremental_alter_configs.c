@@ -2,6 +2,7 @@
  * IncrementalAlterConfigs: levels of loggers are changed here, on the node that was asked; all else
  * is decided by the controller. The answers come in the order of the request.
  */
+#include "base/duplicates.h"
 #include "base/map.h"
 #include "server/handlers/forward.h"
 #include "server/handlers/handlers.h"
@@ -35,8 +36,7 @@ static err_t check_logger_keys(struct request *request, const resource_request *
         const config_request *config = &resource->configs[i];
         twice |= map_put(&names, str_bytes(config->name), (void *)config) != NULL;
         if (config->config_operation != OP_DELETE && config->value.data == NULL) {
-            nulls = arena_printf(&request->arena, "%.*s%s%.*s", STR_ARGS(nulls),
-                                 nulls.data == NULL ? "" : ", ", STR_ARGS(config->name));
+            nulls = arena_list(&request->arena, nulls, ", ", config->name);
         }
     }
     map_done(&names);
@@ -147,25 +147,19 @@ static bool is_logger(const resource_request *resource) {
     return resource->resource_type == META_RESOURCE_BROKER_LOGGER;
 }
 
-/* Marks the logger resources whose name comes more than once. */
-static bool *find_twice(struct request *request) {
+/* Of the loggers: a null name stands for all that is none. */
+static const bool *find_twice(struct request *request) {
     const incremental_request *message = request->message;
-    bool *twice = ARENA_ARRAY(&request->arena, bool, message->resources_count);
-    struct map names;
-    map_init(&names);
-    for (int32_t i = 0; i < message->resources_count; i++) {
-        const resource_request *resource = &message->resources[i];
-        if (is_logger(resource)) {
-            const resource_request *before =
-                map_put(&names, str_bytes(resource->resource_name), (void *)resource);
-            if (before != NULL) {
-                twice[before - message->resources] = true;
-                twice[i] = true;
-            }
+    size_t count = (size_t)message->resources_count;
+    struct bytes *names = ARENA_ARRAY(&request->arena, struct bytes, count);
+    for (size_t i = 0; i < count; i++) {
+        if (is_logger(&message->resources[i])) {
+            names[i] = str_bytes(message->resources[i].resource_name);
         }
     }
-    map_done(&names);
-    return twice;
+    struct duplicates duplicates;
+    duplicates_find(&request->arena, names, message->resources_count, &duplicates);
+    return duplicates.twice;
 }
 
 static resource_answer answer_loggers(struct request *request, int32_t index, bool twice) {

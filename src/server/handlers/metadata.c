@@ -4,6 +4,7 @@
  * A topic asked for by name that does not exist is made when client and node both allow it; the
  * answer says UNKNOWN_TOPIC_OR_PARTITION all the same and the client asks again, as in Kafka.
  */
+#include "base/duplicates.h"
 #include "meta/topic_name.h"
 #include "server/auto_create.h"
 #include "server/handlers/handlers.h"
@@ -122,30 +123,33 @@ static err_t missing_error(struct request *request, struct str name) {
     bool create = (request->version < 4 || message->allow_auto_topic_creation) &&
                   config_bool(request->reactor->config, CONFIG_AUTO_CREATE_TOPICS_ENABLE);
     if (!create) {
-        return topic_name_fault(name, &request->arena).data == NULL
-                   ? ERR_UNKNOWN_TOPIC_OR_PARTITION
-                   : ERR_INVALID_TOPIC_EXCEPTION;
+        return topic_name_fault(name, &request->arena).data == NULL ? ERR_UNKNOWN_TOPIC_OR_PARTITION
+                                                                    : ERR_INVALID_TOPIC_EXCEPTION;
     }
     return auto_create_topic(request, name);
 }
 
-static bool listed_before(const struct metadata_response *response, struct str name) {
-    for (int32_t i = 0; i < response->topics_count; i++) {
-        if (response->topics[i].name.data != NULL && str_equal(response->topics[i].name, name)) {
-            return true;
-        }
+static const bool *find_again(struct request *request) {
+    const struct metadata_request *message = request->message;
+    size_t count = (size_t)message->topics_count;
+    struct bytes *names = ARENA_ARRAY(&request->arena, struct bytes, count);
+    for (size_t i = 0; i < count; i++) {
+        names[i] = str_bytes(message->topics[i].name);
     }
-    return false;
+    struct duplicates duplicates;
+    duplicates_find(&request->arena, names, message->topics_count, &duplicates);
+    return duplicates.again;
 }
 
 static void list_asked(struct request *request, struct metadata_response *response) {
     const struct metadata_request *message = request->message;
     response->topics = ARENA_ARRAY(&request->arena, topic_answer, message->topics_count);
+    const bool *again = find_again(request);
     for (int32_t i = 0; i < message->topics_count; i++) {
         const struct metadata_request_topic *asked = &message->topics[i];
         const struct meta_topic *topic = NULL;
         bool by_id = asked->name.data == NULL;
-        if (!by_id && listed_before(response, asked->name)) {
+        if (!by_id && again[i]) {
             continue;
         }
         err_t err = by_id ? topic_find_by_id(request, asked->topic_id, &topic)

@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "base/duplicates.h"
 #include "replica/partition.h"
 #include "server/handlers/handlers.h"
 #include "server/handlers/topics.h"
@@ -82,18 +83,20 @@ static void lookups_done(struct sys_job *job) {
     respond(container_of(job, struct list_offsets, job));
 }
 
-static bool asked_twice(const list_topic *topic, int32_t place) {
-    for (int32_t i = 0; i < topic->partitions_count; i++) {
-        if (i != place &&
-            topic->partitions[i].partition_index == topic->partitions[place].partition_index) {
-            return true;
-        }
+static const bool *find_twice(struct request *request, const list_topic *topic) {
+    size_t count = (size_t)topic->partitions_count;
+    struct bytes *keys = ARENA_ARRAY(&request->arena, struct bytes, count);
+    for (size_t i = 0; i < count; i++) {
+        const int32_t *index = &topic->partitions[i].partition_index;
+        keys[i] = (struct bytes){(const uint8_t *)index, sizeof *index};
     }
-    return false;
+    struct duplicates duplicates;
+    duplicates_find(&request->arena, keys, topic->partitions_count, &duplicates);
+    return duplicates.twice;
 }
 
 static void begin_partition(struct list_offsets *list, const list_topic *topic, int32_t place,
-                            list_partition_answer *answer) {
+                            bool twice, list_partition_answer *answer) {
     struct request *request = list->request;
     const list_partition *asked = &topic->partitions[place];
     *answer = (list_partition_answer){.partition_index = asked->partition_index,
@@ -103,7 +106,7 @@ static void begin_partition(struct list_offsets *list, const list_topic *topic, 
     const struct meta_topic *meta = NULL;
     struct partition *partition = NULL;
     err_t err = ERR_OK;
-    if (asked_twice(topic, place)) {
+    if (twice) {
         err = ERR_INVALID_REQUEST;
     } else if (!timestamp_supported(asked->timestamp, request->version)) {
         err = ERR_UNSUPPORTED_VERSION;
@@ -153,8 +156,9 @@ void handle_list_offsets(struct request *request) {
         answer->partitions_count = topic->partitions_count;
         answer->partitions =
             ARENA_ARRAY(&request->arena, list_partition_answer, topic->partitions_count);
+        const bool *twice = find_twice(request, topic);
         for (int32_t p = 0; p < topic->partitions_count; p++) {
-            begin_partition(list, topic, p, &answer->partitions[p]);
+            begin_partition(list, topic, p, twice[p], &answer->partitions[p]);
         }
     }
     list->job =

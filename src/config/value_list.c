@@ -1,6 +1,5 @@
 /* Lists, and what their items may be. */
 #include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -141,10 +140,18 @@ static bool is_host(struct str text) {
     return text.size > 0;
 }
 
+static bool is_port(struct str text) {
+    int port = 0;
+    for (size_t i = 0; i < text.size && port <= UINT16_MAX; i++) {
+        port = 10 * port + (text.data[i] - '0');
+    }
+    return port <= UINT16_MAX;
+}
+
 static bool is_host_port(struct str text) {
     struct str host, port;
     return split_at(text, ':', &host, &port) && is_host(host) && text_is_digits(port) &&
-           port.size <= 5 && atoi(port.data) <= 65535;
+           is_port(port);
 }
 
 static err_t check_voter(struct value_parse *p, struct str item) {

@@ -159,6 +159,24 @@ static void doubles_read_as_in_java(void **state) {
     }
 }
 
+/* A value is not zero-terminated: what stands behind it is none of its business. */
+static void a_port_ends_where_its_value_ends(void **state) {
+    (void)state;
+    struct arena arena;
+    arena_init(&arena, SIZE_MAX);
+    static const char text[] = "localhost:90931234";
+    struct config_value value;
+    struct str message;
+    assert_int_equal(config_value_parse(CONFIG_CONTROLLER_QUORUM_BOOTSTRAP_SERVERS,
+                                        (struct str){text, strlen("localhost:9093")}, &arena,
+                                        &value, &message),
+                     ERR_OK);
+    assert_int_equal(config_value_parse(CONFIG_CONTROLLER_QUORUM_BOOTSTRAP_SERVERS,
+                                        str_from_c("localhost:65536"), &arena, &value, &message),
+                     ERR_INVALID);
+    arena_done(&arena);
+}
+
 static void lists_are_walked(void **state) {
     (void)state;
     struct str item;
@@ -201,6 +219,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(the_nearest_name_is_found),
         cmocka_unit_test(doubles_read_as_in_java),
         cmocka_unit_test(lists_are_walked),
+        cmocka_unit_test(a_port_ends_where_its_value_ends),
         cmocka_unit_test(help_names_every_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

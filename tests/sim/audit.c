@@ -1,19 +1,21 @@
 /*
- * What the auditor knows of a partition is one table: for each offset from `base` the value that is
- * there as far as anybody saw (acknowledged or read), 0 where nobody looked.
+ * What the auditor knows of a partition is one table: for each offset the value that is there as
+ * far as anybody saw (acknowledged or read), 0 where nobody looked, and after how many power cuts
+ * it was seen last. What was seen only before the last cut is *old*: it may be gone, with all old
+ * that follows it.
  *
  *   event                table                               checks
  *   ------------------   ---------------------------------   ----------------------------------
  *   ack at o, read at o  value noted at o                    another value there: two values for
- *                                                            one offset, unless a power cut may
- *                                                            have taken the old one (cut_pending)
- *   power cut            cut_pending; nothing changes yet    -
- *   a new value where    all from o on is forgotten; what    o is not below synced_end
- *   cut_pending          was acknowledged there is lost to
- *                        the power
- *   walk to the end e    as above for e, when cut_pending;   a hole; an acknowledged value that is
- *                        then no cut is pending              not at its offset; e below what was
- *                                                            seen
+ *                                                            one offset, unless the one of before
+ *                                                            is old
+ *   power cut            all is old now                      -
+ *   a new value where    all that is old from o on is        o is not below synced_end
+ *   an old one was       forgotten; what was acknowledged
+ *                        of it is lost to the power
+ *   walk to the end e    as above for e                      a hole; an acknowledged value that is
+ *                                                            not at its offset; e below what was
+ *                                                            seen when the walk began
  *
  * A value knows where it was first seen (offset), so that a second place is a duplicate. Values
  * that were forgotten may appear again elsewhere: a producer that got no answer sends them again.
@@ -32,19 +34,24 @@
 
 enum { OFFSET_NONE = -1 };
 
+struct seen {
+    uint64_t value;
+    uint32_t cut; /* of audit->cut_count */
+};
+
 struct audit_partition {
     struct audit *audit;
     struct audit_partition *next;
     char *topic;
     int32_t partition;
-    uint64_t *values; /* by offset, from 0 */
-    int64_t end;      /* past the last offset that anybody saw */
+    struct seen *seen; /* by offset, from 0 */
+    int64_t end;       /* past the last offset that anybody saw */
     int64_t capacity;
     int64_t start;       /* below it records may be gone */
     int64_t start_seen;  /* of the last walk */
     int64_t synced_end;  /* all below survives the power */
-    bool cut_pending;    /* a suffix may be lost, how much is not known yet */
     int64_t walk_offset; /* the next one, or OFFSET_NONE */
+    int64_t walk_bound;  /* `end` when the walk began */
 };
 
 struct audit_producer {
@@ -67,6 +74,7 @@ struct audit {
     struct audit_partition *partitions;
     struct audit_producer *producers;
     uint32_t producer_count;
+    uint32_t cut_count;
     struct value *values; /* by id - 1 */
     uint64_t value_count;
     uint64_t value_capacity;
@@ -87,7 +95,7 @@ void audit_free(struct audit *audit) {
         struct audit_partition *partition = audit->partitions;
         audit->partitions = partition->next;
         free(partition->topic);
-        free(partition->values);
+        free(partition->seen);
         free(partition);
     }
     while (audit->producers != NULL) {
@@ -163,15 +171,19 @@ uint64_t audit_send(struct audit_producer *producer, struct audit_partition *par
 /* --- the table --- */
 
 static uint64_t seen_at(const struct audit_partition *partition, int64_t offset) {
-    return offset < partition->end ? partition->values[offset] : 0;
+    return offset < partition->end ? partition->seen[offset].value : 0;
 }
 
-/* A power cut took all from this offset on. */
+static bool is_old(const struct audit_partition *partition, int64_t offset) {
+    return offset < partition->end && partition->seen[offset].cut < partition->audit->cut_count;
+}
+
+/* A power cut took all that is old from this offset on. */
 static void forget_from(struct audit_partition *partition, int64_t offset) {
     struct audit *audit = partition->audit;
     for (int64_t at = offset; at < partition->end; at++) {
-        struct value *value = value_of(audit, partition->values[at]);
-        if (value == NULL) {
+        struct value *value = value_of(audit, partition->seen[at].value);
+        if (value == NULL || !is_old(partition, at)) {
             continue;
         }
         if (value->acknowledged) {
@@ -180,15 +192,12 @@ static void forget_from(struct audit_partition *partition, int64_t offset) {
                 audit_fail(audit,
                            "%s-%d: value %" PRIu64 " at offset %" PRId64
                            " was promised as synced, and is gone after a power cut",
-                           partition->topic, partition->partition, partition->values[at], at);
+                           partition->topic, partition->partition, partition->seen[at].value, at);
             }
         }
         value->offset = OFFSET_NONE;
         value->acknowledged = false;
-        partition->values[at] = 0;
-    }
-    if (offset < partition->end) {
-        partition->end = offset;
+        partition->seen[at].value = 0;
     }
 }
 
@@ -198,12 +207,12 @@ static void grow(struct audit_partition *partition, int64_t offset) {
         while (capacity <= offset) {
             capacity *= 2;
         }
-        partition->values = realloc(partition->values, (size_t)capacity * sizeof(uint64_t));
-        assert(partition->values != NULL);
+        partition->seen = realloc(partition->seen, (size_t)capacity * sizeof(struct seen));
+        assert(partition->seen != NULL);
         partition->capacity = capacity;
     }
     while (partition->end <= offset) {
-        partition->values[partition->end++] = 0;
+        partition->seen[partition->end++] = (struct seen){0};
     }
 }
 
@@ -216,14 +225,14 @@ static void check_order(struct audit_partition *partition, int64_t offset, uint6
     }
     int64_t last = offset > LOOK_BACK ? offset - LOOK_BACK : 0;
     for (int64_t at = offset - 1; at >= last; at--) {
-        const struct value *before = value_of(audit, partition->values[at]);
+        const struct value *before = value_of(audit, partition->seen[at].value);
         if (before != NULL && before->producer == producer) {
-            if (partition->values[at] > id) {
+            if (partition->seen[at].value > id) {
                 audit_fail(audit,
                            "%s-%d: producer %u sent value %" PRIu64 " before %" PRIu64
                            ", but they are at offsets %" PRId64 " and %" PRId64,
                            partition->topic, partition->partition, producer->number, id,
-                           partition->values[at], offset, at);
+                           partition->seen[at].value, offset, at);
             }
             return;
         }
@@ -245,17 +254,18 @@ static void note(struct audit_partition *partition, int64_t offset, uint64_t id)
     }
     uint64_t before = seen_at(partition, offset);
     if (before == id) {
+        partition->seen[offset].cut = audit->cut_count;
         return;
     }
-    if (before != 0 && partition->cut_pending) {
+    if (before != 0 && is_old(partition, offset)) {
         forget_from(partition, offset);
     } else if (before != 0) {
         audit_fail(audit, "%s-%d: offset %" PRId64 " had value %" PRIu64 ", and now has %" PRIu64,
                    partition->topic, partition->partition, offset, before, id);
         return;
     }
-    if (value->offset != OFFSET_NONE && partition->cut_pending && offset < value->offset) {
-        forget_from(partition, value->offset); /* the place of before was lost with the power */
+    if (value->offset != OFFSET_NONE && is_old(partition, value->offset)) {
+        forget_from(partition, value->offset); /* its place of before was lost with the power */
     }
     if (value->offset != OFFSET_NONE && value->producer->idempotent) {
         audit_fail(audit,
@@ -265,7 +275,7 @@ static void note(struct audit_partition *partition, int64_t offset, uint64_t id)
         return;
     }
     grow(partition, offset);
-    partition->values[offset] = id;
+    partition->seen[offset] = (struct seen){.value = id, .cut = audit->cut_count};
     if (value->offset == OFFSET_NONE) {
         value->offset = offset;
         check_order(partition, offset, id);
@@ -329,6 +339,7 @@ void audit_walk_begin(struct audit_partition *partition, int64_t start_offset) {
     }
     partition->start_seen = start_offset;
     partition->walk_offset = start_offset;
+    partition->walk_bound = partition->end;
 }
 
 void audit_walk_record(struct audit_partition *partition, int64_t offset, uint64_t id) {
@@ -352,35 +363,32 @@ void audit_walk_end(struct audit_partition *partition, int64_t end_offset) {
         audit_fail(audit, "%s-%d: the log ends at offset %" PRId64 ", but was read to %" PRId64,
                    partition->topic, partition->partition, end_offset, partition->walk_offset);
     }
-    if (partition->cut_pending) {
-        forget_from(partition, end_offset);
-        if (end_offset < partition->synced_end) {
-            audit_fail(audit,
-                       "%s-%d: the log ends at offset %" PRId64 ", but all below %" PRId64
-                       " was promised as synced",
-                       partition->topic, partition->partition, end_offset, partition->synced_end);
-        }
-        partition->cut_pending = false;
-    }
-    for (int64_t at = end_offset; at < partition->end; at++) {
-        if (partition->values[at] != 0) {
+    forget_from(partition, end_offset);
+    for (int64_t at = end_offset; at < partition->walk_bound; at++) {
+        if (partition->seen[at].value != 0) {
             audit_fail(audit,
                        "%s-%d: value %" PRIu64 " was %s at offset %" PRId64
                        ", but the log ends at %" PRId64,
-                       partition->topic, partition->partition, partition->values[at],
-                       value_of(audit, partition->values[at])->acknowledged ? "acknowledged"
-                                                                            : "read",
+                       partition->topic, partition->partition, partition->seen[at].value,
+                       value_of(audit, partition->seen[at].value)->acknowledged ? "acknowledged"
+                                                                                : "read",
                        at, end_offset);
             break;
         }
+    }
+    if (end_offset < partition->synced_end && partition->synced_end <= partition->walk_bound) {
+        audit_fail(audit,
+                   "%s-%d: the log ends at offset %" PRId64 ", but all below %" PRId64
+                   " was promised as synced",
+                   partition->topic, partition->partition, end_offset, partition->synced_end);
     }
     partition->walk_offset = OFFSET_NONE;
 }
 
 void audit_power_cut(struct audit *audit) {
+    audit->cut_count++;
     for (struct audit_partition *partition = audit->partitions; partition != NULL;
          partition = partition->next) {
-        partition->cut_pending = true;
         partition->walk_offset = OFFSET_NONE;
     }
 }

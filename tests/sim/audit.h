@@ -67,8 +67,8 @@ void audit_delete(struct audit_partition *partition, int64_t start_offset);
 /* A reader saw the record at this offset. */
 void audit_read(struct audit_partition *partition, int64_t offset, uint64_t value);
 
-/* A walk over a whole log: begin, a call per record in the order of offsets, end. In one walk the
- * log may grow behind it, but nothing may crash. */
+/* A walk over a whole log: begin, a call per record in the order of offsets, end. The end is asked
+ * for after the begin. In one walk the log may grow behind it, but nothing may crash. */
 void audit_walk_begin(struct audit_partition *partition, int64_t start_offset);
 void audit_walk_record(struct audit_partition *partition, int64_t offset, uint64_t value);
 void audit_walk_end(struct audit_partition *partition, int64_t end_offset);

@@ -33,6 +33,9 @@ struct driver {
     void (*finish)(void *state);
     bool (*is_finished)(void *state);
 
+    /* What it is that does not come to its end, for people; may be NULL. */
+    const char *(*waits_for)(void *state);
+
     void (*end)(void *state);
 };
 

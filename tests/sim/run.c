@@ -31,6 +31,7 @@ static void start_node(struct run *run, int node) {
     assert(!it->running);
     it->running = true;
     it->start_count++;
+    it->disk_harmed = run->disk_faults_now > 0;
     run_say(run, "%s starts", sim_host_name(it->host));
     run->driver->start_node(run->driver_state, node);
 }
@@ -58,6 +59,20 @@ static void gone(struct run *run, int node) {
     run->driver->node_gone(run->driver_state, node);
 }
 
+void run_power_cut(struct run *run) {
+    run->power_cut_count++;
+    audit_power_cut(run->audit);
+}
+
+void run_disk_fault(struct run *run, int node, bool begins) {
+    run->disk_faults_now += begins ? 1 : -1;
+    run->nodes[node].disk_harmed = true;
+}
+
+bool run_disk_is_harmed(const struct run *run, int node) {
+    return run->nodes[node].disk_harmed;
+}
+
 void run_node_down(struct run *run, int node, bool power, int64_t down_us) {
     struct run_node *it = &run->nodes[node];
     if (!it->running) {
@@ -66,7 +81,7 @@ void run_node_down(struct run *run, int node, bool power, int64_t down_us) {
     run_say(run, "%s %s", sim_host_name(it->host), power ? "loses its power" : "is killed");
     if (power) {
         sim_host_power_cut(it->host);
-        audit_power_cut(run->audit);
+        run_power_cut(run);
     } else {
         sim_host_crash(it->host);
     }
@@ -145,8 +160,10 @@ static void settle(struct run *run) {
     }
     run->driver->finish(run->driver_state);
     if (!sim_world_run_until(run->world, is_settled, run, QUIET_MS_MAX)) {
-        audit_fail(run->audit, "clients did not come to their end in %d s without faults",
-                   QUIET_MS_MAX / 1000);
+        const struct driver *driver = run->driver;
+        audit_fail(run->audit, "in %d s without faults did not come to its end: %s",
+                   QUIET_MS_MAX / 1000,
+                   driver->waits_for == NULL ? "a client" : driver->waits_for(run->driver_state));
     }
 }
 

@@ -27,6 +27,7 @@ struct run_node {
     struct sim_host *host;
     bool running; /* its process was started and is not gone */
     uint32_t start_count;
+    bool disk_harmed; /* a disk fault struck since it was started, or is on */
 };
 
 struct run {
@@ -44,6 +45,8 @@ struct run {
     struct rng rng;
     bool quiet;
     uint64_t fault_count;
+    uint32_t power_cut_count; /* and syncs that failed: what was not synced may be gone */
+    int disk_faults_now;
     int64_t faults_min;
     int64_t acks_min;
     FILE *verbose; /* what happens, for people; NULL: nothing */
@@ -67,9 +70,18 @@ void run_seed(struct scenario *scenario, uint64_t seed, struct points *points, F
 /* The process of a node ended by itself: it could not start, or stopped. It is started again. */
 void run_node_exited(struct run *run, int node);
 
+/* Whether a node may fail because of its disk. */
+bool run_disk_is_harmed(const struct run *run, int node);
+
 void run_say(const struct run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* --- for faults --- */
+
+/* What was not synced is lost, or may be. */
+void run_power_cut(struct run *run);
+
+/* A disk of the node begins or ends to go wrong. */
+void run_disk_fault(struct run *run, int node, bool begins);
 
 void run_node_down(struct run *run, int node, bool power, int64_t down_us);
 

@@ -79,20 +79,24 @@ static void stop(struct fault *fault, struct run_node *node) {
 }
 
 static void fill_disk(struct fault *fault, struct run_node *node) {
+    run_disk_fault(fault->run, index_of(fault->run, node->host), true);
     uint64_t room = (uint64_t)scenario_draw(fault->amount, &fault->run->rng);
     sim_disk_set_capacity(node->host, fault->path, sim_disk_used(node->host, fault->path) + room);
 }
 
 static void empty_disk(struct fault *fault, struct run_node *node) {
+    run_disk_fault(fault->run, index_of(fault->run, node->host), false);
     sim_disk_set_capacity(node->host, fault->path, DISK_BYTES);
 }
 
 static void harm_disk(struct fault *fault, struct run_node *node) {
+    run_disk_fault(fault->run, index_of(fault->run, node->host), true);
     fault->disk.delay_ms = scenario_draw(fault->amount, &fault->run->rng) / 1000;
     fault->disk_fault = sim_disk_add_fault(node->host, &fault->disk);
 }
 
 static void spare_disk(struct fault *fault, struct run_node *node) {
+    run_disk_fault(fault->run, index_of(fault->run, node->host), false);
     sim_disk_remove_fault(node->host, fault->disk_fault);
 }
 

@@ -1,0 +1,206 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "audit.h"
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/text_log.h"
+#include "base/uuid.h"
+#include "client/connection.h"
+#include "config/config.h"
+#include "run.h"
+#include "server/node.h"
+#include "sys/loop.h"
+#include "wire/compression.h"
+#include "wire/messages.h"
+
+/*
+ * The driver of the real node: its process, and clients that speak the wire to it.
+ *
+ *   node_driver    the process on each host: settings, start, stop; and which clients there are
+ *   node_topics    which topics there must be: what was asked for, what was acknowledged
+ *   node_link      a connection that is made again whenever it ends
+ *   node_producer  sends batches, again and again until they are answered, as real clients do
+ *   node_reader    follows all partitions, with and without fetch sessions
+ *   node_walker    reads whole logs, from begin to end, after each power cut and at the end
+ *   node_admin     creates, changes and deletes topics, and looks whether what it was told holds
+ *
+ *   config  log.dirs=/data                      any of the broker's settings, and
+ *   config  sim.dirs=1-3                        so many log directories, each a disk of its own
+ *   topic   orders partitions=3 synced=yes segment=8KiB
+ *   client  produce count=3 in_flight=1-5 records=1-10 size=30-300 wait=10ms-100ms
+ *   client  read count=2 wait=10ms-200ms
+ *   client  admin wait=200ms-2s
+ *
+ * All clients live on one host that nothing ever happens to, and on one loop.
+ */
+
+enum {
+    SIM_TOPICS_MAX = 24,
+    SIM_PARTITIONS_MAX = 8,
+    SIM_DIRS_MAX = 4,
+    SIM_PORT = 9092,
+};
+
+struct node_sim;
+
+/* --- topics --- */
+
+enum topic_state {
+    TOPIC_ABSENT,   /* never made, or its deletion was acknowledged */
+    TOPIC_CREATING, /* asked for; it may be there */
+    TOPIC_PRESENT,  /* acknowledged */
+    TOPIC_DELETING, /* asked for; it may be gone */
+};
+
+struct topic_partition {
+    struct audit_partition *audit;
+    int64_t high_watermark; /* the largest that anybody was told */
+    int64_t final_end;      /* of the last walk; -1 before */
+};
+
+struct node_topic {
+    struct node_sim *sim;
+    char name[48];
+    enum topic_state state;
+    uint32_t incarnation; /* from 1 with the first creation */
+    bool id_known;
+    struct uuid id;
+    int32_t partition_count;  /* acknowledged */
+    int32_t partitions_asked; /* the same, or one more */
+    struct topic_partition partitions[SIM_PARTITIONS_MAX];
+    int64_t setting;       /* delete.retention.ms: acknowledged, or -1 */
+    int64_t setting_asked; /* the same, or what was asked for */
+
+    /* of the scenario */
+    int32_t first_partition_count;
+    bool synced;          /* flush.messages=1: what is acknowledged is synced */
+    bool comes_and_goes;  /* is created and deleted during the run */
+    bool deletes_records; /* DeleteRecords is called on it */
+    bool grows;           /* gets partitions */
+    int64_t segment_bytes;
+    int64_t retention_bytes; /* -1: none */
+};
+
+/* Whether clients may work on it. */
+bool topic_is_usable(const struct node_topic *topic);
+void topics_read(struct node_sim *sim);
+struct node_topic *topic_by_id(struct node_sim *sim, struct uuid id);
+struct node_topic *topic_by_name(struct node_sim *sim, struct str name);
+
+/* The first answer tells the id; later ones must tell the same. */
+void topic_note_id(struct node_topic *topic, struct uuid id);
+/* A new incarnation is about to be created. */
+void topic_begin(struct node_topic *topic);
+void topic_set_partition_count(struct node_topic *topic, int32_t count);
+void topic_note_high_watermark(struct node_topic *topic, int32_t partition, int64_t offset);
+
+/* --- links --- */
+
+struct node_link {
+    struct node_sim *sim;
+    struct client_connection *connection;
+    struct sys_timer timer;
+    bool is_up;
+    void (*up)(struct node_link *link);   /* may be NULL */
+    void (*down)(struct node_link *link); /* its calls have all failed; may be NULL */
+};
+
+void node_link_begin(struct node_link *link, struct node_sim *sim);
+/* An error: it is down, and `done` will not be called. */
+err_t node_link_send(struct node_link *link, int16_t api_key, int16_t version, const void *request,
+                     client_done_fn done, void *arg);
+/* Ends the connection from this side, now; a new one is made. Not from inside an answer. */
+void node_link_break(struct node_link *link);
+
+/* --- records that were fetched --- */
+
+struct node_records { /* scratch memory */
+    struct compression *compression;
+    struct buffer scratch;
+};
+
+struct node_records *node_records_new(void);
+void node_records_free(struct node_records *records);
+
+struct node_fetched {
+    struct node_topic *topic;
+    int32_t partition;
+    struct bytes records;
+    int64_t high_watermark;
+    void (*take)(void *arg, const struct node_fetched *fetched, int64_t offset, uint64_t value);
+    void *arg;
+};
+
+/* Checks every byte of what was fetched at *offset, hands over each record from there on, and moves
+ * *offset behind them. The last batch may be cut short. False: a violation. */
+bool node_records_read(struct node_records *records, const struct node_fetched *fetched,
+                       int64_t *offset);
+
+/* --- clients --- */
+
+struct node_client {
+    struct node_sim *sim;
+    struct node_client *next;
+    const char *name;
+    bool over; /* after `finishing`: it has come to its end */
+    void (*free)(struct node_client *client);
+};
+
+void node_producer_new(struct node_sim *sim, struct scenario_line *line);
+void node_reader_new(struct node_sim *sim, struct scenario_line *line);
+void node_admin_new(struct node_sim *sim, struct scenario_line *line);
+void node_walker_new(struct node_sim *sim);
+void node_client_add(struct node_sim *sim, struct node_client *client, const char *name);
+
+/* --- all of it --- */
+
+struct node_process {
+    struct node_sim *sim;
+    int number;
+    struct node *node;
+    struct config *config;
+    struct text_log text_log;
+    bool serving;
+    bool stopping;
+    char last_error[400]; /* line of its log */
+};
+
+struct node_sim {
+    struct run *run;
+    struct sim_host *host; /* of the clients */
+    struct sys *sys;
+    struct sys_loop *loop;
+    struct sys_address address; /* of the node */
+    struct node_process processes[RUN_NODES_MAX];
+    struct node_topic topics[SIM_TOPICS_MAX];
+    int topic_count;
+    struct node_client *clients;
+    struct arena arena; /* of the settings */
+    int dir_count;
+    int64_t *producer_ids;
+    size_t producer_id_count;
+    uint32_t down_count; /* crashes, power cuts and ends of the node */
+    bool finishing;
+    bool final_walk;      /* nothing is written any more */
+    bool final_walk_done; /* final_end is known */
+    char waits_for[128];
+};
+
+/* Random numbers of the driver. */
+int64_t node_draw(struct node_sim *sim, struct scenario_range range);
+uint64_t node_below(struct node_sim *sim, uint64_t bound);
+
+/* Sets a timer of the clients' loop. */
+void node_timer_in(struct node_sim *sim, struct sys_timer *timer, int64_t delay_ms);
+
+/* The broker gave out this producer id; it must never do so again. */
+void node_note_producer_id(struct node_sim *sim, int64_t id);
+
+/* A violation. */
+#define node_fail(sim, ...) audit_fail((sim)->run->audit, __VA_ARGS__)
+
+/* An error after which clients try again. */
+bool node_error_passes(int16_t code);

@@ -51,7 +51,10 @@ static void read_log(const struct config *topic, const struct config *file,
                      struct log_config *log) {
     struct str cleanup = config_str(topic, TOPIC_CONFIG_CLEANUP_POLICY);
     log_config_init(log);
-    log->segment_bytes = config_int(topic, TOPIC_CONFIG_SEGMENT_BYTES);
+    log->segment_bytes =
+        config_int(topic, config_is_null(topic, TOPIC_CONFIG_INTERNAL_SEGMENT_BYTES)
+                              ? TOPIC_CONFIG_SEGMENT_BYTES
+                              : TOPIC_CONFIG_INTERNAL_SEGMENT_BYTES);
     log->segment_ms = config_long(topic, TOPIC_CONFIG_SEGMENT_MS);
     log->segment_jitter_ms = config_long(topic, TOPIC_CONFIG_SEGMENT_JITTER_MS);
     log->segment_index_bytes = config_int(topic, TOPIC_CONFIG_SEGMENT_INDEX_BYTES);

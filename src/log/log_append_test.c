@@ -104,6 +104,30 @@ static void segments_roll_by_size(void **state) {
     buffer_done(&big);
 }
 
+static void reserved_space_is_given_back(void **state) {
+    struct fixture *f = *state;
+    f->config.preallocate = true;
+    f->config.segment_bytes = 1 << 20;
+    fixture_open(f);
+    uint64_t before = sim_disk_used(f->host, "/data");
+    for (int i = 0; i < 5; i++) {
+        fixture_append(f, &(struct batch_spec){0});
+        assert_true(sim_disk_used(f->host, "/data") >= 1 << 20);
+        assert_true(sim_disk_used(f->host, "/data") < before + (1 << 19));
+        assert_int_equal(log_roll(f->log, f->now_ms), ERR_OK);
+    }
+    fixture_append(f, &(struct batch_spec){0});
+    fixture_crash(f, false);
+    fixture_open(f);
+    assert_int_equal(fixture_read_all(f, 0), 6);
+    assert_true(sim_disk_used(f->host, "/data") < 1 << 19);
+    fixture_append(f, &(struct batch_spec){0});
+    assert_int_equal(log_roll(f->log, f->now_ms), ERR_OK);
+    assert_true(sim_disk_used(f->host, "/data") >= 1 << 20);
+    fixture_close(f);
+    assert_true(sim_disk_used(f->host, "/data") < 1 << 19);
+}
+
 static void segments_roll_by_age(void **state) {
     struct fixture *f = *state;
     f->config.segment_ms = 1000;
@@ -510,6 +534,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(reads_are_whole_batches, setup, teardown),
         cmocka_unit_test_setup_teardown(reads_stop_at_the_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(segments_roll_by_size, setup, teardown),
+        cmocka_unit_test_setup_teardown(reserved_space_is_given_back, setup, teardown),
         cmocka_unit_test_setup_teardown(segments_roll_by_age, setup, teardown),
         cmocka_unit_test_setup_teardown(segments_roll_by_full_index, setup, teardown),
         cmocka_unit_test_setup_teardown(index_entries_are_kafkas, setup, teardown),

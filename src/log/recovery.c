@@ -274,6 +274,7 @@ static err_t scan_begin(struct log *log, size_t index) {
 static err_t scan_segment_done(struct log *log) {
     struct recovery *recovery = log->recovery;
     struct log_segment *segment = log->segments[recovery->segment];
+    segment->reserved = recovery->config.preallocate;
     err_t err = log_note(log, segment_seal(segment));
     if (err == ERR_OK && recovery_at_hole(log, recovery)) {
         err = recovery_end_at_hole(log, recovery);

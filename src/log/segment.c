@@ -90,6 +90,7 @@ err_t segment_create_files(struct log_segment *segment, uint64_t reserve) {
     if (err == ERR_OK && reserve > 0 && cached_file_take(&segment->log, false, &file) == ERR_OK) {
         err = sys_file_preallocate(file, reserve);
         cached_file_give(&segment->log);
+        segment->reserved = err == ERR_OK;
         err = err == ERR_UNSUPPORTED ? ERR_OK : err;
     }
     return err;
@@ -222,8 +223,23 @@ err_t segment_append(struct log_segment *segment, const uint8_t *data, size_t si
 
 /* --- the end of a segment's growth, and of a segment --- */
 
+/* Cutting a file at its end gives back what lies reserved behind it. */
+static err_t give_back_reserve(struct log_segment *segment) {
+    struct sys_file *file;
+    err_t err = segment->reserved ? cached_file_take(&segment->log, false, &file) : ERR_OK;
+    if (err == ERR_OK && segment->reserved) {
+        err = sys_file_truncate(file, segment->size);
+        cached_file_give(&segment->log);
+        segment->reserved = err != ERR_OK;
+    }
+    return err;
+}
+
 err_t segment_seal(struct log_segment *segment) {
-    err_t err = reserve_entries(segment, 1);
+    err_t err = give_back_reserve(segment);
+    if (err == ERR_OK) {
+        err = reserve_entries(segment, 1);
+    }
     if (err == ERR_OK) {
         err = time_index_add(&segment->times, max_entry(segment));
     }

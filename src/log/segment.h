@@ -52,6 +52,7 @@ struct log_segment {
     uint32_t bytes_since_entry; /* appended since the last index entry */
     int64_t created_ms;
     int64_t roll_jitter_ms;
+    bool reserved;       /* the disk may keep space for the log file behind its end */
     int64_t modified_ms; /* of the file as it was opened; for retention without timestamps */
 };
 
@@ -93,7 +94,8 @@ err_t segment_append(struct log_segment *segment, const uint8_t *data, size_t si
 err_t segment_index_batch(struct log_segment *segment, const struct batch_header *header,
                           uint64_t position, uint32_t index_interval_bytes);
 
-/* [writer] The last time entry, and both indexes written to their files. */
+/* [writer] The last time entry, and both indexes written to their files; space that was reserved
+ * and not used is given back. */
 err_t segment_seal(struct log_segment *segment);
 
 /* [any] Syncs the .log, and the indexes of a sealed segment. */

@@ -1,22 +1,38 @@
 #!/usr/bin/env python3
-"""Runs the project's tests and counts them:  tools/test.py check|test|full
+"""Runs the project's tests and counts them:  tools/test.py check|test|full [STEP...]
 
 Each step is a command that leaves its counts somewhere a reader below understands. A step that
-cannot say what it ran counts as one failure. The last line is `N passed, N failed, N skipped`, and
-the exit code is 0 only when nothing failed.
+fails without saying what, that cannot say what it ran, that ran nothing, or that takes too long
+counts as one failure, and so does a step whose need has failed. Two cores are shared out: steps
+that need one run side by side. The last line is `N passed, N failed, N skipped`, and the exit code
+is 0 only when nothing failed. With words after the suite, only steps whose names contain one of
+them run, and what they need.
+
+Everything is written below .cache/ and the build folders, besides the caches that pip, Maven and Go
+keep in the home folder.
 """
+import ctypes
 import json
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
 
+import toolchain
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CACHE = os.path.join(ROOT, ".cache")
-VENV = os.path.join(CACHE, "venv")
 LOGS = os.path.join(CACHE, "test-logs")
+TEMPORARY = os.path.join(CACHE, "tmp")
+CORES = 2
+GRACE_SECONDS = 20
+LINES_SHOWN = 60
+
+PR_SET_CHILD_SUBREAPER = 36
 
 
 class Counts:
@@ -32,12 +48,38 @@ class Counts:
         return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
 
 
-def read_meson(build_dir):
-    """Counts the tests of a meson run; one line of its log is one test program."""
+# --- readers: the counts of a step, or None when there are none ------------------------------------
+
+def read_nothing(_):
+    """For a step that prepares others."""
+    return Counts()
+
+
+def read_line(step):
+    """From the last `N passed, N failed[, N skipped]` that the program printed."""
+    with open(step.log, errors="replace") as output:
+        found = re.findall(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?", output.read())
+    return Counts(*(int(n or 0) for n in found[-1])) if found else None
+
+
+def read_junit(step):
+    """Of a pytest run."""
+    if not os.path.exists(step.junit):
+        return None
     counts = Counts()
-    path = os.path.join(ROOT, build_dir, "meson-logs", "testlog.json")
+    for suite in ElementTree.parse(step.junit).getroot().iter("testsuite"):
+        tests, skipped = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
+        failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+        counts.add(Counts(max(0, tests - failed - skipped), failed, skipped))
+    return counts
+
+
+def read_meson(step):
+    """Of a meson run; one line of its log is one test program."""
+    path = os.path.join(ROOT, step.build_dir, "meson-logs", "testlog.json")
     if not os.path.exists(path):
         return None
+    counts = Counts()
     with open(path) as log:
         for line in log:
             result = json.loads(line)["result"]
@@ -50,111 +92,246 @@ def read_meson(build_dir):
     return counts
 
 
-def read_junit(path):
-    """Counts the tests of a pytest run."""
-    if not os.path.exists(path):
-        return None
-    counts = Counts()
-    for suite in ElementTree.parse(path).getroot().iter("testsuite"):
-        tests, skipped = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
-        failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
-        counts.add(Counts(tests - failed - skipped, failed, skipped))
-    return counts
-
-
-def read_line(path):
-    """Counts from the last `N passed, N failed[, N skipped]` that a program printed."""
-    with open(path, errors="replace") as output:
-        found = re.findall(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?", output.read())
-    return Counts(*(int(n or 0) for n in found[-1])) if found else None
-
+# --- steps -----------------------------------------------------------------------------------------
 
 class Step:
-    def __init__(self, name, command, counts="line", suites=("test", "full")):
-        self.name, self.command, self.counts, self.suites = name, command, counts, suites
+    """A command. `needs` names steps before it; `cores` is how many it keeps busy, all of them also
+    for one whose tests look at the clock; `minutes` is when it is taken to hang."""
 
-    def run(self):
-        log = os.path.join(LOGS, re.sub(r"[^a-z0-9]+", "-", self.name.lower()) + ".log")
-        junit = log[:-4] + ".xml"
-        for stale in (junit, os.path.join(ROOT, str(self.counts), "meson-logs", "testlog.json")):
+    def __init__(self, name, command, read, suites, needs=(), cores=CORES, minutes=10,
+                 environment=None, build_dir=None):
+        self.name, self.command, self.read, self.suites = name, command, read, suites
+        self.needs, self.cores, self.minutes = needs, cores, minutes
+        self.environment, self.build_dir = environment or {}, build_dir
+        base = os.path.join(LOGS, re.sub(r"[^a-z0-9]+", "-", name.lower()))
+        self.log, self.junit = base + ".log", base + ".xml"
+        self.temporary = os.path.join(TEMPORARY, os.path.basename(base))
+        self.process = self.started = self.counts = None
+        self.hung = False
+
+    def start(self):
+        for stale in (self.log, self.junit, os.path.join(ROOT, self.build_dir or "", "meson-logs",
+                                                         "testlog.json")):
             if os.path.exists(stale):
                 os.remove(stale)
-        started = time.monotonic()
-        with open(log, "w") as output:
-            code = subprocess.call(self.command.replace("{junit}", junit), shell=True, cwd=ROOT,
-                                   stdin=subprocess.DEVNULL, stdout=output,
-                                   stderr=subprocess.STDOUT)
-        if self.counts == "line":
-            counts = read_line(log)
-        elif self.counts == "junit":
-            counts = read_junit(junit)
-        elif self.counts == "none":
-            counts = Counts()
+        shutil.rmtree(self.temporary, ignore_errors=True)
+        os.makedirs(self.temporary)
+        command = self.command.format(junit=self.junit, temporary=self.temporary)
+        environment = {**toolchain.environment(), "JOBS": str(self.cores),
+                       "TMPDIR": self.temporary, **self.environment}
+        with open(self.log, "w") as output:
+            self.process = subprocess.Popen(command, shell=True, cwd=ROOT, env=environment,
+                                            stdin=subprocess.DEVNULL, stdout=output,
+                                            stderr=subprocess.STDOUT, start_new_session=True)
+        self.started = time.monotonic()
+
+    def has_ended(self):
+        if self.process.poll() is not None:
+            return True
+        if time.monotonic() - self.started > 60 * self.minutes:
+            self.hung = True
+            self.stop()
+            return True
+        return False
+
+    def stop(self):
+        """SIGINT first, on which pytest stops what its fixtures started."""
+        for number, seconds in ((signal.SIGINT, GRACE_SECONDS), (signal.SIGKILL, None)):
+            try:
+                os.killpg(self.process.pid, number)
+                self.process.wait(seconds)
+                return
+            except subprocess.TimeoutExpired:
+                pass
+            except ProcessLookupError:
+                self.process.wait()
+                return
+
+    def finish(self):
+        """Counts, and tells what failed."""
+        seconds = time.monotonic() - self.started
+        counts = self.read(self)
+        if self.hung:
+            reason = f"took longer than {self.minutes} minutes"
+        elif counts is None:
+            reason = "said nothing about what it ran"
+        elif self.process.returncode != 0 and counts.failed == 0:
+            reason = f"ended with {self.process.returncode}"
+        elif self.read is not read_nothing and str(counts) == str(Counts()):
+            reason = "ran nothing"
         else:
-            counts = read_meson(self.counts)
-        if counts is None or (code != 0 and counts.failed == 0):
-            counts = counts or Counts()
-            counts.failed += 1
-        seconds = time.monotonic() - started
-        print(f"{self.name:<44} {str(counts):<40} {seconds:6.1f} s", flush=True)
-        if counts.failed:
-            with open(log, errors="replace") as output:
-                print("".join(output.readlines()[-60:]), flush=True)
-            print(f"  all of it: {os.path.relpath(log, ROOT)}", flush=True)
-        return counts
+            reason = None
+        self.counts = counts or Counts()
+        self.counts.failed += 1 if reason else 0
+        print(f"{self.name:<46} {str(self.counts):<36} {seconds:6.1f} s", flush=True)
+        if self.counts.failed:
+            with open(self.log, errors="replace") as output:
+                for line in output.readlines()[-LINES_SHOWN:]:
+                    print("    " + line.rstrip("\n")[:400])
+            print(f"  {self.name}: {reason or 'failed'}; all of it: "
+                  f"{os.path.relpath(self.log, ROOT)}", flush=True)
+        shutil.rmtree(self.temporary, ignore_errors=True)
 
-
-def pytest(paths, options=""):
-    return f"{VENV}/bin/python -m pytest -q {options} --junitxml={{junit}} {paths}"
+    def give_up(self, need):
+        self.counts = Counts(failed=1)
+        print(f"{self.name:<46} not run: {need} failed", flush=True)
 
 
 ALL = ("check", "test", "full")
 TEST = ("test", "full")
 FULL = ("full",)
 
-STEPS = [
-    Step("build", "tools/build.sh build", "none", ALL),
-    Step("unit tests and transcripts of modules",
-         "meson test -C build --no-rebuild --no-suite slow", "build", ALL),
-    Step("layers, format, generated code", "python3 tests/lint/lint.py", "line", ALL),
-    Step("python packages", "tools/venv.sh", "none", TEST),
-    Step("ASan and UBSan: build",
-         "tools/build.sh build-asan -Db_sanitize=address,undefined -Db_lundef=false "
-         "-Doptimization=1", "none", TEST),
-    Step("ASan and UBSan: unit tests",
-         "meson test -C build-asan --no-rebuild --no-suite slow", "build-asan", TEST),
-    Step("TSan: build",
-         "tools/build.sh build-tsan -Db_sanitize=thread -Db_lundef=false -Doptimization=1",
-         "none", TEST),
-    Step("TSan: unit tests",
-         "meson test -C build-tsan --no-rebuild --no-suite slow", "build-tsan", TEST),
-    Step("fuzzers", "python3 tests/fuzz/run.py", "line", TEST),
-    Step("simulation: 500 seeds", "build/tests/sim/sim --seeds 1-500 --jobs 2", "line", TEST),
-    Step("simulation: mutants", "python3 tests/sim/mutants.py", "line", TEST),
-    Step("codec and files against Apache Kafka", pytest("tests/compat"), "junit", TEST),
-    Step("transcripts", pytest("tests/transcripts"), "junit", TEST),
-    Step("a real node and real clients", pytest("tests/cluster", "-m 'not slow'"), "junit",
-         ("test",)),
-    Step("a real node and real clients, all", pytest("tests/cluster"), "junit", FULL),
-    Step("slow unit tests", "meson test -C build --no-rebuild --suite slow", "build", FULL),
-    Step("simulation: 5,000 seeds", "build/tests/sim/sim --seeds 501-5500 --jobs 2", "line", FULL),
-]
+ASAN = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:strict_string_checks=1",
+        "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
+TSAN = {"TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1"}
+
+
+def build(build_dir, name, suites, options="", **more):
+    return Step(name, f"tools/build.sh {build_dir} -Dtests=enabled {options}", read_nothing, suites,
+                minutes=15, **more)
+
+
+def unit_tests(build_dir, name, suites, need, suite="--no-suite slow", **more):
+    return Step(name, f"meson test -C {build_dir} --no-rebuild --num-processes {CORES} {suite}",
+                read_meson, suites, needs=(need,), build_dir=build_dir, **more)
+
+
+def pytest(paths, name, suites, options="", needs=(), **more):
+    return Step(name, "python3 -m pytest -q -p no:cacheprovider --durations=8 "
+                f"--basetemp={{temporary}}/pytest --junitxml={{junit}} {options} {paths}",
+                read_junit, suites, needs=("python packages", *needs), **more)
+
+
+def steps():
+    return [
+        Step("python packages", "tools/venv.sh", read_nothing, TEST, cores=0),
+        build("build", "build", ALL),
+        Step("packages of Maven and Go", "tools/fetch.sh", read_nothing, TEST,
+             needs=("python packages",), cores=0, minutes=15),
+        unit_tests("build", "unit tests", ALL, "build"),
+        Step("layers, format, generated code, documents", "python3 tests/lint/lint.py", read_line,
+             ALL, cores=1),
+        build("build-asan", "ASan and UBSan: build", TEST,
+              "-Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1", needs=("build",)),
+        unit_tests("build-asan", "ASan and UBSan: unit tests", TEST, "ASan and UBSan: build",
+                   environment=ASAN),
+        build("build-tsan", "TSan: build", TEST,
+              "-Db_sanitize=thread -Db_lundef=false -Doptimization=1 -Dyields=true",
+              needs=("build",)),
+        unit_tests("build-tsan", "TSan: unit tests", TEST, "TSan: build", environment=TSAN),
+        Step("TSan: stress with four reactors",
+             "build-tsan/tests/stress/stress --ottla build-tsan/ottla --seconds 60", read_line,
+             TEST, needs=("TSan: build",), environment=TSAN),
+        Step("fuzzers", "python3 tests/fuzz/run.py --seconds 20", read_line, TEST,
+             needs=("build",), cores=1),
+        pytest("tests/compat", "codec and files against Apache Kafka", TEST, cores=1,
+               needs=("build", "packages of Maven and Go"), minutes=20),
+        pytest("tests/transcripts", "transcripts", TEST, cores=1,
+               needs=("build", "packages of Maven and Go"), minutes=15),
+        Step("simulation: mutants", "python3 tests/sim/mutants.py", read_line, TEST,
+             needs=("build",), minutes=15),
+        Step("simulation: 500 seeds", "build/tests/sim/sim --seeds 1-500 --jobs 2", read_line, TEST,
+             needs=("build",), minutes=15),
+        pytest("tests/cluster", "a real node and real clients", ("test",), "-m 'not slow'",
+               needs=("build", "packages of Maven and Go"), minutes=20),
+        pytest("tests/cluster/test_librdkafka.py tests/cluster/test_kafka_python.py "
+               "tests/cluster/test_hostile.py", "ASan and UBSan: a real node", TEST,
+               "-m 'not slow'", needs=("ASan and UBSan: build",),
+               environment={**ASAN, "OTTLA": os.path.join(ROOT, "build-asan", "ottla")}),
+        pytest("tests/cluster", "a real node and real clients, all", FULL,
+               needs=("build", "packages of Maven and Go"), minutes=120),
+        unit_tests("build", "slow unit tests", FULL, "build", "--suite slow", minutes=60),
+        Step("fuzzers, longer", "python3 tests/fuzz/run.py --seconds 600", read_line, FULL,
+             needs=("fuzzers",), cores=1, minutes=180),
+        Step("TSan: stress, longer",
+             "build-tsan/tests/stress/stress --ottla build-tsan/ottla --seconds 900", read_line,
+             FULL, needs=("TSan: build",), environment=TSAN, minutes=30),
+        Step("simulation: 5,000 seeds", "build/tests/sim/sim --seeds 501-5500 --jobs 2", read_line,
+             FULL, needs=("build",), minutes=120),
+    ]
+
+
+# --- the run ---------------------------------------------------------------------------------------
+
+def chosen(suite, words):
+    """The steps of a suite, or those that the words name and what they need, in order."""
+    of_suite = [step for step in steps() if suite in step.suites]
+    if not words:
+        return of_suite
+    wanted = {step.name for step in of_suite if any(word in step.name for word in words)}
+    for step in reversed(of_suite):
+        if step.name in wanted:
+            wanted.update(step.needs)
+    return [step for step in of_suite if step.name in wanted]
+
+
+def run(waiting):
+    """Starts each step, in order, when what it needs has ended well and enough cores are free."""
+    running, ended = [], {}
+    names = {step.name for step in waiting}
+    try:
+        while waiting or running:
+            for step in [step for step in running if step.has_ended()]:
+                running.remove(step)
+                step.finish()
+                ended[step.name] = step
+            for step in list(waiting):
+                needs = [need for need in step.needs if need in names]
+                bad = [need for need in needs if need in ended and ended[need].counts.failed
+                       and ended[need].read is read_nothing]
+                busy = sum(other.cores for other in running)
+                if bad:
+                    step.give_up(bad[0])
+                    ended[step.name] = step
+                    waiting.remove(step)
+                elif all(need in ended for need in needs) and busy + step.cores <= CORES:
+                    step.start()
+                    running.append(step)
+                    waiting.remove(step)
+            time.sleep(0.05)
+    finally:
+        for step in running:
+            step.stop()
+    return ended.values()
+
+
+def orphans():
+    with open(f"/proc/self/task/{os.getpid()}/children") as listed:
+        return [int(pid) for pid in listed.read().split()]
+
+
+def end_orphans():
+    """Ends processes that a step left behind; since this process adopts them, they are known."""
+    while found := orphans():
+        for pid in found:
+            with open(f"/proc/{pid}/cmdline", "rb") as command:
+                line = command.read().replace(b"\0", b" ").decode(errors="replace")
+            if line:  # not a zombie
+                print(f"left behind by a step, ended now: {line[:200]}", flush=True)
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 def main():
-    suite = sys.argv[1] if len(sys.argv) == 2 else ""
+    suite, words = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("", [])
     if suite not in ALL:
         print(__doc__, file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     os.makedirs(LOGS, exist_ok=True)
-    total = Counts()
+    shutil.rmtree(TEMPORARY, ignore_errors=True)
     started = time.monotonic()
-    for step in STEPS:
-        if suite in step.suites:
-            counts = step.run()
-            total.add(counts)
-            if step.name == "build" and counts.failed:
-                break
+    total = Counts()
+    try:
+        for step in run(chosen(suite, words)):
+            total.add(step.counts)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+    finally:
+        end_orphans()
+        shutil.rmtree(TEMPORARY, ignore_errors=True)
     print(f"in {time.monotonic() - started:.0f} s")
     print(total)
     return 1 if total.failed or not total.passed else 0

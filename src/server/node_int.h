@@ -47,6 +47,7 @@ struct node {
     struct quorum_listener image_listener;
     _Atomic int state;     /* enum node_state */
     _Atomic bool draining; /* waiting requests are to be answered now */
+    _Atomic bool made;     /* `net` and `replicas` are there, for other threads to see */
     struct sys_task start_task;
     struct sys_task stop_task;
     bool stop_asked;

@@ -67,9 +67,6 @@ static void emit_partition(struct metrics_page *page, struct partition *partitio
 }
 
 static void collect_replicas(struct node *node, struct metrics_page *page) {
-    if (node->replicas == NULL) {
-        return;
-    }
     size_t count;
     struct partition **partitions = replicas_list(node->replicas, &count);
     size_t leaders = 0;
@@ -167,9 +164,6 @@ static void collect_reactors(struct node *node, struct metrics_page *page) {
 
 static void collect_network(struct node *node, struct metrics_page *page) {
     struct net_stats stats;
-    if (node->net == NULL) {
-        return;
-    }
     net_server_stats(node->net, &stats);
     emit(page, METRICS_GAUGE, "kafka.network", "RequestChannel", "RequestQueueSize",
          (double)stats.requests_queued);
@@ -212,10 +206,12 @@ static void collect_sessions(struct node *node, struct metrics_page *page) {
 
 static void collect(void *arg, struct metrics_page *page) {
     struct node *node = arg;
-    collect_replicas(node, page);
+    if (atomic_load(&node->made)) {
+        collect_replicas(node, page);
+        collect_network(node, page);
+    }
     collect_cluster(node, page);
     collect_reactors(node, page);
-    collect_network(node, page);
     collect_sessions(node, page);
     collect_process(node, page);
 }

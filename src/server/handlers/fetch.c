@@ -36,10 +36,12 @@ static err_t find_item(struct fetch *fetch, struct fetch_item *item, struct fetc
     if (err != ERR_OK) {
         return err;
     }
-    part->topic = topic->name;
     part->topic_id = topic->id;
     if (part->partition == NULL) {
         err = topic_partition_find(request, topic, item->index, &part->partition);
+        /* The image may move on before the answer: a name that stays. */
+        part->topic = err == ERR_OK ? partition_topic(part->partition)
+                                    : arena_str(&request->arena, topic->name);
     }
     return err;
 }
@@ -253,9 +255,7 @@ static void stop_waiting(struct fetch *fetch) {
     sys_timer_clear(fetch->request->reactor->loop, &fetch->timer);
     list_remove(&fetch->link);
     for (int32_t i = 0; i < fetch->part_count; i++) {
-        if (list_linked(&fetch->parts[i].waiter.link)) {
-            partition_unwait(fetch->parts[i].partition, &fetch->parts[i].waiter);
-        }
+        partition_unwait(fetch->parts[i].partition, &fetch->parts[i].waiter);
     }
 }
 

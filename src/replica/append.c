@@ -240,7 +240,9 @@ static err_t run_append(struct partition_write *write, struct partition *partiti
         err = volume_note(partition->volume, log_flush(log, INT64_MAX));
     }
 
-    log_high_watermark_set(log, result.last_offset + 1);
+    if (!result.duplicate) {
+        log_high_watermark_set(log, result.last_offset + 1);
+    }
     sys_lock_take(&partition->lock);
     if (!list_empty(&partition->waiters)) {
         partition_wake_locked(partition);

@@ -130,10 +130,10 @@ void partition_drain(struct partition *partition) {
 
 err_t partition_submit(struct partition *partition, struct partition_write *write) {
     sys_lock_take(&partition->lock);
-    bool openable = partition->volume != NULL || partition->state == PARTITION_OPENING;
-    if (!openable) {
+    if (partition->log == NULL && partition->state != PARTITION_OPENING) {
+        write->err = partition->state == PARTITION_DELETED ? ERR_UNKNOWN_TOPIC_OR_PARTITION
+                                                           : ERR_KAFKA_STORAGE_ERROR;
         sys_lock_give(&partition->lock);
-        write->err = ERR_KAFKA_STORAGE_ERROR;
         return ERR_OK;
     }
     bool idle = !partition->writing;
@@ -197,11 +197,9 @@ static void take_result(struct partition_append *append, const struct log_append
     append->log_start_offset = result->log_start_offset;
     append->duplicate = result->duplicate;
     append->record_count = append->validated.record_count;
-    append->log_append_time_ms = append->validated.log_append_time_ms;
     append->appended_size = result->duplicate ? 0 : append->validated.size;
-    if (result->duplicate && append->log_append_time_ms >= 0) {
-        append->log_append_time_ms = result->duplicate_timestamp_ms;
-    }
+    append->log_append_time_ms =
+        result->duplicate ? result->duplicate_timestamp_ms : append->validated.log_append_time_ms;
 }
 
 static err_t run_append(struct partition_write *write, struct partition *partition,
@@ -238,6 +236,7 @@ static err_t run_append(struct partition_write *write, struct partition *partiti
     take_result(append, &result);
     if (result.flush_due) {
         err = volume_note(partition->volume, log_flush(log, INT64_MAX));
+        volume_note_synced(partition->volume);
     }
 
     if (!result.duplicate) {

@@ -1,19 +1,23 @@
 /*
  * Opening, creating and removing logs: work of the volumes' workers, begun and ended on reactor 0.
  *
- *   load:    list each volume's folders ──► match them with the image ──► open or set aside
- *            then create what the image has and no folder holds
- *   open:    log_open, then recovery steps, one per slice
- *   create:  log_create; waits while a folder of the same name is being removed
- *   remove:  through the partition's queue of writes, behind whatever was submitted before
+ *   open:     log_open, then recovery steps, one per slice; given up when the node stops
+ *   create:   waits while a folder of its name is leaving, then until no checkpoint knows the name
+ *             (upkeep.c), then log_create
+ *   remove:   through the partition's queue of writes, behind whatever was submitted before; a log
+ *             that could not be opened is set aside as a stray
+ *   stray:    log_directory_set_stray
+ *
+ * A folder that is leaving is in `leavings` by its name. A topic may be deleted and made again
+ * faster than its folders are renamed; then each creation waits for the removal before it, which
+ * may itself wait for its own creation: the map knows the newest.
  */
 #include <assert.h>
 #include <stdlib.h>
 
 #include "replica/replicas_int.h"
-#include "replica/topic_config.h"
 
-/* --- one log --- */
+struct leaving;
 
 struct opening {
     struct sys_job job;
@@ -24,42 +28,56 @@ struct opening {
     char folder[LOG_FOLDER_NAME_MAX + 1]; /* "" to create */
     struct log *log;
     struct log_recovery_progress progress;
-    uint64_t total_told;
     err_t err;
-    struct list waits;       /* of a removal that must be through first */
-    struct removal *removal; /* the topic was deleted meanwhile: next comes this */
+    struct list waits; /* of the folder that leaves */
+    struct forgetting forgetting;
+    struct leaving *leaving; /* the topic was deleted meanwhile: next comes this */
 };
 
-struct removal {
+/* A folder on its way out: removed with its partition, or set aside. */
+struct leaving {
     struct partition_write write;
+    struct sys_job job;
     struct replicas *replicas;
-    struct partition *partition;
+    struct partition *partition; /* NULL: a stray */
     struct volume *volume;
     char folder[LOG_FOLDER_NAME_MAX + 1];
+    err_t err;
     struct list waiting; /* struct opening of the same folder */
 };
+
+/* --- opening --- */
 
 static void tell_progress(struct opening *opening, const struct log_recovery_progress *progress) {
     struct replicas *replicas = opening->replicas;
     atomic_fetch_add(&replicas->bytes_recovered,
                      progress->bytes_done - opening->progress.bytes_done);
-    atomic_fetch_add(&replicas->bytes_to_recover, progress->bytes_total - opening->total_told);
-    opening->total_told = progress->bytes_total;
+    atomic_fetch_add(&replicas->bytes_to_recover,
+                     progress->bytes_total - opening->progress.bytes_total);
     opening->progress = *progress;
+}
+
+static err_t begin_log(struct opening *opening) {
+    struct partition *partition = opening->partition;
+    if (opening->folder[0] != '\0') {
+        return log_open(opening->volume->directory, opening->folder, &opening->config,
+                        &opening->log);
+    }
+    return log_create(opening->volume->directory, partition_topic(partition),
+                      partition_index(partition), partition_topic_id(partition), 0,
+                      &opening->config, &opening->log);
 }
 
 static enum sys_job_result open_step(struct sys_job *job) {
     struct opening *opening = container_of(job, struct opening, job);
+    if (atomic_load(&opening->replicas->stopping)) {
+        opening->err = ERR_CLOSED;
+        return SYS_JOB_DONE;
+    }
     if (opening->log == NULL) {
-        struct partition *partition = opening->partition;
-        opening->err = opening->folder[0] != '\0'
-                           ? log_open(opening->volume->directory, opening->folder, &opening->config,
-                                      &opening->log)
-                           : log_create(opening->volume->directory, partition_topic(partition),
-                                        partition_index(partition), partition_topic_id(partition),
-                                        0, &opening->config, &opening->log);
-        return opening->err == ERR_OK && log_needs_recovery(opening->log) ? SYS_JOB_AGAIN
-                                                                          : SYS_JOB_DONE;
+        opening->err = begin_log(opening);
+        bool more = opening->err == ERR_OK && log_needs_recovery(opening->log);
+        return more ? SYS_JOB_AGAIN : SYS_JOB_DONE;
     }
     bool done = false;
     struct log_recovery_progress progress = opening->progress;
@@ -70,17 +88,18 @@ static enum sys_job_result open_step(struct sys_job *job) {
     return opening->err == ERR_OK && !done ? SYS_JOB_AGAIN : SYS_JOB_DONE;
 }
 
-static void check_loaded(struct replicas *replicas);
-static void submit_removal(struct removal *removal);
+static void submit_removal(struct leaving *leaving);
 
 static void open_failed(struct opening *opening) {
     struct partition *partition = opening->partition;
     volume_note(opening->volume, opening->err);
-    text_log_error(opening->replicas->text_log, "log",
-                   "The log of %.*s-%d in %s could not be %s (%s); the partition is offline",
-                   STR_ARGS(partition_topic(partition)), (int)partition_index(partition),
-                   log_directory_path(opening->volume->directory),
-                   opening->folder[0] != '\0' ? "opened" : "made", err_text(opening->err));
+    if (!atomic_load(&opening->replicas->stopping)) {
+        text_log_error(opening->replicas->text_log, "log",
+                       "The log of %.*s-%d in %s could not be %s (%s); the partition is offline",
+                       STR_ARGS(partition_topic(partition)), (int)partition_index(partition),
+                       log_directory_path(opening->volume->directory),
+                       opening->folder[0] != '\0' ? "opened" : "made", err_text(opening->err));
+    }
     log_free(opening->log);
     partition_set_offline(partition);
 }
@@ -94,14 +113,42 @@ static void open_done(struct sys_job *job) {
     } else {
         open_failed(opening);
     }
-    if (opening->removal != NULL) {
-        submit_removal(opening->removal);
+    if (opening->leaving != NULL) {
+        submit_removal(opening->leaving);
     }
-    replicas->logs_open++;
+    bool found = opening->folder[0] != '\0';
     partition_unref(opening->partition);
     free(opening);
-    check_loaded(replicas);
+    if (found) {
+        replicas_log_opened(replicas);
+    }
     replicas_task_done(replicas);
+}
+
+static void forgotten(struct forgetting *forgetting) {
+    struct opening *opening = container_of(forgetting, struct opening, forgetting);
+    sys_pool_submit(opening->volume->upkeep, &opening->job);
+}
+
+/* No folder of that name is in the way any more. */
+static void folder_is_free(struct opening *opening) {
+    opening->forgetting = (struct forgetting){.topic = partition_topic(opening->partition),
+                                              .index = partition_index(opening->partition),
+                                              .done = forgotten};
+    replicas_forget(opening->replicas, opening->volume, &opening->forgetting);
+}
+
+static void begin_creation(struct opening *opening) {
+    struct replicas *replicas = opening->replicas;
+    char name[LOG_FOLDER_NAME_MAX + 1];
+    log_folder_format(partition_topic(opening->partition), partition_index(opening->partition),
+                      LOG_FOLDER_CURRENT, UUID_ZERO, name);
+    struct leaving *leaving = map_get(&replicas->leavings, str_bytes(str_from_c(name)));
+    if (leaving != NULL) {
+        list_add_last(&leaving->waiting, &opening->waits);
+    } else {
+        folder_is_free(opening);
+    }
 }
 
 void replicas_open_log(struct replicas *replicas, struct partition *partition,
@@ -111,28 +158,87 @@ void replicas_open_log(struct replicas *replicas, struct partition *partition,
     opening->replicas = replicas;
     opening->partition = partition_ref(partition);
     opening->volume = volume;
-
-    struct partition_config config;
-    topic_config_read(replicas->image, partition_topic(partition), replicas->node_id,
-                      replicas->config, &config);
-    opening->config = config.log;
+    partition_log_config(partition, &opening->config);
     replicas->tasks_running++;
-    replicas->logs_total++;
     (void)map_put_u64(&replicas->openings, (uintptr_t)partition, opening);
-
-    char name[LOG_FOLDER_NAME_MAX + 1];
-    if (folder != NULL) {
-        strcpy(opening->folder, folder);
+    if (folder == NULL) {
+        begin_creation(opening);
     } else {
-        log_folder_format(partition_topic(partition), partition_index(partition),
-                          LOG_FOLDER_CURRENT, UUID_ZERO, name);
-        struct removal *removal = map_get(&replicas->dying, str_bytes(str_from_c(name)));
-        if (removal != NULL) {
-            list_add_last(&removal->waiting, &opening->waits);
-            return;
-        }
+        assert(strlen(folder) < sizeof opening->folder);
+        strcpy(opening->folder, folder);
+        replicas->logs_total++;
+        sys_pool_submit(volume->upkeep, &opening->job);
     }
-    sys_pool_submit(volume->upkeep, &opening->job);
+}
+
+/* --- leaving --- */
+
+static struct leaving *leaving_new(struct replicas *replicas, struct volume *volume) {
+    struct leaving *leaving = calloc(1, sizeof *leaving);
+    leaving->replicas = replicas;
+    leaving->volume = volume;
+    list_init(&leaving->waiting);
+    replicas->tasks_running++;
+    return leaving;
+}
+
+static void leaving_add(struct leaving *leaving) {
+    (void)map_put(&leaving->replicas->leavings, str_bytes(str_from_c(leaving->folder)), leaving);
+}
+
+static void leaving_end(struct leaving *leaving) {
+    struct replicas *replicas = leaving->replicas;
+    struct bytes name = str_bytes(str_from_c(leaving->folder));
+    replicas_note_removal(replicas, leaving->volume);
+    if (map_get(&replicas->leavings, name) == leaving) {
+        (void)map_remove(&replicas->leavings, name);
+    }
+    struct list *link;
+    while ((link = list_take_first(&leaving->waiting)) != NULL) {
+        folder_is_free(container_of(link, struct opening, waits));
+    }
+    partition_unref(leaving->partition);
+    free(leaving);
+    replicas_task_done(replicas);
+}
+
+/* --- strays --- */
+
+static enum sys_job_result stray_step(struct sys_job *job) {
+    struct leaving *leaving = container_of(job, struct leaving, job);
+    leaving->err = log_directory_set_stray(leaving->volume->directory, leaving->folder);
+    return SYS_JOB_DONE;
+}
+
+static void stray_done(struct sys_job *job) {
+    struct leaving *leaving = container_of(job, struct leaving, job);
+    struct text_log *text_log = leaving->replicas->text_log;
+    const char *path = log_directory_path(leaving->volume->directory);
+    if (leaving->err == ERR_OK) {
+        text_log_warn(text_log, "log",
+                      "%s/%s belongs to no partition of this node; renamed to end in -stray, "
+                      "remove it when you are sure",
+                      path, leaving->folder);
+    } else if (leaving->err != ERR_NOT_FOUND) { /* a log that could not be made left no folder */
+        text_log_warn(text_log, "log",
+                      "%s/%s belongs to no partition of this node; renaming it failed: %s", path,
+                      leaving->folder, err_text(leaving->err));
+    }
+    leaving_end(leaving);
+}
+
+static void submit_stray(struct leaving *leaving) {
+    leaving->job =
+        (struct sys_job){.run = stray_step, .done = stray_done, .loop = leaving->replicas->loop};
+    sys_pool_submit(leaving->volume->upkeep, &leaving->job);
+}
+
+void replicas_set_stray(struct replicas *replicas, struct volume *volume, const char *folder) {
+    struct leaving *leaving = leaving_new(replicas, volume);
+    assert(strlen(folder) < sizeof leaving->folder);
+    strcpy(leaving->folder, folder);
+    leaving_add(leaving);
+    submit_stray(leaving);
 }
 
 /* --- removing --- */
@@ -144,56 +250,45 @@ static err_t run_removal(struct partition_write *write, struct partition *partit
 }
 
 static void removal_done(struct partition_write *write) {
-    struct removal *removal = container_of(write, struct removal, write);
-    struct replicas *replicas = removal->replicas;
-    struct partition *partition = removal->partition;
+    struct leaving *leaving = container_of(write, struct leaving, write);
+    struct partition *partition = leaving->partition;
     if (write->err != ERR_OK) {
-        text_log_error(replicas->text_log, "log",
+        text_log_error(leaving->replicas->text_log, "log",
                        "The folder of the deleted partition %.*s-%d could not be removed (%s); "
                        "the next start will set it aside as a stray",
                        STR_ARGS(partition_topic(partition)), (int)partition_index(partition),
                        err_text(write->err));
     }
-    replicas_note_trash(replicas);
-    map_remove(&replicas->dying, str_bytes(str_from_c(removal->folder)));
-    struct list *link;
-    while ((link = list_take_first(&removal->waiting)) != NULL) {
-        struct opening *opening = container_of(link, struct opening, waits);
-        sys_pool_submit(opening->volume->upkeep, &opening->job);
-    }
-    partition_unref(partition);
-    free(removal);
-    replicas_task_done(replicas);
+    leaving_end(leaving);
 }
 
-static void submit_removal(struct removal *removal) {
-    if (partition_submit(removal->partition, &removal->write) == ERR_OK) {
-        removal_done(&removal->write);
+static void submit_removal(struct leaving *leaving) {
+    if (partition_log(leaving->partition) == NULL) {
+        submit_stray(leaving);
+        return;
     }
-}
-
-void replicas_remove_log(struct replicas *replicas, struct partition *partition) {
-    struct opening *opening = map_get_u64(&replicas->openings, (uintptr_t)partition);
-    if (opening == NULL && partition_volume(partition) == NULL) {
-        return; /* it has no log */
-    }
-    struct removal *removal = calloc(1, sizeof *removal);
-    removal->replicas = replicas;
-    removal->partition = partition_ref(partition);
-    removal->write = (struct partition_write){.run = run_removal,
+    leaving->write = (struct partition_write){.run = run_removal,
                                               .done = removal_done,
-                                              .loop = replicas->loop,
+                                              .loop = leaving->replicas->loop,
                                               .blocking = true,
                                               .even_deleted = true};
-    list_init(&removal->waiting);
+    if (partition_submit(leaving->partition, &leaving->write) == ERR_OK) {
+        removal_done(&leaving->write);
+    }
+}
+
+void replicas_remove_log(struct replicas *replicas, struct partition *partition,
+                         struct volume *volume) {
+    struct opening *opening = map_get_u64(&replicas->openings, (uintptr_t)partition);
+    struct leaving *leaving = leaving_new(replicas, volume);
+    leaving->partition = partition_ref(partition);
     log_folder_format(partition_topic(partition), partition_index(partition), LOG_FOLDER_CURRENT,
-                      UUID_ZERO, removal->folder);
-    replicas->tasks_running++;
-    (void)map_put(&replicas->dying, str_bytes(str_from_c(removal->folder)), removal);
+                      UUID_ZERO, leaving->folder);
+    leaving_add(leaving);
     if (opening != NULL) {
-        opening->removal = removal;
+        opening->leaving = leaving;
     } else {
-        submit_removal(removal);
+        submit_removal(leaving);
     }
 }
 
@@ -207,247 +302,18 @@ struct volume *replicas_choose_volume(struct replicas *replicas,
             wanted = state->directories[i];
         }
     }
-    int fewest = 0;
+    /* MIGRATING and UNASSIGNED leave the choice to the broker (KIP-858). */
+    bool ours = uuid_is_zero(wanted) || uuid_equal(wanted, UUID_ONE);
+    int fewest = -1;
     for (int i = 0; i < replicas->volume_count; i++) {
-        if (uuid_equal(replicas->volumes[i]->id, wanted)) {
-            return replicas->volumes[i];
+        struct volume *volume = replicas->volumes[i];
+        if (!ours && uuid_equal(volume->id, wanted)) {
+            return volume;
         }
-        if (replicas->volume_logs[i] < replicas->volume_logs[fewest]) {
+        if (log_directory_state(volume->directory) == ERR_OK &&
+            (fewest < 0 || replicas->volume_logs[i] < replicas->volume_logs[fewest])) {
             fewest = i;
         }
     }
-    /* MIGRATING and UNASSIGNED leave the choice to the broker (KIP-858). */
-    return uuid_is_zero(wanted) || uuid_equal(wanted, UUID_ONE) ? replicas->volumes[fewest] : NULL;
-}
-
-void replicas_count_log(struct replicas *replicas, struct volume *volume) {
-    for (int i = 0; i < replicas->volume_count; i++) {
-        if (replicas->volumes[i] == volume) {
-            replicas->volume_logs[i]++;
-        }
-    }
-}
-
-/* --- loading --- */
-
-struct listing {
-    struct sys_job job;
-    struct list link;
-    struct replicas *replicas;
-    struct volume *volume;
-    struct log_folder *folders;
-    size_t count;
-    bool *stray; /* per folder */
-    err_t err;
-    bool done;
-};
-
-static enum sys_job_result list_step(struct sys_job *job) {
-    struct listing *listing = container_of(job, struct listing, job);
-    listing->err =
-        log_directory_list(listing->volume->directory, &listing->folders, &listing->count);
-    return SYS_JOB_DONE;
-}
-
-/* The partition of a folder, if the image still gives it to this node. */
-static const struct meta_partition *folder_partition(struct replicas *replicas,
-                                                     const struct log_folder *folder,
-                                                     const struct meta_topic **ret_topic) {
-    const struct meta_topic *topic = folder->has_topic_id
-                                         ? meta_image_topic_by_id(replicas->image, folder->topic_id)
-                                         : meta_image_topic(replicas->image, folder->topic);
-    if (topic == NULL) {
-        return NULL;
-    }
-    const struct meta_partition *state = meta_topic_partition(topic, folder->partition);
-    if (state == NULL || !meta_partition_has_replica(state, replicas->node_id)) {
-        return NULL;
-    }
-    *ret_topic = topic;
-    return state;
-}
-
-static bool is_metadata_log(const struct log_folder *folder) {
-    return str_equal(folder->topic, STR("__cluster_metadata"));
-}
-
-/* Opens a known folder; false: it is a stray. */
-static bool adopt(struct replicas *replicas, struct listing *listing,
-                  const struct log_folder *folder) {
-    const struct meta_topic *topic = NULL;
-    const struct meta_partition *state = folder_partition(replicas, folder, &topic);
-    struct partition *other = state == NULL ? NULL : replicas_find(replicas, topic->id, state->id);
-    if (other != NULL) {
-        text_log_error(replicas->text_log, "log",
-                       "%.*s-%d is in two log directories; the one in %s is set aside",
-                       STR_ARGS(topic->name), (int)state->id,
-                       log_directory_path(listing->volume->directory));
-        partition_unref(other);
-    }
-    if (state == NULL || other != NULL) {
-        return false;
-    }
-    struct partition_config config;
-    topic_config_read(replicas->image, topic->name, replicas->node_id, replicas->config, &config);
-    struct partition *partition =
-        partition_new(replicas->sys, topic->name, topic->id, state->id, replicas->node_id);
-    partition_configure(partition, &config);
-    partition_set_leadership(partition, state);
-    replicas_put(replicas, partition);
-    replicas_count_log(replicas, listing->volume);
-    replicas_open_log(replicas, partition, listing->volume, folder->name);
-    return true;
-}
-
-struct straying {
-    struct sys_job job;
-    struct replicas *replicas;
-    struct volume *volume;
-    char folder[LOG_FOLDER_NAME_MAX + 1];
-    err_t err;
-};
-
-static enum sys_job_result stray_step(struct sys_job *job) {
-    struct straying *straying = container_of(job, struct straying, job);
-    straying->err = log_directory_set_stray(straying->volume->directory, straying->folder);
-    return SYS_JOB_DONE;
-}
-
-static void stray_done(struct sys_job *job) {
-    struct straying *straying = container_of(job, struct straying, job);
-    struct replicas *replicas = straying->replicas;
-    text_log_warn(replicas->text_log, "log", "%s/%s belongs to no partition of this node; %s%s",
-                  log_directory_path(straying->volume->directory), straying->folder,
-                  straying->err == ERR_OK ? "renamed to end in -stray, remove it when you are sure"
-                                          : "renaming it failed: ",
-                  straying->err == ERR_OK ? "" : err_text(straying->err));
-    free(straying);
-    replicas_task_done(replicas);
-}
-
-static void set_stray(struct replicas *replicas, struct volume *volume, const char *folder) {
-    struct straying *straying = calloc(1, sizeof *straying);
-    straying->job = (struct sys_job){.run = stray_step, .done = stray_done, .loop = replicas->loop};
-    straying->replicas = replicas;
-    straying->volume = volume;
-    strcpy(straying->folder, folder);
-    replicas->tasks_running++;
-    sys_pool_submit(volume->upkeep, &straying->job);
-}
-
-static void adopt_folders(struct replicas *replicas, struct listing *listing) {
-    for (size_t i = 0; i < listing->count; i++) {
-        const struct log_folder *folder = &listing->folders[i];
-        if (folder->kind == LOG_FOLDER_CURRENT && !is_metadata_log(folder) &&
-            !adopt(replicas, listing, folder)) {
-            set_stray(replicas, listing->volume, folder->name);
-        }
-    }
-}
-
-/* What the image gives to this node and no folder holds. */
-static void create_missing(struct replicas *replicas) {
-    struct meta_changes changes = {0};
-    struct pmap_walk topics;
-    const struct meta_topic *topic;
-    pmap_for_each(&topics, &replicas->image->topics, topic) {
-        int32_t *missing = calloc(topic->partitions.count, sizeof *missing);
-        int32_t count = 0;
-        struct pmap_walk walk;
-        const struct meta_partition *state;
-        pmap_for_each(&walk, &topic->partitions, state) {
-            struct partition *partition = replicas_find(replicas, topic->id, state->id);
-            if (partition == NULL && meta_partition_has_replica(state, replicas->node_id)) {
-                missing[count++] = state->id;
-            }
-            partition_unref(partition);
-        }
-        if (count > 0) {
-            struct meta_topic_change change = {.change = META_CHANGED,
-                                               .id = topic->id,
-                                               .name = topic->name,
-                                               .partitions = missing,
-                                               .partition_count = count};
-            changes = (struct meta_changes){.topics = &change, .topic_count = 1};
-            replicas_apply(replicas, replicas->image, &changes);
-        }
-        free(missing);
-    }
-}
-
-static void check_loaded(struct replicas *replicas) {
-    if (replicas->loaded != NULL && !replicas->loading &&
-        replicas->logs_open == replicas->logs_total) {
-        void (*loaded)(void *arg) = replicas->loaded;
-        replicas->loaded = NULL;
-        if (!replicas->stopping) {
-            replicas_upkeep_start(replicas);
-            loaded(replicas->loaded_arg);
-        }
-    }
-}
-
-static void all_listed(struct replicas *replicas) {
-    struct list *link;
-    struct list *after;
-    list_for_each_safe (link, after, &replicas->listings) {
-        struct listing *listing = container_of(link, struct listing, link);
-        adopt_folders(replicas, listing);
-        list_remove(link);
-        free(listing->folders);
-        free(listing);
-    }
-    replicas->loading = false;
-    create_missing(replicas);
-    check_loaded(replicas);
-}
-
-static void list_done(struct sys_job *job) {
-    struct listing *listing = container_of(job, struct listing, job);
-    struct replicas *replicas = listing->replicas;
-    listing->done = true;
-    if (listing->err != ERR_OK) {
-        text_log_error(replicas->text_log, "log", "%s cannot be listed (%s)",
-                       log_directory_path(listing->volume->directory), err_text(listing->err));
-    }
-    bool all = true;
-    struct list *link;
-    list_for_each (link, &replicas->listings) {
-        all = all && container_of(link, struct listing, link)->done;
-    }
-    if (all) {
-        all_listed(replicas);
-    }
-    replicas_task_done(replicas);
-}
-
-void replicas_load(struct replicas *replicas, struct meta_image *image, void (*loaded)(void *arg),
-                   void *arg) {
-    replicas->loading = true;
-    replicas->image = meta_image_ref(image);
-    replicas->loaded = loaded;
-    replicas->loaded_arg = arg;
-    for (int i = 0; i < replicas->volume_count; i++) {
-        struct listing *listing = calloc(1, sizeof *listing);
-        listing->job =
-            (struct sys_job){.run = list_step, .done = list_done, .loop = replicas->loop};
-        listing->replicas = replicas;
-        listing->volume = replicas->volumes[i];
-        list_add_last(&replicas->listings, &listing->link);
-        replicas->tasks_running++;
-    }
-    struct list *link;
-    list_for_each (link, &replicas->listings) {
-        struct listing *listing = container_of(link, struct listing, link);
-        sys_pool_submit(listing->volume->upkeep, &listing->job);
-    }
-}
-
-void replicas_progress(const struct replicas *replicas, struct replicas_progress *ret_progress) {
-    *ret_progress = (struct replicas_progress){
-        .logs_open = replicas->logs_open,
-        .logs_total = replicas->logs_total,
-        .bytes_recovered = atomic_load(&replicas->bytes_recovered),
-        .bytes_to_recover = atomic_load(&replicas->bytes_to_recover),
-    };
+    return ours && fewest >= 0 ? replicas->volumes[fewest] : NULL;
 }

@@ -135,7 +135,16 @@ void partition_configure(struct partition *partition, const struct partition_con
     }
 }
 
+void partition_log_config(struct partition *partition, struct log_config *ret_config) {
+    sys_lock_take(&partition->lock);
+    *ret_config = partition->config.log;
+    sys_lock_give(&partition->lock);
+}
+
 void partition_set_log(struct partition *partition, struct volume *volume, struct log *log) {
+    struct log_config config;
+    partition_log_config(partition, &config);
+    log_configure(log, &config);
     /* The only replica is committed to its end: nobody else could say otherwise. */
     log_high_watermark_set(log, log_end_offset(log));
     sys_lock_take(&partition->lock);

@@ -88,7 +88,7 @@ struct partition_append {
     /* Out, with write.err OK: */
     int64_t first_offset;
     int64_t last_offset;
-    int64_t log_append_time_ms; /* -1 with create time */
+    int64_t log_append_time_ms; /* -1 with create time; of a duplicate: its largest timestamp */
     int64_t log_start_offset;
     int32_t record_count;
     bool duplicate;
@@ -183,8 +183,10 @@ err_t partition_producers(struct partition *partition, struct log_producer **ret
 /* Follows the image: leader, epochs, replicas. */
 void partition_set_leadership(struct partition *partition, const struct meta_partition *state);
 void partition_configure(struct partition *partition, const struct partition_config *config);
+void partition_log_config(struct partition *partition, struct log_config *ret_config);
 
-/* The replica's log is open (and recovered); the partition owns it from here on. */
+/* The replica's log is open (and recovered); the partition owns it from here on. It is configured
+ * anew, for the settings may have changed meanwhile. */
 void partition_set_log(struct partition *partition, struct volume *volume, struct log *log);
 
 /* The log could not be opened, or its directory failed: KAFKA_STORAGE_ERROR from now on. */

@@ -34,6 +34,8 @@ struct partition {
     struct sys_job drain;
 
     struct list waiters;
+
+    _Atomic bool tended; /* upkeep has a write in the queue: tending.c */
 };
 
 /* With the lock held: OK, or why an operation of this caller cannot go on. */

@@ -5,23 +5,43 @@
  */
 #include "replica/partition_int.h"
 
-/* The log to read, or why not. *ret_log is NULL while the log is being made: it is empty. */
-static err_t open_read(struct partition *partition, int32_t leader_epoch, struct log **ret_log) {
+/* What a read takes of the partition's state. */
+struct opened {
+    struct log *log; /* NULL while it is being made: it is empty */
+    struct volume *volume;
+    int32_t leader_epoch;
+};
+
+static err_t open_read(struct partition *partition, int32_t leader_epoch,
+                       struct opened *ret_opened) {
     sys_lock_take(&partition->lock);
     err_t err = partition_check(partition, leader_epoch);
     if (err == ERR_OK) {
-        *ret_log = partition->log;
+        *ret_opened = (struct opened){.log = partition->log,
+                                      .volume = partition->volume,
+                                      .leader_epoch = partition->leader_epoch};
     }
     sys_lock_give(&partition->lock);
     return err;
 }
 
+/* The end of an epoch. The log learns of the leader's only with its first record. */
+static void find_epoch_end(struct log *log, int32_t leader_epoch, int32_t requested_epoch,
+                           int32_t *ret_epoch, int64_t *ret_end_offset) {
+    if (requested_epoch == leader_epoch) {
+        *ret_epoch = requested_epoch;
+        *ret_end_offset = log_end_offset(log);
+    } else {
+        log_epoch_end_offset(log, requested_epoch, ret_epoch, ret_end_offset);
+    }
+}
+
 /* KIP-595: whether the log before `offset` is another than the one the reader has. */
-static err_t check_divergence(struct log *log, struct partition_read *read) {
+static err_t check_divergence(struct log *log, int32_t leader_epoch, struct partition_read *read) {
     int32_t epoch;
     int64_t end_offset;
-    log_epoch_end_offset(log, read->fetched_epoch, &epoch, &end_offset);
-    if (end_offset < 0) {
+    find_epoch_end(log, leader_epoch, read->fetched_epoch, &epoch, &end_offset);
+    if (end_offset < 0 || epoch < 0 || read->offset < read->log_start_offset) {
         return ERR_OFFSET_OUT_OF_RANGE;
     }
     if (epoch < read->fetched_epoch || end_offset < read->offset) {
@@ -33,38 +53,38 @@ static err_t check_divergence(struct log *log, struct partition_read *read) {
 }
 
 err_t partition_read(struct partition *partition, struct partition_read *read) {
-    struct log *log = NULL;
+    struct opened opened;
     read->slice = (struct log_slice){.segment = NULL};
     read->diverging = false;
     read->high_watermark = -1;
     read->last_stable_offset = -1;
     read->log_start_offset = -1;
-    err_t err = open_read(partition, read->leader_epoch, &log);
-    if (err == ERR_OK && log == NULL) {
+    err_t err = open_read(partition, read->leader_epoch, &opened);
+    if (err != ERR_OK) {
+        return err;
+    }
+    if (opened.log == NULL) {
         read->high_watermark = 0;
         read->last_stable_offset = 0;
         read->log_start_offset = 0;
         return read->offset == 0 ? ERR_OK : ERR_OFFSET_OUT_OF_RANGE;
     }
-    if (err != ERR_OK) {
-        return err;
-    }
-    read->high_watermark = log_high_watermark(log);
-    read->last_stable_offset = log_last_stable_offset(log);
-    read->log_start_offset = log_start_offset(log);
+    read->high_watermark = log_high_watermark(opened.log);
+    read->last_stable_offset = log_last_stable_offset(opened.log);
+    read->log_start_offset = log_start_offset(opened.log);
 
     if (read->fetched_epoch != PARTITION_ANY_EPOCH) {
-        err = check_divergence(log, read);
+        err = check_divergence(opened.log, opened.leader_epoch, read);
         if (err != ERR_OK || read->diverging) {
             return err;
         }
     }
     int64_t limit = read->committed_only ? read->last_stable_offset : read->high_watermark;
     int flags = (read->min_one ? LOG_READ_MIN_ONE : 0) | (read->no_wait ? LOG_READ_NO_WAIT : 0);
-    err = log_read(log, read->offset, read->size_max, limit, flags, &read->slice);
+    err = log_read(opened.log, read->offset, read->size_max, limit, flags, &read->slice);
     return err == ERR_WOULD_BLOCK || err == ERR_OFFSET_OUT_OF_RANGE || err == ERR_OK
                ? err
-               : volume_note(partition->volume, err);
+               : volume_note(opened.volume, err);
 }
 
 int64_t partition_wait(struct partition *partition, struct partition_waiter *waiter) {
@@ -104,11 +124,12 @@ err_t partition_offsets(struct partition *partition, int32_t leader_epoch,
 err_t partition_offset_for_timestamp(struct partition *partition, int32_t leader_epoch,
                                      int64_t timestamp_ms, bool committed_only,
                                      struct log_time_offset *ret_found) {
-    struct log *log = NULL;
-    err_t err = open_read(partition, leader_epoch, &log);
+    struct opened opened;
+    err_t err = open_read(partition, leader_epoch, &opened);
     if (err != ERR_OK) {
         return err;
     }
+    struct log *log = opened.log;
     if (log == NULL) {
         bool end = timestamp_ms == LOG_TIMESTAMP_LATEST || timestamp_ms == LOG_TIMESTAMP_EARLIEST;
         *ret_found = (struct log_time_offset){
@@ -119,10 +140,8 @@ err_t partition_offset_for_timestamp(struct partition *partition, int32_t leader
     struct log_time_offset found;
     if (timestamp_ms == LOG_TIMESTAMP_LATEST) {
         /* The epoch of the leader, not of the last record, as Kafka answers it. */
-        sys_lock_take(&partition->lock);
         found = (struct log_time_offset){
-            .timestamp_ms = -1, .offset = limit, .leader_epoch = partition->leader_epoch};
-        sys_lock_give(&partition->lock);
+            .timestamp_ms = -1, .offset = limit, .leader_epoch = opened.leader_epoch};
     } else {
         err = log_offset_for_timestamp(log, timestamp_ms, &found);
         if (err != ERR_OK) {
@@ -142,15 +161,13 @@ err_t partition_epoch_end_offset(struct partition *partition, int32_t leader_epo
                                  int64_t *ret_end_offset) {
     sys_lock_take(&partition->lock);
     err_t err = partition_check(partition, leader_epoch);
-    if (err == ERR_OK && requested_epoch == partition->leader_epoch) {
-        /* The log learns of an epoch with its first record only. */
-        *ret_epoch = requested_epoch;
-        *ret_end_offset = partition->log == NULL ? 0 : log_end_offset(partition->log);
-    } else if (err == ERR_OK && partition->log == NULL) {
-        *ret_epoch = -1;
-        *ret_end_offset = -1;
+    if (err == ERR_OK && partition->log == NULL) {
+        bool current = requested_epoch == partition->leader_epoch;
+        *ret_epoch = current ? requested_epoch : -1;
+        *ret_end_offset = current ? 0 : -1;
     } else if (err == ERR_OK) {
-        log_epoch_end_offset(partition->log, requested_epoch, ret_epoch, ret_end_offset);
+        find_epoch_end(partition->log, partition->leader_epoch, requested_epoch, ret_epoch,
+                       ret_end_offset);
     }
     sys_lock_give(&partition->lock);
     return err;
@@ -159,27 +176,27 @@ err_t partition_epoch_end_offset(struct partition *partition, int32_t leader_epo
 err_t partition_aborted_transactions(struct partition *partition, int64_t start_offset,
                                      int64_t end_offset, struct log_aborted **ret_aborted,
                                      size_t *ret_count) {
-    struct log *log = NULL;
-    err_t err = open_read(partition, PARTITION_ANY_EPOCH, &log);
-    if (err == ERR_OK && log == NULL) {
+    struct opened opened;
+    err_t err = open_read(partition, PARTITION_ANY_EPOCH, &opened);
+    if (err == ERR_OK && opened.log == NULL) {
         *ret_aborted = NULL;
         *ret_count = 0;
         return ERR_OK;
     }
-    return err != ERR_OK
-               ? err
-               : log_aborted_transactions(log, start_offset, end_offset, ret_aborted, ret_count);
+    return err != ERR_OK ? err
+                         : log_aborted_transactions(opened.log, start_offset, end_offset,
+                                                    ret_aborted, ret_count);
 }
 
 err_t partition_producers(struct partition *partition, struct log_producer **ret_producers,
                           size_t *ret_count) {
-    struct log *log = NULL;
-    err_t err = open_read(partition, PARTITION_ANY_EPOCH, &log);
-    if (err == ERR_OK && log == NULL) {
+    struct opened opened;
+    err_t err = open_read(partition, PARTITION_ANY_EPOCH, &opened);
+    if (err == ERR_OK && opened.log == NULL) {
         *ret_producers = NULL;
         *ret_count = 0;
     } else if (err == ERR_OK) {
-        log_producers(log, ret_producers, ret_count);
+        log_producers(opened.log, ret_producers, ret_count);
     }
     return err;
 }

@@ -9,7 +9,7 @@
  *   topic or broker settings changed  partitions of that topic, or all, are configured
  *
  * A topic that is deleted and made again under its name must wait for its old folder to be out of
- * the way: `dying` knows the folders that still are in it (opening.c).
+ * the way (opening.c).
  */
 #include "replica/replicas_int.h"
 
@@ -38,9 +38,10 @@ struct replicas *replicas_new(const struct replicas_settings *settings) {
     replicas->config = settings->config;
     sys_lock_init(&replicas->lock, SYS_RANK_REPLICAS);
     map_init(&replicas->table);
-    map_init(&replicas->dying);
+    map_init(&replicas->leavings);
     map_init(&replicas->openings);
     list_init(&replicas->listings);
+    replicas_upkeep_new(replicas);
     return replicas;
 }
 
@@ -58,7 +59,7 @@ void replicas_free(struct replicas *replicas) {
         free(replica);
     }
     map_done(&replicas->table);
-    map_done(&replicas->dying);
+    map_done(&replicas->leavings);
     map_done(&replicas->openings);
     meta_image_unref(replicas->image);
     config_unref(replicas->config);
@@ -69,10 +70,22 @@ void replicas_free(struct replicas *replicas) {
 
 /* --- the table --- */
 
-void replicas_put(struct replicas *replicas, struct partition *partition) {
+static void count_log(struct replicas *replicas, const struct volume *volume, int change) {
+    for (int i = 0; i < replicas->volume_count; i++) {
+        if (replicas->volumes[i] == volume) {
+            replicas->volume_logs[i] += (size_t)change;
+        }
+    }
+}
+
+void replicas_put(struct replicas *replicas, struct partition *partition, struct volume *volume,
+                  bool found) {
     struct replica *replica = calloc(1, sizeof *replica);
     replica_key(partition_topic_id(partition), partition_index(partition), replica->key);
     replica->partition = partition;
+    replica->volume = volume;
+    replica->found = found;
+    count_log(replicas, volume, 1);
     sys_lock_take(&replicas->lock);
     void *before =
         map_put(&replicas->table, (struct bytes){replica->key, sizeof replica->key}, replica);
@@ -80,14 +93,19 @@ void replicas_put(struct replicas *replicas, struct partition *partition) {
     assert(before == NULL);
 }
 
-void replicas_remove(struct replicas *replicas, struct partition *partition) {
-    uint8_t key[20];
-    replica_key(partition_topic_id(partition), partition_index(partition), key);
+/* The topic is gone. */
+static void remove_replica(struct replicas *replicas, struct replica *replica) {
+    struct partition *partition = replica->partition;
     sys_lock_take(&replicas->lock);
-    struct replica *replica = map_remove(&replicas->table, (struct bytes){key, sizeof key});
+    void *removed = map_remove(&replicas->table, (struct bytes){replica->key, sizeof replica->key});
     sys_lock_give(&replicas->lock);
-    assert(replica != NULL);
-    partition_unref(replica->partition);
+    assert(removed == replica);
+    partition_set_deleted(partition);
+    if (replica->volume != NULL) {
+        count_log(replicas, replica->volume, -1);
+        replicas_remove_log(replicas, partition, replica->volume);
+    }
+    partition_unref(partition);
     free(replica);
 }
 
@@ -113,15 +131,6 @@ struct partition **replicas_list(struct replicas *replicas, size_t *ret_count) {
     sys_lock_give(&replicas->lock);
     *ret_count = count;
     return list;
-}
-
-void replicas_each(struct replicas *replicas, void (*each)(void *arg, struct partition *partition),
-                   void *arg) {
-    size_t cursor;
-    struct replica *replica;
-    map_for_each (&replicas->table, cursor, replica) {
-        each(arg, replica->partition);
-    }
 }
 
 size_t replicas_count(const struct replicas *replicas) {
@@ -166,18 +175,30 @@ static void create(struct replicas *replicas, const struct meta_topic *topic,
         partition_new(replicas->sys, topic->name, topic->id, state->id, replicas->node_id);
     partition_configure(partition, config);
     partition_set_leadership(partition, state);
-    replicas_put(replicas, partition);
     struct volume *volume = replicas_choose_volume(replicas, state);
+    replicas_put(replicas, partition, volume, false);
     if (volume == NULL) {
         text_log_error(replicas->text_log, "replica",
-                       "The log directory of %.*s-%d is not among log.dirs; the partition is "
-                       "offline",
+                       "The log directory of %.*s-%d is not among log.dirs, or failed; the "
+                       "partition is offline",
                        STR_ARGS(topic->name), (int)state->id);
         partition_set_offline(partition);
         return;
     }
-    replicas_count_log(replicas, volume);
     replicas_open_log(replicas, partition, volume, NULL);
+}
+
+/* A partition as the image has it: a replica of this node is made, or told. */
+static void apply_partition(struct replicas *replicas, const struct meta_topic *topic,
+                            const struct meta_partition *state,
+                            const struct partition_config *config) {
+    struct partition *partition = replicas_find(replicas, topic->id, state->id);
+    if (partition != NULL) {
+        partition_set_leadership(partition, state);
+        partition_unref(partition);
+    } else if (meta_partition_has_replica(state, replicas->node_id)) {
+        create(replicas, topic, state, config);
+    }
 }
 
 static void apply_partitions(struct replicas *replicas, const struct meta_topic *topic,
@@ -186,12 +207,8 @@ static void apply_partitions(struct replicas *replicas, const struct meta_topic 
     topic_config_read(replicas->image, topic->name, replicas->node_id, replicas->config, &config);
     for (int32_t i = 0; i < change->partition_count; i++) {
         const struct meta_partition *state = meta_topic_partition(topic, change->partitions[i]);
-        struct partition *partition = replicas_find(replicas, topic->id, change->partitions[i]);
-        if (partition != NULL) {
-            partition_set_leadership(partition, state);
-            partition_unref(partition);
-        } else if (state != NULL && meta_partition_has_replica(state, replicas->node_id)) {
-            create(replicas, topic, state, &config);
+        if (state != NULL) {
+            apply_partition(replicas, topic, state, &config);
         }
     }
 }
@@ -200,19 +217,54 @@ static void delete_topic(struct replicas *replicas, struct uuid topic_id,
                          const struct meta_image *before) {
     const struct meta_topic *topic = meta_image_topic_by_id(before, topic_id);
     if (topic == NULL) {
-        return;
+        return; /* made and deleted within the change */
     }
     struct pmap_walk walk;
     const struct meta_partition *state;
     pmap_for_each(&walk, &topic->partitions, state) {
-        struct partition *partition = replicas_find(replicas, topic_id, state->id);
-        if (partition != NULL) {
-            replicas_remove(replicas, partition);
-            partition_set_deleted(partition);
-            replicas_remove_log(replicas, partition);
-            partition_unref(partition);
+        uint8_t key[20];
+        replica_key(topic_id, state->id, key);
+        struct replica *replica = map_get(&replicas->table, (struct bytes){key, sizeof key});
+        if (replica != NULL) {
+            remove_replica(replicas, replica);
         }
     }
+}
+
+static void delete_unknown(struct replicas *replicas) {
+    size_t cursor;
+    struct replica *replica;
+    map_for_each (&replicas->table, cursor, replica) {
+        if (meta_image_topic_by_id(replicas->image, partition_topic_id(replica->partition)) ==
+            NULL) {
+            remove_replica(replicas, replica);
+        }
+    }
+}
+
+void replicas_follow(struct replicas *replicas) {
+    delete_unknown(replicas);
+    struct pmap_walk topics;
+    const struct meta_topic *topic;
+    pmap_for_each(&topics, &replicas->image->topics, topic) {
+        struct partition_config config;
+        topic_config_read(replicas->image, topic->name, replicas->node_id, replicas->config,
+                          &config);
+        struct pmap_walk walk;
+        const struct meta_partition *state;
+        pmap_for_each(&walk, &topic->partitions, state) {
+            apply_partition(replicas, topic, state, &config);
+        }
+    }
+}
+
+void replicas_catch_up(struct replicas *replicas, struct meta_image *image) {
+    assert(replicas->following);
+    struct meta_image *before = replicas->image;
+    replicas->image = meta_image_ref(image);
+    replicas_follow(replicas);
+    configure_all(replicas);
+    meta_image_unref(before);
 }
 
 static void apply_configs(struct replicas *replicas, const struct meta_changes *changes) {
@@ -236,7 +288,7 @@ static void apply_configs(struct replicas *replicas, const struct meta_changes *
 
 void replicas_apply(struct replicas *replicas, struct meta_image *image,
                     const struct meta_changes *changes) {
-    assert(!replicas->loading);
+    assert(replicas->following);
     struct meta_image *before = replicas->image;
     replicas->image = meta_image_ref(image);
 

@@ -34,10 +34,12 @@ void replicas_free(struct replicas *replicas); /* it was stopped, or never loade
 /* --- life --- */
 
 /* Opens every log that the image gives to this node, recovering those that need it, all volumes at
- * once; creates those that are missing; sets folders of unknown topics aside as strays. Then calls
- * `loaded`. A log that cannot be opened is said in the log and offline; the others go on. */
-void replicas_load(struct replicas *replicas, struct meta_image *image, void (*loaded)(void *arg),
-                   void *arg);
+ * once; begins to make those that are missing; sets folders of unknown topics aside as strays. Then
+ * calls `loaded`, unless it is stopped before. A log that cannot be opened is said in the log and
+ * offline; the others go on. An error, with a sentence: a volume could not be listed, and nothing
+ * was opened. */
+void replicas_load(struct replicas *replicas, struct meta_image *image,
+                   void (*loaded)(void *arg, err_t err, const char *text), void *arg);
 
 struct replicas_progress {
     size_t logs_open;
@@ -47,7 +49,10 @@ struct replicas_progress {
 };
 void replicas_progress(const struct replicas *replicas, struct replicas_progress *ret_progress);
 
-/* The image moved on. The first call comes after `loaded`. */
+/* The image moved on, once or often, while logs were being opened. After `loaded`. */
+void replicas_catch_up(struct replicas *replicas, struct meta_image *image);
+
+/* The image moved on by these changes. After `loaded`. */
 void replicas_apply(struct replicas *replicas, struct meta_image *image,
                     const struct meta_changes *changes);
 
@@ -55,7 +60,9 @@ void replicas_apply(struct replicas *replicas, struct meta_image *image,
 void replicas_configure(struct replicas *replicas, struct config *config);
 
 /* Closes every log, writes the checkpoints and, where all went well, the clean-shutdown markers
- * with this broker epoch. Waits for what runs. Then calls `stopped`. */
+ * with this broker epoch. Waits for what runs, but gives up recovering. Then calls `stopped`. At
+ * any time; when not every log was open yet, nothing is written but what closing writes, and the
+ * next start recovers. */
 void replicas_stop(struct replicas *replicas, int64_t broker_epoch, void (*stopped)(void *arg),
                    void *arg);
 
@@ -67,9 +74,6 @@ struct partition *replicas_find(struct replicas *replicas, struct uuid topic_id,
 /* All partitions kept here, each with a reference, in an array to free. Any thread. */
 struct partition **replicas_list(struct replicas *replicas, size_t *ret_count);
 
-/* Calls for each partition kept here. */
-void replicas_each(struct replicas *replicas, void (*each)(void *arg, struct partition *partition),
-                   void *arg);
 size_t replicas_count(const struct replicas *replicas);
 
 /* DeleteRecords moved a log's start: have it on the disk soon. */

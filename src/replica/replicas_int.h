@@ -1,15 +1,18 @@
 #pragma once
 
 #include "base/map.h"
+#include "log/log.h"
 #include "replica/replicas.h"
 
 /* A partition in the table, with the key it is found by. */
 struct replica {
     uint8_t key[20]; /* topic id, index */
     struct partition *partition;
+    struct volume *volume; /* where its log is, or is to be; NULL: nowhere */
+    bool found;            /* its folder was there at the start, so checkpoints may know it */
 };
 
-struct volume_upkeep;
+struct upkeep;
 
 struct replicas {
     struct sys *sys;
@@ -25,56 +28,102 @@ struct replicas {
     struct sys_lock lock; /* guards the table for lookups of other threads */
     struct map table;     /* struct replica by key */
 
-    struct map dying;     /* struct removal by folder name: topics deleted, folders still there */
+    struct map leavings;  /* struct leaving by folder name: folders on their way out */
     struct map openings;  /* struct opening by partition: logs being opened */
     size_t tasks_running; /* opens, removals and upkeep that were begun and are not done */
 
-    bool loading;
+    /* Loading. */
+    bool following; /* the table stands, and images are applied */
+    bool loaded;    /* every log that was found is open or offline */
     size_t logs_open;
     size_t logs_total;
     _Atomic uint64_t bytes_recovered;
     _Atomic uint64_t bytes_to_recover;
-    void (*loaded)(void *arg);
-    void *loaded_arg;
+    void (*told)(void *arg, err_t err, const char *text); /* NULL: it was */
+    void *told_arg;
     struct list listings;
 
-    struct volume_upkeep *upkeep; /* one per volume */
+    struct upkeep *upkeep; /* one per volume */
     struct sys_timer upkeep_timer;
 
-    bool stopping;
+    _Atomic bool stopping; /* openings on workers look at it */
     int64_t broker_epoch;
     void (*stopped)(void *arg);
     void *stopped_arg;
 };
 
 void replica_key(struct uuid topic_id, int32_t index, uint8_t key[20]);
-void replicas_put(struct replicas *replicas, struct partition *partition);
-void replicas_remove(struct replicas *replicas, struct partition *partition);
+
+/* Takes over the reference. */
+void replicas_put(struct replicas *replicas, struct partition *partition, struct volume *volume,
+                  bool found);
+
+/* Brings the table to what the applied image says, whatever came before. */
+void replicas_follow(struct replicas *replicas);
 
 /* --- opening.c --- */
 
-/* Opens (folder given) or creates a partition's log on a worker of the volume. Takes over no
- * reference. */
+/* Opens (folder given) or creates a partition's log on a worker of the volume. */
 void replicas_open_log(struct replicas *replicas, struct partition *partition,
                        struct volume *volume, const char *folder);
 
-/* Deletes the partition's log; the partition was marked deleted. */
-void replicas_remove_log(struct replicas *replicas, struct partition *partition);
+/* Takes the log's folder away; the partition was marked deleted and is out of the table. */
+void replicas_remove_log(struct replicas *replicas, struct partition *partition,
+                         struct volume *volume);
+
+/* Renames a folder that belongs to no partition of this node. */
+void replicas_set_stray(struct replicas *replicas, struct volume *volume, const char *folder);
 
 /* The volume for a new log: where the image puts it, else the one with the fewest logs; NULL when
  * the image names one that is not here. */
 struct volume *replicas_choose_volume(struct replicas *replicas,
                                       const struct meta_partition *state);
-void replicas_count_log(struct replicas *replicas, struct volume *volume);
+
+/* --- loading.c --- */
+
+/* A log that was found is open, or will never be. */
+void replicas_log_opened(struct replicas *replicas);
+
+/* --- checkpoints.c: what is written down of all logs of a volume --- */
+
+/* One partition of a volume. */
+struct checkpoint_part {
+    struct partition *partition;
+    bool found; /* as in struct replica */
+};
+
+/* Writes a checkpoint of these partitions, which must be all of the volume. The line of a log that
+ * was found and is not open stays as it is. Blocks on the disk. */
+err_t checkpoint_write(struct volume *volume, enum log_checkpoint kind,
+                       const struct checkpoint_part *parts, size_t count);
+
+/* Memory only: whether any checkpoint of the volume has a line of that name. */
+bool checkpoint_names(const struct volume *volume, struct str topic, int32_t index);
 
 /* --- upkeep.c --- */
 
+void replicas_upkeep_new(struct replicas *replicas);
 void replicas_upkeep_start(struct replicas *replicas);
+void replicas_upkeep_stop(struct replicas *replicas); /* nothing is begun any more */
 void replicas_upkeep_free(struct replicas *replicas);
 void replicas_upkeep_configure(struct replicas *replicas);
 
-/* A folder was deleted: its files wait to be removed. */
-void replicas_note_trash(struct replicas *replicas);
+/* A folder was deleted: its files wait to be removed, and a run that goes on may still know it. */
+void replicas_note_removal(struct replicas *replicas, struct volume *volume);
+
+/* Somebody who wants to use a topic's name again: checkpoints tell partitions by their names only,
+ * and what they say of the old one would cut the new one. */
+struct forgetting {
+    struct list link; /* zero-initialise */
+    struct str topic;
+    int32_t index;
+    void (*done)(struct forgetting *forgetting);
+};
+
+/* Calls done, at once or later, when no checkpoint of the volume has a line of that name and none
+ * is about to get it. */
+void replicas_forget(struct replicas *replicas, struct volume *volume,
+                     struct forgetting *forgetting);
 
 /* --- stopping.c --- */
 

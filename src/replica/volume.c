@@ -68,6 +68,10 @@ void volume_note_write(struct volume *volume, int64_t took_ns) {
     }
 }
 
+void volume_note_synced(struct volume *volume) {
+    atomic_store_explicit(&volume->synced, true, memory_order_relaxed);
+}
+
 err_t volume_note(struct volume *volume, err_t err) {
     const char *path = log_directory_path(volume->directory);
     if (log_directory_state(volume->directory) != ERR_OK &&

@@ -24,6 +24,7 @@ struct volume {
     struct sys_pool *writers;
     struct sys_pool *upkeep;
     _Atomic int64_t inline_after_ms; /* sys_mono_ms: a slow write sends others to the workers */
+    _Atomic bool synced;             /* appends synced logs since checkpoints were written */
     _Atomic bool failed_said;        /* its failure was logged */
     _Atomic bool full_said;          /* the full disk was logged */
 };
@@ -48,6 +49,9 @@ bool volume_is_healthy(struct volume *volume);
 
 /* Any thread. Tells how long an inline write took. */
 void volume_note_write(struct volume *volume, int64_t took_ns);
+
+/* Any thread. A writer synced a log, so that its recovery point is worth writing down. */
+void volume_note_synced(struct volume *volume);
 
 /* Any thread. Notes the outcome of disk work in this directory and says in the log, once per
  * failure, what the operator should know. Returns err. */

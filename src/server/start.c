@@ -86,31 +86,6 @@ static void on_quorum_failed(struct quorum_listener *listener, err_t err, const 
     }
 }
 
-/* Everything in the image as a change, for what came while the logs were being opened. */
-static void catch_up(struct node *node) {
-    size_t count = node->image->topics.count;
-    struct meta_topic_change *topics = calloc(count + 1, sizeof *topics);
-    struct meta_changes changes = {.topics = topics};
-    struct pmap_walk walk;
-    const struct meta_topic *topic;
-    pmap_for_each(&walk, &node->image->topics, topic) {
-        struct meta_topic_change *change = &topics[changes.topic_count++];
-        *change = (struct meta_topic_change){
-            .change = META_CHANGED, .id = topic->id, .name = topic->name};
-        change->partitions = calloc(topic->partitions.count + 1, sizeof *change->partitions);
-        struct pmap_walk partitions;
-        const struct meta_partition *state;
-        pmap_for_each(&partitions, &topic->partitions, state) {
-            change->partitions[change->partition_count++] = state->id;
-        }
-    }
-    replicas_apply(node->replicas, node->image, &changes);
-    for (int32_t i = 0; i < changes.topic_count; i++) {
-        free(topics[i].partitions);
-    }
-    free(topics);
-}
-
 /* --- the steps --- */
 
 static bool stopping(const struct node *node) {
@@ -135,12 +110,16 @@ static void serve(struct node *node) {
     node->settings.started(node->settings.arg, ERR_OK, NULL);
 }
 
-static void logs_open(void *arg) {
+static void logs_open(void *arg, err_t err, const char *text) {
     struct node *node = arg;
+    if (err != ERR_OK) {
+        node_fail_start(node, err, "The logs could not be opened: %s (%s)", text, err_text(err));
+        return;
+    }
     node->replicas_loaded = true;
     if (node->image_pending) {
         node->image_pending = false;
-        catch_up(node);
+        replicas_catch_up(node->replicas, node->image);
     }
     if (!stopping(node)) {
         broker_unfence(node->broker, serve);
@@ -186,7 +165,10 @@ static err_t make_quorum(struct node *node) {
         config_long(config, CONFIG_METADATA_LOG_MAX_RECORD_BYTES_BETWEEN_SNAPSHOTS);
     options.snapshot_interval_ms =
         config_long(config, CONFIG_METADATA_LOG_MAX_SNAPSHOT_INTERVAL_MS);
-    options.segment_bytes = config_int(config, CONFIG_METADATA_LOG_SEGMENT_BYTES);
+    options.segment_bytes =
+        config_int(config, config_is_null(config, CONFIG_INTERNAL_METADATA_LOG_SEGMENT_BYTES)
+                               ? CONFIG_METADATA_LOG_SEGMENT_BYTES
+                               : CONFIG_INTERNAL_METADATA_LOG_SEGMENT_BYTES);
     options.segment_ms = config_long(config, CONFIG_METADATA_LOG_SEGMENT_MS);
     options.retention_bytes = config_long(config, CONFIG_METADATA_MAX_RETENTION_BYTES);
     options.retention_ms = config_long(config, CONFIG_METADATA_MAX_RETENTION_MS);

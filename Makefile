@@ -1,38 +1,45 @@
 # Ottla's ways in. `make run` and `make test` install what they need; see CONTRIBUTING.md.
-.PHONY: run test test-full check build sim record bench install clean
+.PHONY: run build test test-full check sim record bench clean
+
+PYTHON = /usr/bin/python3
 
 build: ## the node and its tools, in build/
 	@tools/build.sh build
 
 run: ## a single node on 127.0.0.1:9092; its first run shows the main job
 	@tools/install.sh run
-	@tools/build.sh build
-	@python3 tools/run.py
+	@[ -e build/ottla ] || echo "Building Ottla (the first time takes up to a minute)."
+	@tools/build.sh build -- src/bin/ottla
+	@exec $(PYTHON) tools/run.py
 
 test: ## every test that CI runs (under 30 minutes on two cores)
 	@tools/install.sh test
-	@python3 tools/test.py test
+	@exec $(PYTHON) tools/test.py test
 
 test-full: ## and everything long
 	@tools/install.sh test
-	@python3 tools/test.py full
+	@exec $(PYTHON) tools/test.py full
 
-check: ## the inner loop: build, unit tests, transcripts, layers, format (under a minute)
-	@python3 tools/test.py check
+check: ## the inner loop: build, unit tests, layers, format, documents (under a minute)
+	@tools/install.sh test
+	@exec $(PYTHON) tools/test.py check
 
 sim: ## make sim SEED=n replays one simulation
-	@tools/build.sh build
-	@build/tests/sim/sim --seed $(or $(SEED),1) --verbose
+	@tools/install.sh test
+	@tools/build.sh build -Dtests=enabled -- tests/sim/sim
+	@exec build/tests/sim/sim --seed $(or $(SEED),1) --verbose
 
 record: ## records the transcripts anew from Apache Kafka
 	@tools/install.sh test
 	@tools/build.sh build
-	@python3 tools/record.py
+	@tools/venv.sh
+	@exec .cache/venv/bin/python tools/record.py
 
 bench: ## measures against Apache Kafka in the same run
 	@tools/install.sh test
 	@tools/build.sh build
-	@tools/venv.sh && .cache/venv/bin/python bench/bench.py
+	@tools/venv.sh
+	@exec .cache/venv/bin/python bench/bench.py
 
 clean:
 	@rm -rf build build-asan build-tsan build-fuzz

@@ -5,6 +5,8 @@ The first run shows the main job on real input: every stanza of this machine's p
 produced to a topic (key = package name), the node is killed with SIGKILL in the middle and started
 again, and everything is read back and compared. All figures printed are measured.
 """
+import ctypes
+import json
 import os
 import shutil
 import signal
@@ -14,55 +16,111 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OTTLA = os.path.join(ROOT, "build", "ottla")
 DATA = os.path.join(ROOT, "data")
 SHOWN = os.path.join(DATA, ".demo-shown")
 LOG = os.path.join(DATA, "server.log")
+LOG_SHOWN = "data/server.log"
 HOST, PORT = "127.0.0.1", 9092
+READY = "http://127.0.0.1:8092/ready"
 TOPIC = "packages"
 PARTITIONS = 4
 KEY_END, RECORD_END = b"\x01", b"\x02"
 
 
+PR_SET_PDEATHSIG = 1
+prctl = ctypes.CDLL(None).prctl
+
+
 def fail(message):
-    print(message, file=sys.stderr)
+    print(message.rstrip("\n"), file=sys.stderr)
     sys.exit(1)
 
 
+def end_with_parent():
+    """In the child: it gets SIGTERM when this process is gone, however that came."""
+    prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
 class Node:
-    """The server as a child process."""
+    """The server as a child process. It has a session of its own, so that Ctrl-C reaches it once,
+    through here."""
 
     def __init__(self):
         self.process = None
+        self.log_start = 0
 
     def start(self):
-        """Starts it; returns the seconds until it answered ApiVersions."""
+        """Starts it; returns the seconds until it answered a client."""
+        taken = connects()  # then by another process: the server ends and says by which
         started = time.monotonic()
         with open(LOG, "ab") as log:
-            self.process = subprocess.Popen([OTTLA, "server"], cwd=ROOT, stdout=log, stderr=log)
-        while True:
-            if self.process.poll() is not None:
-                with open(LOG, errors="replace") as log:
-                    lines = [line for line in log if " ERROR " in line][-3:]
-                fail("".join(lines) or f"The server ended at once; see {os.path.relpath(LOG)}")
-            if answers():
-                return time.monotonic() - started
-            if time.monotonic() - started > 60:
-                fail(f"The server does not answer; see {os.path.relpath(LOG)}")
+            self.log_start = log.tell()
+            self.process = subprocess.Popen([OTTLA, "server"], cwd=ROOT, stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, start_new_session=True,
+                                            preexec_fn=end_with_parent)
+        while taken or not answers():
+            self.check(started)
             time.sleep(0.0005)
+        seconds = time.monotonic() - started
+        while not is_ready():
+            self.check(started)
+            time.sleep(0.0005)
+        return seconds
+
+    def check(self, started):
+        """Ends this process when the server has ended, or takes too long."""
+        if self.process.poll() is not None:
+            fail(self.errors() or f"The server ended at once; see {LOG_SHOWN}")
+        if time.monotonic() - started > 60:
+            fail(f"The server does not answer; see {LOG_SHOWN}")
+
+    def errors(self):
+        """The first errors that this start wrote, without time and level."""
+        with open(LOG, "rb") as log:
+            log.seek(self.log_start)
+            text = log.read().decode(errors="replace")
+        found = [line.split(" ERROR ", 1)[1] for line in text.splitlines() if " ERROR " in line]
+        return "\n".join(found[:3])
 
     def kill(self):
         self.process.kill()
         self.process.wait()
 
+    def stop(self):
+        """A controlled shutdown. A second Ctrl-C ends it at once; nothing is lost by that."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            self.wait()
+
     def wait(self):
+        """Until it has ended; each Ctrl-C or SIGTERM is handed on. Returns the exit code."""
         while True:
             try:
                 return self.process.wait()
-            except KeyboardInterrupt:
-                self.process.send_signal(signal.SIGINT)
+            except (KeyboardInterrupt, Terminated):
+                print("\nStopping.", flush=True)
+                self.process.terminate()
+
+
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP came."""
+
+
+def terminated(*_):
+    raise Terminated
+
+
+def connects():
+    try:
+        socket.create_connection((HOST, PORT), timeout=5).close()
+        return True
+    except OSError:
+        return False
 
 
 def answers():
@@ -73,6 +131,14 @@ def answers():
             connection.sendall(struct.pack(">i", len(request)) + request)
             return len(connection.recv(4)) == 4
     except OSError:
+        return False
+
+
+def is_ready():
+    try:
+        with urllib.request.urlopen(READY, timeout=5) as response:
+            return response.status == 200
+    except (OSError, urllib.error.URLError):
         return False
 
 
@@ -94,39 +160,59 @@ def package_index():
     return source, stanzas
 
 
+def rpc(api, body):
+    run = subprocess.run([OTTLA, "rpc", f"{HOST}:{PORT}", api, json.dumps(body)],
+                         capture_output=True, text=True, check=False)
+    if run.returncode != 0:
+        fail(run.stderr)
+    return json.loads(run.stdout)
+
+
 def create_topic():
-    body = ('{"topics":[{"name":"%s","numPartitions":%d,"replicationFactor":1}]}'
-            % (TOPIC, PARTITIONS))
-    subprocess.run([OTTLA, "rpc", f"{HOST}:{PORT}", "CreateTopics:7", body], check=True,
-                   stdout=subprocess.DEVNULL)
+    """Anew when it is there already, from a demonstration that was cut short."""
+    rpc("DeleteTopics:5", {"topicNames": [TOPIC], "timeoutMs": 30000})
+    answer = rpc("CreateTopics:7", {"timeoutMs": 30000, "topics": [
+        {"name": TOPIC, "numPartitions": PARTITIONS, "replicationFactor": 1}]})
+    if answer["topics"][0]["errorCode"] != 0:
+        fail(f"The topic {TOPIC} could not be created: {answer['topics'][0]}")
 
 
-def produce(node, stanzas):
-    """Produces all stanzas with an idempotent producer; half-way the node is killed and comes
-    back. Returns (seconds to produce, seconds to be back)."""
-    command = ["kcat", "-P", "-E", "-b", f"{HOST}:{PORT}", "-t", TOPIC, "-K", "\\x01", "-D", "\\x02",
-               "-z", "zstd", "-X", "enable.idempotence=true", "-X", "message.timeout.ms=60000",
-               "-X", "reconnect.backoff.max.ms=200", "-X", "linger.ms=20"]
-    with open(os.path.join(DATA, "kcat.log"), "ab") as log:
-        producer = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log, stdout=log)
-    half = threading.Event()
-
-    def feed():
+def feed(producer, stanzas, half):
+    """Writes the stanzas to kcat; sets `half` in the middle, or when kcat has ended."""
+    try:
         for place, (name, stanza) in enumerate(stanzas):
             producer.stdin.write(name + KEY_END + stanza + RECORD_END)
             if place == len(stanzas) // 2:
                 producer.stdin.flush()
                 half.set()
         producer.stdin.close()
+    except OSError:
+        half.set()
 
+
+def produce(node, stanzas):
+    """Produces all stanzas with an idempotent producer; half-way the node is killed and comes
+    back. Returns (seconds to produce, seconds to be back)."""
+    command = ["kcat", "-P", "-E", "-b", f"{HOST}:{PORT}", "-t", TOPIC, "-K", "\\x01",
+               "-D", "\\x02", "-z", "zstd", "-X", "enable.idempotence=true",
+               "-X", "message.timeout.ms=60000", "-X", "reconnect.backoff.max.ms=200",
+               "-X", "linger.ms=20"]
+    with open(os.path.join(DATA, "kcat.log"), "ab") as log:
+        producer = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log, stdout=log)
+    half = threading.Event()
     started = time.monotonic()
-    feeder = threading.Thread(target=feed, daemon=True)
+    feeder = threading.Thread(target=feed, args=(producer, stanzas, half), daemon=True)
     feeder.start()
-    half.wait(60)
-    node.kill()
-    back = node.start()
-    feeder.join()
-    if producer.wait() != 0:
+    try:
+        half.wait()
+        node.kill()
+        back = node.start()
+        feeder.join()
+        code = producer.wait()
+    except BaseException:
+        producer.kill()
+        raise
+    if code != 0:
         fail("kcat could not deliver everything; see data/kcat.log")
     return time.monotonic() - started, back
 
@@ -145,13 +231,10 @@ def read_back():
 
 
 def demo(node, first_answer):
-    if not shutil.which("kcat"):
-        print("kcat is not installed, so the demonstration is left out (apt-get install kcat).")
-        return
     source, stanzas = package_index()
     size = sum(len(name) + len(stanza) for name, stanza in stanzas)
-    print(f"Streaming {source}: {len(stanzas)} stanzas, {size / 1e6:.1f} MB, to topic {TOPIC} "
-          f"({PARTITIONS} partitions);\nthe node is killed with SIGKILL in the middle.", flush=True)
+    print(f"Streaming {source} to topic {TOPIC}: {len(stanzas)} stanzas, {size / 1e6:.1f} MB,\n"
+          f"{PARTITIONS} partitions; the node is killed with SIGKILL in the middle.", flush=True)
     create_topic()
     produced_s, back_s = produce(node, stanzas)
     read_s, found = read_back()
@@ -169,10 +252,10 @@ def demo(node, first_answer):
   lost                  {lost}
   doubled               {doubled}
   order per key         {'kept' if in_order else 'BROKEN'} ({len(wanted)} keys)
-  produced in           {produced_s:.2f} s ({size / 1e6 / produced_s:.0f} MB/s, the kill included)
+  produced in           {produced_s:.2f} s ({size / 1e6 / produced_s:.0f} MB/s), the kill included
   read back in          {read_s:.2f} s ({size / 1e6 / read_s:.0f} MB/s)
-  time to first answer  {first_answer * 1e3:.1f} ms after the first start
-  time to be back       {back_s * 1e3:.1f} ms after SIGKILL, recovery included
+  time to first answer  {first_answer * 1e3:.1f} ms from its first start
+  time to be back       {back_s * 1e3:.1f} ms from its start after SIGKILL, recovery included
 """, flush=True)
     if lost or doubled or not in_order:
         fail("That is not what was promised; the data is kept in ./data for a look.")
@@ -180,26 +263,48 @@ def demo(node, first_answer):
         shown.write("Delete this file to see the demonstration again.\n")
 
 
-def main():
-    os.makedirs(DATA, exist_ok=True)
+def greet(first_answer):
+    print(f"Ottla listens on {HOST}:{PORT}; its first answer came after "
+          f"{first_answer * 1e3:.1f} ms.\n"
+          f"Data is in ./data, the log in {LOG_SHOWN}. Try, in another terminal:\n")
+    if shutil.which("kcat"):
+        lines = [(f"kcat -b {HOST}:{PORT} -L", "what is there"),
+                 (f"kcat -b {HOST}:{PORT} -C -t {TOPIC} -o -3 -e", "the last of each partition")]
+    else:
+        lines = [(f"build/ottla rpc {HOST}:{PORT} DescribeCluster", "any request, as JSON"),
+                 (f"build/ottla rpc {HOST}:{PORT} Metadata", "the topics")]
+    lines.append(("curl -s http://127.0.0.1:8092/metrics | grep messagesin", "its counts"))
+    for line, comment in lines:
+        print(f"  {line:<58}# {comment}")
+    print("\nCtrl-C stops it.", flush=True)
+
+
+def run(node):
     first = not os.path.exists(SHOWN)
-    node = Node()
     first_answer = node.start()
+    if first and shutil.which("kcat"):
+        demo(node, first_answer)
+    elif first:
+        print("kcat is not installed (apt-get install kcat), so the demonstration is left out.\n")
+    greet(first_answer)
+    return node.wait()
+
+
+def main():
+    if not os.path.exists(OTTLA):
+        fail("build/ottla is not there; `make build` makes it")
+    os.makedirs(DATA, exist_ok=True)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, terminated)
+    node = Node()
     try:
-        if first:
-            demo(node, first_answer)
-        print(f"""Ottla listens on {HOST}:{PORT} (first answer after {first_answer * 1e3:.1f} ms); data in ./data, log in data/server.log.
-Try, in another terminal:
-  kcat -b {HOST}:{PORT} -L                                   what is there
-  kcat -b {HOST}:{PORT} -C -t {TOPIC} -o -3 -e                the last records of each partition
-  curl -s http://127.0.0.1:8092/metrics | grep messagesin     what the node counts
-Ctrl-C stops it.""", flush=True)
-    except BaseException:
-        node.process.terminate()
-        node.wait()
-        raise
-    sys.exit(node.wait())
+        return run(node)
+    except (KeyboardInterrupt, Terminated):
+        print("\nStopping.", flush=True)
+        return 130
+    finally:
+        node.stop()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -48,7 +48,7 @@ class Counts:
         return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
 
 
-# --- readers: the counts of a step, or None when there are none ------------------------------------
+# --- readers: the counts of a step, or None when there are none -----------------------------------
 
 def read_nothing(_):
     """For a step that prepares others."""
@@ -92,7 +92,7 @@ def read_meson(step):
     return counts
 
 
-# --- steps -----------------------------------------------------------------------------------------
+# --- steps ----------------------------------------------------------------------------------------
 
 class Step:
     """A command. `needs` names steps before it; `cores` is how many it keeps busy, all of them also
@@ -251,7 +251,7 @@ def steps():
     ]
 
 
-# --- the run ---------------------------------------------------------------------------------------
+# --- the run --------------------------------------------------------------------------------------
 
 def chosen(suite, words):
     """The steps of a suite, or those that the words name and what they need, in order."""

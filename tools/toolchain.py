@@ -13,7 +13,7 @@ import shlex
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".cache", "venv")
 # What would change how things are built or run.
-UNWANTED = ("CC", "CFLAGS", "CPPFLAGS", "LDFLAGS", "CLASSPATH", "GOROOT", "GOFLAGS", "GOBIN", "GOWORK",
+UNWANTED = ("CFLAGS", "CPPFLAGS", "LDFLAGS", "CLASSPATH", "GOROOT", "GOFLAGS", "GOBIN", "GOWORK",
             "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PYTEST_ADDOPTS", "MAKEFLAGS", "MAKELEVEL",
             "MFLAGS", "OTTLA", "KAFKA_LIBS", "KAFKA_TEST_HOME", "KAFKA_TEST_PORT")
 
@@ -29,8 +29,8 @@ def settings():
     home = java_home()
     path = [os.path.join(VENV, "bin")] + ([os.path.join(home, "bin")] if home else [])
     path += ["/usr/sbin", "/usr/bin", "/sbin", "/bin"]
-    found = {"PATH": ":".join(path), "GOTOOLCHAIN": "local", "PYTHONDONTWRITEBYTECODE": "1",
-             "LC_ALL": "C.UTF-8"}
+    found = {"PATH": ":".join(path), "CC": "gcc", "GOTOOLCHAIN": "local", "LC_ALL": "C.UTF-8",
+             "PYTHONDONTWRITEBYTECODE": "1"}
     if home:
         found["JAVA_HOME"] = home
     return found

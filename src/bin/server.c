@@ -19,6 +19,7 @@
 #include "http/http.h"
 #include "server/node.h"
 #include "sys/linux.h"
+#include "sys/socket.h"
 
 static const char help[] =
     "usage: ottla server [server.properties] [--override KEY=VALUE]...\n"
@@ -106,6 +107,23 @@ static void serve_ready(void *arg, const struct http_request *request,
     answer_state(response, node_is_ready(((struct server *)arg)->node), "ready", "not ready");
 }
 
+/* Why the listener cannot be served; a taken port names who has it. */
+static void why_no_http(struct server *server, const char *listener, err_t err, char *ret_text,
+                        size_t size) {
+    const char *colon = strrchr(listener, ':');
+    char holder[128];
+    if (err == ERR_ACCESS) {
+        (void)snprintf(ret_text, size,
+                       "only loopback addresses are allowed, as nothing authenticates yet");
+    } else if (err == ERR_IN_USE && colon != NULL &&
+               sys_port_holder(server->sys, (uint16_t)atoi(colon + 1), holder, sizeof holder) ==
+                   ERR_OK) {
+        (void)snprintf(ret_text, size, "the port is held by %s", holder);
+    } else {
+        (void)snprintf(ret_text, size, "%s", err_text(err));
+    }
+}
+
 static err_t start_http(struct server *server) {
     char listener[256];
     struct str setting = config_str(server->config, CONFIG_OTTLA_HTTP_LISTENER);
@@ -120,9 +138,8 @@ static err_t start_http(struct server *server) {
     };
     err_t err = http_server_start(listener, routes, 3, &server->text_log, &server->http);
     if (err != ERR_OK) {
-        const char *why = err == ERR_ACCESS ? "only loopback addresses are allowed, as nothing "
-                                              "authenticates yet"
-                                            : err_text(err);
+        char why[256];
+        why_no_http(server, listener, err, why, sizeof why);
         text_log_error(&server->text_log, "http",
                        "ottla.http.listener=%s cannot be served: %s. Set it to another address, or "
                        "to none",

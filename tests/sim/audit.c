@@ -10,6 +10,8 @@
  *                                                            one offset, unless the one of before
  *                                                            is old
  *   power cut            all is old now                      -
+ *   ack or read that     as above, but never in place of     it was not promised as synced, when
+ *   was said before it   what is newer                       something newer is there
  *   a new value where    all that is old from o on is        o is not below synced_end
  *   an old one was       forgotten; what was acknowledged
  *                        of it is lost to the power
@@ -36,7 +38,8 @@ enum { OFFSET_NONE = -1 };
 
 struct seen {
     uint64_t value;
-    uint32_t cut; /* of audit->cut_count */
+    uint64_t news; /* which piece of news it was, since the cut */
+    uint32_t cut;  /* of audit->cut_count */
 };
 
 struct audit_partition {
@@ -51,7 +54,8 @@ struct audit_partition {
     int64_t start_seen;  /* of the last walk */
     int64_t synced_end;  /* all below survives the power */
     int64_t walk_offset; /* the next one, or OFFSET_NONE */
-    int64_t walk_bound;  /* `end` when the walk began */
+    uint64_t walk_news;  /* audit->news when the walk began: what came later may lie beyond */
+    int64_t walk_synced; /* likewise synced_end */
 };
 
 struct audit_producer {
@@ -74,7 +78,9 @@ struct audit {
     struct audit_partition *partitions;
     struct audit_producer *producers;
     uint32_t producer_count;
+    uint64_t news; /* counts what was seen that was not known before */
     uint32_t cut_count;
+    uint32_t said_cut;    /* what is told now was said after so many */
     struct value *values; /* by id - 1 */
     uint64_t value_count;
     uint64_t value_capacity;
@@ -239,8 +245,32 @@ static void check_order(struct audit_partition *partition, int64_t offset, uint6
     }
 }
 
-/* Somebody saw this value at this offset. */
-static void note(struct audit_partition *partition, int64_t offset, uint64_t id) {
+static void note_new(struct audit_partition *partition, int64_t offset, uint64_t id,
+                     struct value *value) {
+    struct audit *audit = partition->audit;
+    bool twice = value->offset != OFFSET_NONE && value->producer->idempotent;
+    if (twice && is_old(partition, value->offset) && value->offset >= partition->synced_end) {
+        forget_from(partition, value->offset); /* its place of before was lost with the power */
+        twice = false;
+    }
+    if (twice) {
+        audit_fail(audit,
+                   "%s-%d: value %" PRIu64 " of an idempotent producer is at offsets %" PRId64
+                   " and %" PRId64,
+                   partition->topic, partition->partition, id, value->offset, offset);
+        return;
+    }
+    grow(partition, offset);
+    partition->seen[offset] =
+        (struct seen){.value = id, .cut = audit->said_cut, .news = ++audit->news};
+    if (value->offset == OFFSET_NONE) {
+        value->offset = offset;
+        check_order(partition, offset, id);
+    }
+}
+
+/* Somebody saw this value at this offset. False: it is old news, and the power took it since. */
+static bool note(struct audit_partition *partition, int64_t offset, uint64_t id) {
     struct audit *audit = partition->audit;
     struct value *value = value_of(audit, id);
     if (value == NULL || value->partition != partition || value->refused || offset < 0) {
@@ -250,36 +280,31 @@ static void note(struct audit_partition *partition, int64_t offset, uint64_t id)
                    : value->partition != partition ? "was sent to another partition"
                    : value->refused                ? "was refused"
                                                    : "has no such offset");
-        return;
+        return false;
     }
     uint64_t before = seen_at(partition, offset);
-    if (before == id) {
-        partition->seen[offset].cut = audit->cut_count;
-        return;
+    uint32_t before_cut = before == 0 ? 0 : partition->seen[offset].cut;
+    bool is_news = audit->said_cut == audit->cut_count;
+    if (before == id && before_cut >= audit->said_cut) {
+        return true;
     }
-    if (before != 0 && is_old(partition, offset)) {
+    if (before == id) {
+        partition->seen[offset].cut = audit->said_cut;
+        partition->seen[offset].news = ++audit->news;
+        return true;
+    }
+    if (!is_news && (before_cut > audit->said_cut || value->offset != OFFSET_NONE)) {
+        return false;
+    }
+    if (before != 0 && before_cut < audit->said_cut) {
         forget_from(partition, offset);
     } else if (before != 0) {
         audit_fail(audit, "%s-%d: offset %" PRId64 " had value %" PRIu64 ", and now has %" PRIu64,
                    partition->topic, partition->partition, offset, before, id);
-        return;
+        return false;
     }
-    if (value->offset != OFFSET_NONE && is_old(partition, value->offset)) {
-        forget_from(partition, value->offset); /* its place of before was lost with the power */
-    }
-    if (value->offset != OFFSET_NONE && value->producer->idempotent) {
-        audit_fail(audit,
-                   "%s-%d: value %" PRIu64 " of an idempotent producer is at offsets %" PRId64
-                   " and %" PRId64,
-                   partition->topic, partition->partition, id, value->offset, offset);
-        return;
-    }
-    grow(partition, offset);
-    partition->seen[offset] = (struct seen){.value = id, .cut = audit->cut_count};
-    if (value->offset == OFFSET_NONE) {
-        value->offset = offset;
-        check_order(partition, offset, id);
-    }
+    note_new(partition, offset, id, value);
+    return true;
 }
 
 /* --- sending and reading --- */
@@ -287,11 +312,21 @@ static void note(struct audit_partition *partition, int64_t offset, uint64_t id)
 void audit_ack(struct audit *audit, uint64_t id, int64_t offset, enum audit_promise promise) {
     struct value *value = value_of(audit, id);
     assert(value != NULL);
-    note(value->partition, offset, id);
+    struct audit_partition *partition = value->partition;
+    if (!note(partition, offset, id)) {
+        audit->figures.lost_to_power++;
+        if (promise == AUDIT_SYNCED) {
+            audit_fail(audit,
+                       "%s-%d: value %" PRIu64 " at offset %" PRId64
+                       " is promised as synced, but was gone already",
+                       partition->topic, partition->partition, id, offset);
+        }
+        return;
+    }
     audit->figures.acknowledged += !value->acknowledged;
     value->acknowledged = true;
     if (promise == AUDIT_SYNCED) {
-        audit_sync(value->partition, offset + 1);
+        audit_sync(partition, offset + 1);
     }
 }
 
@@ -320,7 +355,7 @@ void audit_delete(struct audit_partition *partition, int64_t start_offset) {
 
 void audit_read(struct audit_partition *partition, int64_t offset, uint64_t value) {
     partition->audit->figures.read++;
-    note(partition, offset, value);
+    (void)note(partition, offset, value);
 }
 
 /* --- walks --- */
@@ -339,7 +374,8 @@ void audit_walk_begin(struct audit_partition *partition, int64_t start_offset) {
     }
     partition->start_seen = start_offset;
     partition->walk_offset = start_offset;
-    partition->walk_bound = partition->end;
+    partition->walk_news = partition->audit->news;
+    partition->walk_synced = partition->synced_end;
 }
 
 void audit_walk_record(struct audit_partition *partition, int64_t offset, uint64_t id) {
@@ -351,7 +387,7 @@ void audit_walk_record(struct audit_partition *partition, int64_t offset, uint64
     }
     audit->figures.walked++;
     partition->walk_offset = offset + 1;
-    note(partition, offset, id);
+    (void)note(partition, offset, id);
     if (seen_at(partition, offset) == id) {
         check_order(partition, offset, id); /* with all before it known */
     }
@@ -364,8 +400,8 @@ void audit_walk_end(struct audit_partition *partition, int64_t end_offset) {
                    partition->topic, partition->partition, end_offset, partition->walk_offset);
     }
     forget_from(partition, end_offset);
-    for (int64_t at = end_offset; at < partition->walk_bound; at++) {
-        if (partition->seen[at].value != 0) {
+    for (int64_t at = end_offset; at < partition->end; at++) {
+        if (partition->seen[at].value != 0 && partition->seen[at].news <= partition->walk_news) {
             audit_fail(audit,
                        "%s-%d: value %" PRIu64 " was %s at offset %" PRId64
                        ", but the log ends at %" PRId64,
@@ -376,17 +412,23 @@ void audit_walk_end(struct audit_partition *partition, int64_t end_offset) {
             break;
         }
     }
-    if (end_offset < partition->synced_end && partition->synced_end <= partition->walk_bound) {
+    if (end_offset < partition->walk_synced) {
         audit_fail(audit,
                    "%s-%d: the log ends at offset %" PRId64 ", but all below %" PRId64
                    " was promised as synced",
-                   partition->topic, partition->partition, end_offset, partition->synced_end);
+                   partition->topic, partition->partition, end_offset, partition->walk_synced);
     }
     partition->walk_offset = OFFSET_NONE;
 }
 
+void audit_said_after_cuts(struct audit *audit, uint32_t cut_count) {
+    assert(cut_count <= audit->cut_count);
+    audit->said_cut = cut_count;
+}
+
 void audit_power_cut(struct audit *audit) {
     audit->cut_count++;
+    audit->said_cut = audit->cut_count;
     for (struct audit_partition *partition = audit->partitions; partition != NULL;
          partition = partition->next) {
         partition->walk_offset = OFFSET_NONE;

@@ -78,6 +78,10 @@ void audit_walk_end(struct audit_partition *partition, int64_t end_offset);
 /* The power of the host that keeps all these logs was cut. */
 void audit_power_cut(struct audit *audit);
 
+/* What is told from now on was said by the node when the power had been cut so many times: an
+ * answer may be on its way while the power fails. */
+void audit_said_after_cuts(struct audit *audit, uint32_t cut_count);
+
 /* --- figures --- */
 
 struct audit_figures {

@@ -32,7 +32,9 @@ struct admin {
     struct node_topic *topic; /* of the operation */
     bool tried;               /* it may have been done, nobody knows */
     uint32_t looked_down;     /* sim->down_count at the last look */
+    uint32_t asked_down;      /* and of the one that is under way */
     bool looked_at_end;
+    bool asked_at_end;
     char cluster_id[64];
 };
 
@@ -309,8 +311,8 @@ static void settings_told(void *arg, const struct client_response *response) {
         }
         check_setting(topic, message->results[i].configs[0].value);
     }
-    admin->looked_down = sim->down_count;
-    admin->looked_at_end = sim->finishing;
+    admin->looked_down = admin->asked_down;
+    admin->looked_at_end = admin->asked_at_end;
 }
 
 static void ask_settings(struct admin *admin) {
@@ -388,6 +390,8 @@ static void topics_told(void *arg, const struct client_response *response) {
 }
 
 static void look(struct admin *admin) {
+    admin->asked_down = admin->client.sim->down_count;
+    admin->asked_at_end = admin->client.sim->finishing;
     struct metadata_request request;
     wire_init(&metadata_request_type, &request);
     request.topics_count = -1;

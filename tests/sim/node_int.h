@@ -104,12 +104,14 @@ struct node_link {
     struct client_connection *connection;
     struct sys_timer timer;
     bool is_up;
+    uint32_t cut; /* run->power_cut_count when it came up; an answer may come later */
     void (*up)(struct node_link *link);   /* may be NULL */
     void (*down)(struct node_link *link); /* its calls have all failed; may be NULL */
 };
 
 void node_link_begin(struct node_link *link, struct node_sim *sim);
-/* An error: it is down, and `done` will not be called. */
+/* An error: it is down, and `done` will not be called. While `done` runs, sim->said_cut is how
+ * often the power had been cut when the answer was given; the auditor knows it, too. */
 err_t node_link_send(struct node_link *link, int16_t api_key, int16_t version, const void *request,
                      client_done_fn done, void *arg);
 /* Ends the connection from this side, now; a new one is made. Not from inside an answer. */
@@ -182,6 +184,7 @@ struct node_sim {
     int dir_count;
     int64_t *producer_ids;
     size_t producer_id_count;
+    uint32_t said_cut;   /* run->power_cut_count when the answer that is handled was given */
     uint32_t down_count; /* crashes, power cuts and ends of the node */
     bool finishing;
     bool final_walk;      /* nothing is written any more */

@@ -1,4 +1,5 @@
 #include <assert.h>
+#include <stdlib.h>
 
 #include "node_int.h"
 
@@ -15,6 +16,7 @@ static void on_state(void *arg, struct client_connection *connection, err_t stat
     struct node_link *link = arg;
     link->is_up = state == ERR_OK;
     if (state == ERR_OK) {
+        link->cut = link->sim->run->power_cut_count;
         if (link->up != NULL) {
             link->up(link);
         }
@@ -52,12 +54,38 @@ void node_link_begin(struct node_link *link, struct node_sim *sim) {
     again(link);
 }
 
+struct link_call {
+    struct node_sim *sim;
+    uint32_t cut;
+    client_done_fn done;
+    void *arg;
+};
+
+static void call_done(void *arg, const struct client_response *response) {
+    struct link_call *call = arg;
+    struct node_sim *sim = call->sim;
+    sim->said_cut = call->cut;
+    audit_said_after_cuts(sim->run->audit, call->cut);
+    call->done(call->arg, response);
+    sim->said_cut = sim->run->power_cut_count;
+    audit_said_after_cuts(sim->run->audit, sim->said_cut);
+    free(call);
+}
+
 err_t node_link_send(struct node_link *link, int16_t api_key, int16_t version, const void *request,
                      client_done_fn done, void *arg) {
     if (!link->is_up) {
         return ERR_CLOSED;
     }
-    return client_connection_send(link->connection, api_key, version, request, done, arg);
+    struct link_call *call = malloc(sizeof *call);
+    assert(call != NULL);
+    *call = (struct link_call){.sim = link->sim, .cut = link->cut, .done = done, .arg = arg};
+    err_t err =
+        client_connection_send(link->connection, api_key, version, request, call_done, call);
+    if (err != ERR_OK) {
+        free(call);
+    }
+    return err;
 }
 
 void node_link_break(struct node_link *link) {

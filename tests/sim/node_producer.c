@@ -269,7 +269,7 @@ static void acknowledge(struct batch *batch, int64_t base_offset) {
                   stream->topic->synced ? AUDIT_SYNCED : AUDIT_WRITTEN);
     }
     stream->acknowledged_once = true;
-    stream->acknowledged_cut = sim->run->power_cut_count;
+    stream->acknowledged_cut = sim->said_cut;
     drop_batch(batch);
 }
 

@@ -107,7 +107,7 @@ static void start_answered(void *arg, const struct client_response *response) {
         struct position *position = position_of(reader, topic, answer->partition_index);
         if (answer->error_code == ERR_OK && position != NULL && is_readable(position)) {
             position->offset = answer->offset;
-            position->cut = reader->client.sim->run->power_cut_count;
+            position->cut = reader->client.sim->said_cut;
             position->lost = false;
             position->told = false;
         }
@@ -150,8 +150,7 @@ static void take_record(void *arg, const struct node_fetched *fetched, int64_t o
 static void out_of_range(struct reader *reader, struct position *position) {
     struct node_sim *sim = reader->client.sim;
     const struct node_topic *topic = position->topic;
-    if (position->cut == sim->run->power_cut_count && !topic->deletes_records &&
-        topic->retention_bytes < 0) {
+    if (position->cut == sim->said_cut && !topic->deletes_records && topic->retention_bytes < 0) {
         node_fail(sim, "%s-%d: offset %" PRId64 " was read up to, and now is out of range",
                   topic->name, position->partition, position->offset);
     }
@@ -173,7 +172,7 @@ static void take_partition(struct reader *reader, struct position *position,
         }
         return;
     }
-    position->cut = sim->run->power_cut_count;
+    position->cut = sim->said_cut;
     topic_note_high_watermark(position->topic, position->partition, data->high_watermark);
     struct node_fetched fetched = {
         .topic = position->topic,

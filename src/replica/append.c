@@ -234,19 +234,15 @@ static err_t run_append(struct partition_write *write, struct partition *partiti
         return err;
     }
     take_result(append, &result);
+    if (result.duplicate) {
+        return ERR_OK; /* its offsets are of long ago: nothing moved */
+    }
     if (result.flush_due) {
         err = volume_note(partition->volume, log_flush(log, INT64_MAX));
         volume_note_synced(partition->volume);
     }
-
-    if (!result.duplicate) {
-        log_high_watermark_set(log, result.last_offset + 1);
-    }
-    sys_lock_take(&partition->lock);
-    if (!list_empty(&partition->waiters)) {
-        partition_wake_locked(partition);
-    }
-    sys_lock_give(&partition->lock);
+    log_high_watermark_set(log, result.last_offset + 1);
+    partition_wake(partition);
     return err;
 }
 

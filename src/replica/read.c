@@ -25,11 +25,14 @@ static err_t open_read(struct partition *partition, int32_t leader_epoch,
     return err;
 }
 
-/* The end of an epoch. The log learns of the leader's only with its first record. */
+/* The end of an epoch. The log learns of the leader's with its first record only; until then the
+ * leader's epoch begins, and those before it end, at the log's end. */
 static void find_epoch_end(struct log *log, int32_t leader_epoch, int32_t requested_epoch,
                            int32_t *ret_epoch, int64_t *ret_end_offset) {
-    if (requested_epoch == leader_epoch) {
-        *ret_epoch = requested_epoch;
+    int32_t latest_epoch = log_latest_epoch(log);
+    if (requested_epoch >= 0 && requested_epoch > latest_epoch && requested_epoch <= leader_epoch) {
+        bool floor = requested_epoch < leader_epoch && latest_epoch >= 0;
+        *ret_epoch = floor ? latest_epoch : requested_epoch;
         *ret_end_offset = log_end_offset(log);
     } else {
         log_epoch_end_offset(log, requested_epoch, ret_epoch, ret_end_offset);
@@ -162,9 +165,9 @@ err_t partition_epoch_end_offset(struct partition *partition, int32_t leader_epo
     sys_lock_take(&partition->lock);
     err_t err = partition_check(partition, leader_epoch);
     if (err == ERR_OK && partition->log == NULL) {
-        bool current = requested_epoch == partition->leader_epoch;
-        *ret_epoch = current ? requested_epoch : -1;
-        *ret_end_offset = current ? 0 : -1;
+        bool known = requested_epoch >= 0 && requested_epoch <= partition->leader_epoch;
+        *ret_epoch = known ? requested_epoch : -1;
+        *ret_end_offset = known ? 0 : -1;
     } else if (err == ERR_OK) {
         find_epoch_end(partition->log, partition->leader_epoch, requested_epoch, ret_epoch,
                        ret_end_offset);

@@ -2,8 +2,9 @@
  * What may be evicted for a new session when every slot is taken, first match (as Kafka):
  *
  *   1. the session used longest ago, when that is more than evict_after_ms
- *   2. of the sessions older than evict_after_ms, the smallest, when the new one is not smaller;
- *      one of a follower only for another follower
+ *   2. the least valuable of those made more than evict_after_ms ago, and for a follower's session
+ *      also of all consumers', when the new one is worth more: a follower's is worth more than a
+ *      consumer's, and more partitions are worth more than fewer
  *
  * A session in use by a request is never freed: eviction takes it out of the table, and the end of
  * the request frees it.
@@ -178,30 +179,32 @@ static void table_remove(struct fetch_sessions *sessions, struct fetch_session *
     }
 }
 
+/* Whether a session of that kind and size is worth more than another. */
+static bool is_worth_more(bool privileged, size_t size, const struct fetch_session *than) {
+    return privileged != than->privileged ? privileged : size > map_count(&than->items);
+}
+
 static struct fetch_session *choose_victim(struct fetch_sessions *sessions, int64_t now_ms,
                                            bool privileged, size_t size) {
     struct fetch_session *oldest = NULL;
-    struct fetch_session *smallest = NULL;
+    struct fetch_session *least = NULL;
     size_t cursor;
     struct fetch_session *session;
     map_for_each (&sessions->table, cursor, session) {
         if (oldest == NULL || session->used_ms < oldest->used_ms) {
             oldest = session;
         }
-        bool evictable = now_ms - session->created_ms > sessions->evict_after_ms &&
-                         (privileged || !session->privileged);
-        if (evictable && (smallest == NULL || session->privileged < smallest->privileged ||
-                          (session->privileged == smallest->privileged &&
-                           map_count(&session->items) < map_count(&smallest->items)))) {
-            smallest = session;
+        bool evictable = (privileged && !session->privileged) ||
+                         now_ms - session->created_ms > sessions->evict_after_ms;
+        if (evictable && (least == NULL ||
+                          is_worth_more(least->privileged, map_count(&least->items), session))) {
+            least = session;
         }
     }
     if (oldest != NULL && now_ms - oldest->used_ms > sessions->evict_after_ms) {
         return oldest;
     }
-    bool worth = smallest != NULL &&
-                 (privileged > smallest->privileged || size >= map_count(&smallest->items));
-    return worth ? smallest : NULL;
+    return least != NULL && is_worth_more(privileged, size, least) ? least : NULL;
 }
 
 static bool make_room(struct fetch_sessions *sessions, int64_t now_ms, bool privileged,
@@ -245,21 +248,35 @@ static void list_session(struct fetch_session *session, struct fetch_context *co
     }
 }
 
+/* A partition that is named twice is fetched once, as it was named last. */
 static void list_message(const struct fetch_request *message, struct fetch_context *context) {
-    int32_t count = 0;
+    size_t count = 0;
     for (int32_t t = 0; t < message->topics_count; t++) {
-        count += message->topics[t].partitions_count;
+        count += (size_t)message->topics[t].partitions_count;
     }
     struct fetch_item *items = ARENA_ARRAY(context->arena, struct fetch_item, count + 1);
     context->items = ARENA_ARRAY(context->arena, struct fetch_item *, count + 1);
+    struct map seen = {0};
     for (int32_t t = 0; t < message->topics_count; t++) {
         const struct fetch_request_fetch_topic *topic = &message->topics[t];
         for (int32_t p = 0; p < topic->partitions_count; p++) {
+            const struct fetch_request_fetch_partition *data = &topic->partitions[p];
+            struct bytes key = make_key(context->arena, context->by_id, topic->topic,
+                                        topic->topic_id, data->partition);
+            struct fetch_item *before = count > 1 ? map_get(&seen, key) : NULL;
+            if (before != NULL) {
+                item_update(before, data);
+                continue;
+            }
             struct fetch_item *item = &items[context->item_count];
-            item_init(item, topic, &topic->partitions[p]);
+            item_init(item, topic, data);
             context->items[context->item_count++] = item;
+            if (count > 1) {
+                (void)map_put(&seen, key, item);
+            }
         }
     }
+    map_done(&seen);
 }
 
 static err_t begin_incremental(struct fetch_sessions *sessions, const struct fetch_request *message,
@@ -281,6 +298,7 @@ static err_t begin_incremental(struct fetch_sessions *sessions, const struct fet
     if (map_count(&session->items) == 0) {
         table_remove(sessions, session);
         context->full = true;
+        context->session_epoch = FETCH_EPOCH_FINAL;
         return ERR_OK;
     }
     session->used_ms = sys_mono_ms(sessions->sys);
@@ -298,8 +316,10 @@ err_t fetch_sessions_begin(struct fetch_sessions *sessions, const struct fetch_r
                            struct fetch_context *ret_context) {
     struct fetch_context context = {.by_id = version >= 13, .arena = arena};
     err_t err = ERR_OK;
+    bool full = message->session_epoch == FETCH_EPOCH_INITIAL ||
+                message->session_epoch == FETCH_EPOCH_FINAL;
     sys_lock_take(&sessions->lock);
-    if (message->session_epoch > FETCH_EPOCH_INITIAL) {
+    if (!full) {
         err = begin_incremental(sessions, message, &context);
     } else {
         struct fetch_session *before =
@@ -316,7 +336,7 @@ err_t fetch_sessions_begin(struct fetch_sessions *sessions, const struct fetch_r
     if (err != ERR_OK) {
         return err;
     }
-    if (context.full && message->session_epoch <= FETCH_EPOCH_INITIAL) {
+    if (full) {
         list_message(message, &context);
     }
     *ret_context = context;
@@ -329,8 +349,9 @@ bool fetch_context_tell(struct fetch_context *context, struct fetch_item *item, 
     bool news = context->full || record_size > 0 || diverging || err != ERR_OK ||
                 item->told_high_watermark != high_watermark ||
                 item->told_log_start_offset != log_start_offset;
-    item->told_high_watermark = err == ERR_OK ? high_watermark : -1; /* an error is told again */
-    item->told_log_start_offset = log_start_offset;
+    /* After an error they are told again. */
+    item->told_high_watermark = err == ERR_OK ? high_watermark : -1;
+    item->told_log_start_offset = err == ERR_OK ? log_start_offset : -1;
     if (context->session != NULL && record_size > 0) {
         struct session_item *own = container_of(item, struct session_item, item);
         list_remove(&own->link);
@@ -339,8 +360,9 @@ bool fetch_context_tell(struct fetch_context *context, struct fetch_item *item, 
     return news;
 }
 
-static void end_use(struct fetch_session *session) {
+static void end_use(struct fetch_sessions *sessions, struct fetch_session *session) {
     session->in_use = false;
+    session->used_ms = sys_mono_ms(sessions->sys);
     if (session->removed) {
         session_free(session);
     }
@@ -364,11 +386,10 @@ static struct fetch_session *open_session(struct fetch_sessions *sessions,
     list_init(&session->order);
     for (int32_t i = 0; i < context->item_count; i++) {
         const struct fetch_item *item = context->items[i];
-        struct bytes key =
-            make_key(context->arena, session->by_id, item->topic, item->topic_id, item->index);
-        if (map_get(&session->items, key) == NULL) {
-            session_add(session, key, item);
-        }
+        session_add(
+            session,
+            make_key(context->arena, session->by_id, item->topic, item->topic_id, item->index),
+            item);
     }
     sessions->partitions += (int64_t)map_count(&session->items);
     (void)map_put_u64(&sessions->table, (uint64_t)session->id, session);
@@ -379,22 +400,13 @@ void fetch_context_end(struct fetch_sessions *sessions, struct fetch_context *co
                        bool privileged) {
     sys_lock_take(&sessions->lock);
     if (context->session != NULL) {
-        end_use(context->session);
+        end_use(sessions, context->session);
         context->session = NULL;
-    } else if (context->session_epoch == FETCH_EPOCH_INITIAL && context->item_count > 0) {
+    } else if (context->session_epoch == FETCH_EPOCH_INITIAL) {
         struct fetch_session *session = open_session(sessions, context, privileged);
         if (session != NULL) {
             context->session_id = session->id;
         }
-    }
-    sys_lock_give(&sessions->lock);
-}
-
-void fetch_context_abandon(struct fetch_sessions *sessions, struct fetch_context *context) {
-    sys_lock_take(&sessions->lock);
-    if (context->session != NULL) {
-        end_use(context->session);
-        context->session = NULL;
     }
     sys_lock_give(&sessions->lock);
 }

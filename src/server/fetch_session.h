@@ -21,10 +21,11 @@
  *   -------------   ----------   ---------------------------------------------------------
  *   -1              any          no session; one with that id is closed
  *   0               any          full fetch, opens a session; one with that id is closed
- *   above 0         known        incremental: changes of the list, then a fetch of all of it
- *   above 0         unknown      FETCH_SESSION_ID_NOT_FOUND
- *   wrong           known        INVALID_FETCH_SESSION_EPOCH
- *   above 0         other kind   FETCH_SESSION_TOPIC_ID_ERROR: names before, ids now, or back
+ *   any other       unknown      FETCH_SESSION_ID_NOT_FOUND
+ *   not the next    known        INVALID_FETCH_SESSION_EPOCH, also while a request uses it
+ *   the next        other kind   FETCH_SESSION_TOPIC_ID_ERROR: names before, ids now, or back
+ *   the next        known        incremental: changes of the list, then a fetch of all of it; when
+ *                                nothing is left of it, the session is closed
  */
 struct fetch_sessions;
 struct fetch_session;
@@ -86,6 +87,3 @@ bool fetch_context_tell(struct fetch_context *context, struct fetch_item *item, 
 /* Ends: a full fetch that asked for a session gets one, if a slot is free or can be freed. */
 void fetch_context_end(struct fetch_sessions *sessions, struct fetch_context *context,
                        bool privileged);
-
-/* The request will not be answered. */
-void fetch_context_abandon(struct fetch_sessions *sessions, struct fetch_context *context);

@@ -9,16 +9,17 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "client/connection.h"
+#include "cli/rpc_int.h"
 #include "sys/linux.h"
-#include "wire/api.h"
 #include "wire/json.h"
 #include "wire/messages.h"
 
 static const char help[] =
-    "usage: ottla rpc HOST:PORT API[:VERSION] [JSON | -] [--timeout SECONDS] [--list]\n"
+    "usage: ottla rpc HOST:PORT API[:VERSION] [JSON | -] [--timeout SECONDS]\n"
+    "       ottla rpc HOST:PORT --script FILE [--timeout SECONDS]\n"
+    "       ottla rpc --list\n"
     "\n"
-    "Sends one request of Kafka's protocol and prints the answer as JSON.\n"
+    "Sends a request of Kafka's protocol and prints the answer as JSON.\n"
     "\n"
     "  ottla rpc localhost:9092 ApiVersions\n"
     "  ottla rpc localhost:9092 Metadata '{\"topics\":[{\"name\":\"orders\"}]}'\n"
@@ -26,18 +27,16 @@ static const char help[] =
     "      '{\"topics\":[{\"name\":\"orders\",\"numPartitions\":3,\"replicationFactor\":1}]}'\n"
     "\n"
     "Without a version the highest that both sides know is used. Fields that are left out have\n"
-    "the defaults of the protocol. --list prints the APIs and their versions.\n";
-
-struct rpc {
-    const char *address;
-    const char *api_text;
-    const char *json_text;
-    int64_t timeout_ms;
-    const struct wire_api *api;
-    int16_t version; /* -1: the highest of both */
-    char host[256];
-    uint16_t port;
-};
+    "the defaults of the protocol. --list prints the APIs and their versions.\n"
+    "\n"
+    "A script (`-` reads standard input) has one request per line, all on one connection,\n"
+    "which is made anew after the node closed it. One line of JSON comes out for each:\n"
+    "\n"
+    "  Metadata:12 {\"topics\":null}      {\"answer\": ...}, {\"closed\": true}, {\"error\": "
+    "...},\n"
+    "                                    or {\"none\": true} for Produce with acks=0\n"
+    "  frame 00120063... [API:VERSION]   a frame in hexadecimal, sent as it stands:\n"
+    "                                    {\"frame\": ...}, or the answer read as this API's\n";
 
 static int fail(const char *format, const char *what) {
     fprintf(stderr, format, what);
@@ -75,20 +74,26 @@ static bool parse_address(struct rpc *rpc) {
     return *end == '\0' && port > 0 && port <= UINT16_MAX;
 }
 
-static bool parse_api(struct rpc *rpc) {
-    const char *colon = strchr(rpc->api_text, ':');
-    size_t size = colon == NULL ? strlen(rpc->api_text) : (size_t)(colon - rpc->api_text);
-    rpc->api = wire_api_by_name((struct str){.data = rpc->api_text, .size = size});
-    rpc->version = -1;
+bool rpc_parse_api(struct str text, const struct wire_api **ret_api, int16_t *ret_version) {
+    const char *colon = text.size == 0 ? NULL : memchr(text.data, ':', text.size);
+    struct str name = {.data = text.data,
+                       .size = colon == NULL ? text.size : (size_t)(colon - text.data)};
+    int32_t version = -1;
     if (colon != NULL) {
-        char *end;
-        long version = strtol(colon + 1, &end, 10);
-        if (*end != '\0' || end == colon + 1 || version < 0 || version > INT16_MAX) {
+        version = 0;
+        for (const char *digit = colon + 1; digit < text.data + text.size; digit++) {
+            if (*digit < '0' || *digit > '9' || version > INT16_MAX) {
+                return false;
+            }
+            version = version * 10 + (*digit - '0');
+        }
+        if (colon + 1 == text.data + text.size || version > INT16_MAX) {
             return false;
         }
-        rpc->version = (int16_t)version;
     }
-    return rpc->api != NULL && rpc->api->request != NULL;
+    *ret_api = wire_api_by_name(name);
+    *ret_version = (int16_t)version;
+    return *ret_api != NULL && (*ret_api)->request != NULL;
 }
 
 static int parse_arguments(int argc, char **argv, struct rpc *rpc) {
@@ -102,13 +107,15 @@ static int parse_arguments(int argc, char **argv, struct rpc *rpc) {
             exit(list_apis());
         } else if (strcmp(argv[i], "--timeout") == 0 && i + 1 < argc) {
             rpc->timeout_ms = strtol(argv[++i], NULL, 10) * 1000;
+        } else if (strcmp(argv[i], "--script") == 0 && i + 1 < argc) {
+            rpc->script = argv[++i];
         } else if (count < 3) {
             plain[count++] = argv[i];
         } else {
             count = 4;
         }
     }
-    if (count < 2 || count > 3) {
+    if (rpc->script != NULL ? count != 1 : count < 2 || count > 3) {
         fputs(help, stderr);
         return 2;
     }
@@ -118,7 +125,8 @@ static int parse_arguments(int argc, char **argv, struct rpc *rpc) {
     if (!parse_address(rpc)) {
         return 1 + fail("%s: write the address as HOST:PORT", rpc->address);
     }
-    if (!parse_api(rpc)) {
+    if (rpc->script == NULL &&
+        !rpc_parse_api(str_from_c(rpc->api_text), &rpc->api, &rpc->version)) {
         return 1 + fail("%s: no such API; ottla rpc --list prints them", rpc->api_text);
     }
     return 0;
@@ -147,20 +155,14 @@ static int print_answer(const struct rpc *rpc, int16_t version, const void *mess
     return 0;
 }
 
-/* The request for a version, from JSON. NULL: it was said why not. */
-static void *make_request(const struct rpc *rpc, int16_t version, const json_t *json,
-                          struct arena *arena) {
-    void *request = arena_alloc_zero(arena, wire_struct_size(rpc->api->request));
-    struct buffer error = {0};
-    err_t err = wire_from_json(rpc->api->request, version, json, arena, request, &error);
-    if (err != ERR_OK) {
-        fprintf(stderr, "%s:%d: %.*s\n", rpc->api->name, version,
-                error.size > 0 ? (int)error.size : (int)strlen(err_text(err)),
-                error.size > 0 ? (const char *)error.data : err_text(err));
-        request = NULL;
+void *rpc_make_request(const struct wire_api *api, int16_t version, const json_t *json,
+                       struct arena *arena, struct buffer *error) {
+    void *request = arena_alloc_zero(arena, wire_struct_size(api->request));
+    err_t err = wire_from_json(api->request, version, json, arena, request, error);
+    if (err != ERR_OK && error->size == 0) {
+        buffer_add_str(error, str_from_c(err_text(err)));
     }
-    buffer_done(&error);
-    return request;
+    return err == ERR_OK ? request : NULL;
 }
 
 static int call(const struct rpc *rpc, const json_t *json, struct client_connection *connection,
@@ -182,11 +184,16 @@ static int call(const struct rpc *rpc, const json_t *json, struct client_connect
             return 1;
         }
     }
-    void *request = make_request(rpc, version, json, arena);
-    void *answer;
+    struct buffer error = {0};
+    void *request = rpc_make_request(rpc->api, version, json, arena, &error);
     if (request == NULL) {
+        fprintf(stderr, "%s:%d: %.*s\n", rpc->api->name, version, (int)error.size,
+                (const char *)error.data);
+        buffer_done(&error);
         return 2;
     }
+    buffer_done(&error);
+    void *answer;
     err_t err = client_call_blocking(connection, rpc->api->key, version, request, arena, &answer);
     if (err != ERR_OK) {
         fprintf(stderr, "%s %s:%d: %s (%s)\n", rpc->address, rpc->api->name, version, err_text(err),
@@ -212,6 +219,9 @@ static int run(struct sys *sys, struct sys_loop *loop, const struct rpc *rpc, co
         .request_timeout_ms = rpc->timeout_ms,
         .negotiate = rpc->version < 0,
     };
+    if (rpc->script != NULL) {
+        return rpc_script(rpc, &settings);
+    }
     struct arena arena;
     arena_init(&arena, SIZE_MAX);
     struct client_connection *connection = client_connection_new(&settings);
@@ -222,13 +232,13 @@ static int run(struct sys *sys, struct sys_loop *loop, const struct rpc *rpc, co
 }
 
 int cli_rpc(int argc, char **argv) {
-    struct rpc rpc = {.timeout_ms = CLIENT_REQUEST_TIMEOUT_MS};
+    struct rpc rpc = {.timeout_ms = CLIENT_REQUEST_TIMEOUT_MS, .version = -1};
     int code = parse_arguments(argc, argv, &rpc);
     if (code != 0) {
         return code;
     }
-    json_t *json = parse_json(&rpc);
-    if (json == NULL) {
+    json_t *json = rpc.script == NULL ? parse_json(&rpc) : NULL;
+    if (json == NULL && rpc.script == NULL) {
         return 2;
     }
     struct sys *sys = NULL;

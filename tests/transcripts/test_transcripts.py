@@ -1,0 +1,138 @@
+"""What Apache Kafka answered, Ottla answers. README.md says how to read the transcripts."""
+import difflib
+import os
+import re
+
+import pytest
+
+from node import Node
+from normal import NO_ID, Differences, Normaliser, Volatile, compare, same
+from player import play
+from transcript import FOLDER, Transcript, show, transcripts
+
+SETTLE_S = 0.02
+volatile = Volatile()
+differences = Differences()
+played = {}  # name of a transcript -> [(step, outcome, names before)]
+
+
+def show_outcome(outcome, api, names):
+    return Normaliser(volatile, names).show_outcome(api, outcome)
+
+
+def replay(path, folder):
+    """Plays once per run; both tests below look at it."""
+    transcript = Transcript(path)
+    if transcript.name not in played:
+        outcomes = []
+
+        def keep(step, outcome, names):
+            outcomes.append((step, outcome, names.copy()))
+            show_outcome(outcome, step.api, names)
+
+        node = Node(folder)
+        play(transcript, node, SETTLE_S, keep)
+        played[transcript.name] = outcomes
+        assert node.process.returncode == 0, node.log()
+    return played[transcript.name]
+
+
+def name_of(path):
+    return os.path.basename(path)[:-len(".txt")]
+
+
+def explain(found, wanted, ours):
+    """The places that differ, and both answers as a diff."""
+    lines = [f"    {place or 'all'}" for place, _, _ in found[:8]]
+    pair = [show(answer).split("\n") for answer in (wanted, ours)]
+    diff = list(difflib.unified_diff(*pair, "Apache Kafka", "Ottla", n=1, lineterm=""))
+    return "\n".join(lines + ["    " + line for line in diff[2:]])
+
+
+@pytest.mark.parametrize("path", transcripts(), ids=name_of)
+def test_answers_as_apache_kafka_does(path, tmp_path):
+    failures = []
+    for step, outcome, names in replay(path, tmp_path):
+        ours = show_outcome(outcome, step.api, names.copy())
+        assert step.answer is not None, f"{path}:{step.line} was never recorded (make record)"
+        wanted = differences.expect(step.api, step.answer, ours)
+        found = compare(wanted, ours)
+        if found:
+            failures.append(f"{os.path.relpath(path)}:{step.line} {step.name}\n"
+                            + explain(found, wanted, ours))
+    assert not failures, f"{len(failures)} answers differ\n" + "\n".join(failures)
+
+
+# --- the self-test: every field that is not volatile counts ---
+
+def flips(value):
+    """Other values of the same place."""
+    if value is None:
+        return ["flipped"]
+    if isinstance(value, bool):
+        return [not value, None]
+    if isinstance(value, (int, float)):
+        return [value + 1, None]
+    if isinstance(value, str):
+        return [value + "x" if not is_base64(value) else flip_base64(value), None]
+    return []
+
+
+def is_base64(value):
+    return len(value) > 80 and len(value) % 4 == 0 and re.fullmatch(r"[A-Za-z0-9+/]+=*", value)
+
+
+def flip_base64(value):
+    middle = len(value) // 2
+    return value[:middle] + ("B" if value[middle] != "B" else "C") + value[middle + 1:]
+
+
+def flipped_trees(tree, path=()):
+    """Changes the tree in one place after the other, yielding where; puts everything back."""
+    places = list(tree.items()) if isinstance(tree, dict) else list(enumerate(tree))
+    for key, value in places:
+        below = path + (key,) if isinstance(tree, dict) else path
+        for flip in flips(value):
+            tree[key] = flip
+            yield below, value
+            tree[key] = value
+        if isinstance(value, list):
+            for other in ([value[:-1]] if value else []) + [value + value[-1:] or [{}]]:
+                tree[key] = other
+                yield below, value
+                tree[key] = value
+        if isinstance(value, (dict, list)):
+            yield from flipped_trees(value, below)
+
+
+def is_hidden(api, path, value, names):
+    """Whether a flip of this field may go unseen: anything goes, or an id is seen first."""
+    kind = volatile.find(api, path)
+    if kind is None or value in NO_ID:
+        return False
+    return kind == "any" or (kind, value) not in names.shown
+
+
+@pytest.mark.parametrize("path", transcripts(), ids=name_of)
+def test_every_flip_is_seen(path, tmp_path):
+    unseen, count = [], 0
+    for step, outcome, names in replay(path, tmp_path):
+        tree = outcome.get("answer")
+        ours = tree and show_outcome(outcome, step.api, names.copy())
+        wanted = differences.expect(step.api, step.answer, ours)
+        if not tree or not same(wanted, ours):
+            continue  # closed, or differs already: the test above tells
+        for place, value in flipped_trees(tree):
+            flipped = show_outcome(outcome, step.api, names.copy())
+            seen = not same(wanted, flipped)
+            count += 1
+            if not seen and not is_hidden(step.api, place, value, names):
+                unseen.append(f"{step.line} {step.name} {'.'.join(map(str, place))}")
+    assert not unseen, f"{len(unseen)} of {count} flips are not seen:\n" + "\n".join(unseen)
+
+
+def test_lists_have_nothing_superfluous():
+    if len(played) < len(transcripts()):
+        pytest.skip("only with all transcripts")
+    assert not volatile.unused()
+    assert not differences.unused()

@@ -130,9 +130,9 @@
 
 /* --- log --- */
 
-/* A producer snapshot that is read. A million producers of 46 bytes: more in one partition means
- * that expiry does not work. */
-#define LOG_PRODUCER_SNAPSHOT_SIZE_MAX (64 * 1024 * 1024)
+/* A producer snapshot that is read. A million producers with five batches of 46 bytes: more in one
+ * partition means that expiry does not work. */
+#define LOG_PRODUCER_SNAPSHOT_SIZE_MAX (256 * 1024 * 1024)
 
 /* A checkpoint file that is read: one line each for 200,000 partitions with the longest names. */
 #define LOG_CHECKPOINT_SIZE_MAX (64 * 1024 * 1024)
@@ -162,6 +162,10 @@
 
 /* How much of a fetch is asked about before it is called warm; a page of it costs a microsecond. */
 #define FETCH_PROBE_BYTES_MAX (256 * 1024)
+
+/* A fetch that waits gives its frame back when it is larger: most are not, and names of topics have
+ * to be copied first. */
+#define FETCH_WAITING_FRAME_MAX (4 * 1024)
 
 /* What a worker reads at a time to warm a fetch. */
 #define FETCH_WARM_CHUNK_SIZE (128 * 1024)

@@ -192,6 +192,40 @@ static const char *snapshot_wrong(const struct buffer *data, size_t size,
     return wrong == NULL ? "" : wrong;
 }
 
+static void snapshots_keep_the_whole_window(void **test_state) {
+    (void)test_state;
+    struct producer_state state;
+    producer_state_init(&state, 0);
+    struct producer producer = {
+        .id = 9, .coordinator_epoch = -1, .last_timestamp_ms = 900, .current_txn_offset = 40};
+    sequence_window_init(&producer.window);
+    for (int i = 0; i < 7; i++) {
+        struct sequence_batch batch = {.first_sequence = 2 * i,
+                                       .last_sequence = 2 * i + 1,
+                                       .last_offset = 10 * i,
+                                       .offset_delta = 1,
+                                       .timestamp_ms = 894 + i};
+        sequence_window_add(&producer.window, 3, &batch);
+    }
+    producer_state_load(&state, &producer);
+    struct buffer data = {0};
+    producer_snapshot_encode(&state, &data);
+    assert_int_equal(data.size, 10 + 5 * 46);
+    assert_string_equal(snapshot_wrong(&data, data.size, &state), "");
+    const struct producer *found = producer_state_get(&state, 9);
+    assert_int_equal(found->window.count, SEQUENCE_WINDOW_BATCHES_MAX);
+    for (int i = 0; i < SEQUENCE_WINDOW_BATCHES_MAX; i++) {
+        assert_int_equal(found->window.batches[i].first_sequence, 2 * (i + 2));
+        assert_int_equal(found->window.batches[i].last_sequence, 2 * (i + 2) + 1);
+        assert_int_equal(found->window.batches[i].last_offset, 10 * (i + 2));
+        assert_int_equal(found->window.batches[i].timestamp_ms, 896 + i);
+    }
+    assert_int_equal(found->current_txn_offset, 40);
+    assert_int_equal(state.open.count, 1);
+    buffer_done(&data);
+    producer_state_done(&state);
+}
+
 static void snapshots(void **test_state) {
     (void)test_state;
     struct producer_state state;
@@ -245,9 +279,13 @@ static void snapshots(void **test_state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(checkpoints),     cmocka_unit_test(leader_epochs),
-        cmocka_unit_test(meta_properties), cmocka_unit_test(partition_metadata_and_marker),
-        cmocka_unit_test(folder_names),    cmocka_unit_test(snapshots),
+        cmocka_unit_test(checkpoints),
+        cmocka_unit_test(leader_epochs),
+        cmocka_unit_test(meta_properties),
+        cmocka_unit_test(partition_metadata_and_marker),
+        cmocka_unit_test(folder_names),
+        cmocka_unit_test(snapshots),
+        cmocka_unit_test(snapshots_keep_the_whole_window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

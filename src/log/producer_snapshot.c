@@ -1,3 +1,8 @@
+/*
+ * A producer has an entry for each batch in its window, the oldest first: after a restart any of
+ * them may be repeated, not only the last (bug T2). What belongs to the producer as a whole is in
+ * the last one. Apache Kafka, which writes only that one, takes the last it finds.
+ */
 #include "log/producer_snapshot.h"
 
 #include <stdlib.h>
@@ -7,33 +12,49 @@
 
 enum { SNAPSHOT_VERSION = 1, CRC_POSITION = 2, CRC_FROM = 6 };
 
-static void entry_encode(const struct producer *producer, uint8_t *p) {
-    const struct sequence_window *window = &producer->window;
-    const struct sequence_batch *last =
-        window->count == 0 ? NULL : &window->batches[window->count - 1];
+/* One entry of a producer, for a batch of its window, or NULL when that is empty. */
+static void entry_encode(const struct producer *producer, const struct sequence_batch *batch,
+                         bool is_last, uint8_t *p) {
     put_be64(p, (uint64_t)producer->id);
-    put_be16(p + 8, (uint16_t)window->epoch);
-    put_be32(p + 10, (uint32_t)(last == NULL ? -1 : last->last_sequence));
-    put_be64(p + 14, (uint64_t)(last == NULL ? -1 : last->last_offset));
-    put_be32(p + 22, (uint32_t)(last == NULL ? 0 : last->offset_delta));
-    put_be64(p + 26, (uint64_t)producer->last_timestamp_ms);
+    put_be16(p + 8, (uint16_t)producer->window.epoch);
+    put_be32(p + 10, (uint32_t)(batch == NULL ? -1 : batch->last_sequence));
+    put_be64(p + 14, (uint64_t)(batch == NULL ? -1 : batch->last_offset));
+    put_be32(p + 22, (uint32_t)(batch == NULL ? 0 : batch->offset_delta));
+    put_be64(p + 26, (uint64_t)(is_last ? producer->last_timestamp_ms : batch->timestamp_ms));
     put_be32(p + 34, (uint32_t)producer->coordinator_epoch);
-    put_be64(p + 38, (uint64_t)producer->current_txn_offset);
+    put_be64(p + 38, (uint64_t)(is_last ? producer->current_txn_offset : -1));
+}
+
+static size_t entry_count(const struct producer *producer) {
+    return producer->window.count == 0 ? 1 : producer->window.count;
+}
+
+static uint8_t *entries_encode(const struct producer *producer, uint8_t *p) {
+    size_t count = entry_count(producer);
+    for (size_t i = 0; i < count; i++) {
+        const struct sequence_batch *batch =
+            producer->window.count == 0 ? NULL : &producer->window.batches[i];
+        entry_encode(producer, batch, i + 1 == count, p);
+        p += PRODUCER_SNAPSHOT_ENTRY_SIZE;
+    }
+    return p;
 }
 
 void producer_snapshot_encode(const struct producer_state *state, struct buffer *out) {
-    size_t count = map_count(&state->producers);
+    size_t count = 0;
+    size_t cursor;
+    const struct producer *producer;
+    map_for_each (&state->producers, cursor, producer) {
+        count += entry_count(producer);
+    }
     size_t start = out->size;
     size_t size = PRODUCER_SNAPSHOT_HEADER_SIZE + count * PRODUCER_SNAPSHOT_ENTRY_SIZE;
     uint8_t *p = buffer_extend(out, size);
     put_be16(p, SNAPSHOT_VERSION);
     put_be32(p + CRC_FROM, (uint32_t)count);
     uint8_t *at = p + PRODUCER_SNAPSHOT_HEADER_SIZE;
-    size_t cursor;
-    const struct producer *producer;
     map_for_each (&state->producers, cursor, producer) {
-        entry_encode(producer, at);
-        at += PRODUCER_SNAPSHOT_ENTRY_SIZE;
+        at = entries_encode(producer, at);
     }
     put_be32(p + CRC_POSITION, crc32c(0, p + CRC_FROM, out->size - start - CRC_FROM));
 }
@@ -71,6 +92,18 @@ static struct producer entry_decode(const uint8_t *p) {
     return producer;
 }
 
+/* Puts the batches of the producer's earlier entries in front. */
+static void earlier_add(const struct producer_state *state, struct producer *producer) {
+    const struct producer *earlier = producer_state_get(state, producer->id);
+    if (earlier == NULL || earlier->window.epoch != producer->window.epoch ||
+        producer->window.count == 0) {
+        return;
+    }
+    struct sequence_batch last = producer->window.batches[0];
+    producer->window = earlier->window;
+    sequence_window_add(&producer->window, producer->window.epoch, &last);
+}
+
 const char *producer_snapshot_decode(const uint8_t *data, size_t size, int64_t end_offset,
                                      int64_t now_ms, int64_t expiration_ms,
                                      struct producer_state *state) {
@@ -91,6 +124,7 @@ const char *producer_snapshot_decode(const uint8_t *data, size_t size, int64_t e
         struct producer producer = entry_decode(data + PRODUCER_SNAPSHOT_HEADER_SIZE +
                                                 (size_t)i * PRODUCER_SNAPSHOT_ENTRY_SIZE);
         if (!producer_expired(&producer, now_ms, expiration_ms)) {
+            earlier_add(state, &producer);
             producer_state_load(state, &producer);
         }
     }

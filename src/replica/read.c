@@ -25,6 +25,20 @@ static err_t open_read(struct partition *partition, int32_t leader_epoch,
     return err;
 }
 
+/* What a reader is told of the log's error. A log that was closed under its feet is deleted. */
+static err_t read_error(struct volume *volume, err_t err) {
+    switch (err) {
+    case ERR_OK:
+    case ERR_WOULD_BLOCK:
+    case ERR_OFFSET_OUT_OF_RANGE:
+        return err;
+    case ERR_CLOSED:
+        return ERR_UNKNOWN_TOPIC_OR_PARTITION;
+    default:
+        return volume_note(volume, err);
+    }
+}
+
 /* The end of an epoch. The log learns of the leader's with its first record only; until then the
  * leader's epoch begins, and those before it end, at the log's end. */
 static void find_epoch_end(struct log *log, int32_t leader_epoch, int32_t requested_epoch,
@@ -85,9 +99,7 @@ err_t partition_read(struct partition *partition, struct partition_read *read) {
     int64_t limit = read->committed_only ? read->last_stable_offset : read->high_watermark;
     int flags = (read->min_one ? LOG_READ_MIN_ONE : 0) | (read->no_wait ? LOG_READ_NO_WAIT : 0);
     err = log_read(opened.log, read->offset, read->size_max, limit, flags, &read->slice);
-    return err == ERR_WOULD_BLOCK || err == ERR_OFFSET_OUT_OF_RANGE || err == ERR_OK
-               ? err
-               : volume_note(opened.volume, err);
+    return read_error(opened.volume, err);
 }
 
 int64_t partition_wait(struct partition *partition, struct partition_waiter *waiter) {
@@ -148,7 +160,7 @@ err_t partition_offset_for_timestamp(struct partition *partition, int32_t leader
     } else {
         err = log_offset_for_timestamp(log, timestamp_ms, &found);
         if (err != ERR_OK) {
-            return err;
+            return read_error(opened.volume, err);
         }
         /* A time beyond what this reader may see is not there yet. */
         if (timestamp_ms >= 0 && found.offset >= limit) {
@@ -186,9 +198,12 @@ err_t partition_aborted_transactions(struct partition *partition, int64_t start_
         *ret_count = 0;
         return ERR_OK;
     }
-    return err != ERR_OK ? err
-                         : log_aborted_transactions(opened.log, start_offset, end_offset,
-                                                    ret_aborted, ret_count);
+    if (err == ERR_OK) {
+        err =
+            log_aborted_transactions(opened.log, start_offset, end_offset, ret_aborted, ret_count);
+        err = read_error(opened.volume, err);
+    }
+    return err;
 }
 
 err_t partition_producers(struct partition *partition, struct log_producer **ret_producers,

@@ -267,13 +267,15 @@ def greet(first_answer):
     print(f"Ottla listens on {HOST}:{PORT}; its first answer came after "
           f"{first_answer * 1e3:.1f} ms.\n"
           f"Data is in ./data, the log in {LOG_SHOWN}. Try, in another terminal:\n")
-    if shutil.which("kcat"):
-        lines = [(f"kcat -b {HOST}:{PORT} -L", "what is there"),
-                 (f"kcat -b {HOST}:{PORT} -C -t {TOPIC} -o -3 -e", "the last of each partition")]
+    rpc_line = f"build/ottla rpc {HOST}:{PORT}"
+    lines = [(f"kcat -b {HOST}:{PORT} -L", "what is there"),
+             (f"kcat -b {HOST}:{PORT} -C -t {TOPIC} -o -3 -e", "the last of each partition")]
+    if not shutil.which("kcat"):
+        lines = [(f"{rpc_line} Metadata", "the topics"), ("build/ottla --help", "what it can do")]
+    if shutil.which("curl"):
+        lines.append(("curl -s http://127.0.0.1:8092/metrics | grep messagesin", "its counts"))
     else:
-        lines = [(f"build/ottla rpc {HOST}:{PORT} DescribeCluster", "any request, as JSON"),
-                 (f"build/ottla rpc {HOST}:{PORT} Metadata", "the topics")]
-    lines.append(("curl -s http://127.0.0.1:8092/metrics | grep messagesin", "its counts"))
+        lines.append((f"{rpc_line} DescribeCluster", "any request, as JSON"))
     for line, comment in lines:
         print(f"  {line:<58}# {comment}")
     print("\nCtrl-C stops it.", flush=True)

@@ -8,7 +8,8 @@
  *   LEAVING      to shut down           the controller answers that we may, or LEAVE_MS is over
  *   GONE         -
  *
- * One heartbeat is under way at a time; a change of what is asked for sends the next one at once.
+ * One call is under way at a time; a change of what is asked for sends the next heartbeat at once.
+ * A shutdown waits for the call that is under way, whose answer does not count any more.
  */
 #include "server/broker.h"
 
@@ -16,7 +17,7 @@
 
 #include "server/node_int.h"
 
-enum { LEAVE_MS = 5000, CALL_MS = 30 * 1000, RETRY_MS = 50 };
+enum { LEAVE_MS = 5000, CALL_MS = 30 * 1000, HURRY_MS = 1, RETRY_MS = 50 };
 
 enum broker_state {
     BROKER_UNKNOWN,
@@ -121,8 +122,19 @@ static void release(struct broker *broker) {
     }
 }
 
+/* A call came to its end. False: we are gone, and that was what the shutdown waited for. */
+static bool end_call(struct broker *broker) {
+    broker->calling = false;
+    if (broker->state == BROKER_GONE) {
+        release(broker);
+        return false;
+    }
+    return true;
+}
+
 static void take_heartbeat(struct broker *broker) {
     const struct broker_heartbeat_response *response = &broker->response.heartbeat;
+    atomic_store(&broker->node->fenced, response->is_fenced);
     if (broker->state == BROKER_STARTING && !response->is_fenced) {
         broker->state = BROKER_RUNNING;
         if (broker->unfenced != NULL) {
@@ -137,13 +149,10 @@ static void take_heartbeat(struct broker *broker) {
 
 static void heartbeat_done(struct controller_call *call, err_t err) {
     struct broker *broker = container_of(call, struct broker, call);
-    broker->calling = false;
-    if (broker->state == BROKER_GONE) {
-        release(broker);
+    if (!end_call(broker)) {
         return;
     }
     bool fine = err == ERR_OK && broker->response.heartbeat.error_code == 0;
-    enum broker_state before = broker->state;
     if (fine) {
         take_heartbeat(broker);
     } else {
@@ -158,10 +167,7 @@ static void heartbeat_done(struct controller_call *call, err_t err) {
     }
     int64_t interval_ms = config_int(broker->node->config, CONFIG_BROKER_HEARTBEAT_INTERVAL_MS);
     bool hurry = broker->state == BROKER_STARTING || broker->state == BROKER_LEAVING;
-    beat_later(broker, hurry || before != broker->state ? (fine ? 1 : RETRY_MS) : interval_ms);
-    if (!hurry) {
-        beat_later(broker, interval_ms);
-    }
+    beat_later(broker, !hurry ? interval_ms : fine ? HURRY_MS : RETRY_MS);
 }
 
 static void beat(struct broker *broker) {
@@ -198,7 +204,9 @@ static void leave_now(struct sys_timer *timer) {
 static void registration_done(struct controller_call *call, err_t err) {
     struct broker *broker = container_of(call, struct broker, call);
     struct node *node = broker->node;
-    broker->calling = false;
+    if (!end_call(broker)) {
+        return;
+    }
     if (err == ERR_OK) {
         err = err_from_kafka_code(broker->response.registration.error_code);
     }
@@ -293,7 +301,9 @@ static void register_broker(struct broker *broker) {
 
 static void controller_registered(struct controller_call *call, err_t err) {
     struct broker *broker = container_of(call, struct broker, call);
-    broker->calling = false;
+    if (!end_call(broker)) {
+        return;
+    }
     if (err == ERR_OK) {
         err = err_from_kafka_code(broker->response.controller.error_code);
     }

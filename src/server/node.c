@@ -162,7 +162,7 @@ void node_fail_start(struct node *node, err_t err, const char *format, ...) {
 }
 
 bool node_is_ready(const struct node *node) {
-    return atomic_load(&node->state) == NODE_SERVING;
+    return atomic_load(&node->state) == NODE_SERVING && !atomic_load(&node->fenced);
 }
 
 bool node_is_live(const struct node *node) {

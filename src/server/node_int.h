@@ -45,9 +45,11 @@ struct node {
     struct sys_lock image_lock; /* held to change or to share `image` */
     bool image_pending;         /* moved while the logs were being opened */
     struct quorum_listener image_listener;
-    _Atomic int state;     /* enum node_state */
-    _Atomic bool draining; /* waiting requests are to be answered now */
-    _Atomic bool made;     /* `net` and `replicas` are there, for other threads to see */
+    _Atomic int state;             /* enum node_state */
+    _Atomic int16_t kraft_version; /* finalised in the metadata log itself, not in the image */
+    _Atomic bool fenced;           /* as the controller said last */
+    _Atomic bool draining;         /* waiting requests are to be answered now */
+    _Atomic bool made;             /* `net` and `replicas` are there, for other threads to see */
     struct sys_task start_task;
     struct sys_task stop_task;
     bool stop_asked;

@@ -127,7 +127,8 @@ static void collect_cluster(struct node *node, struct metrics_page *page) {
     }
     static const char type[] = "KafkaController";
     static const char group[] = "kafka.controller";
-    emit(page, METRICS_GAUGE, group, type, "ActiveControllerCount", node_is_ready(node));
+    emit(page, METRICS_GAUGE, group, type, "ActiveControllerCount",
+         atomic_load(&node->state) == NODE_SERVING); /* a quorum of one: it leads */
     emit(page, METRICS_GAUGE, group, type, "ActiveBrokerCount", (double)counts.active_brokers);
     emit(page, METRICS_GAUGE, group, type, "FencedBrokerCount", (double)counts.fenced_brokers);
     emit(page, METRICS_GAUGE, group, type, "GlobalTopicCount", (double)image->topics.count);

@@ -75,6 +75,8 @@ static void block_given(struct controller_call *call, err_t err) {
     if (err == ERR_OK) {
         err = err_from_kafka_code(ids->response.error_code);
     }
+    /* Whatever it was, producers try again, as with Kafka. */
+    err = err == ERR_OK ? ERR_OK : ERR_COORDINATOR_LOAD_IN_PROGRESS;
     sys_lock_take(&ids->lock);
     if (err == ERR_OK) {
         ids->next = ids->response.producer_id_start;

@@ -105,6 +105,10 @@ void request_respond_files(struct request *request, const void *response,
     size_t done = 0;
     for (size_t i = 0; i < file_count; i++) {
         assert(gaps[i].size == files[i].size);
+        if (files[i].size == 0) {
+            files[i].release(files[i].arg);
+            continue;
+        }
         parts[count++] =
             (struct net_part){.data = out.data + done, .size = gaps[i].position - done};
         parts[count++] = (struct net_part){.file = files[i].file,

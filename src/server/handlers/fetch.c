@@ -1,9 +1,14 @@
 /*
  * Fetch: records out of partitions.
  *
- *   session ──► read every partition, in its order ──┬── enough, an error, or no time to wait:
- * answer ▲                              ├── cold: a worker warms it, then read again │ └── else
- * park: wait on all partitions └────────── woken by an append, or by the deadline ──┘
+ *   1  session       the partitions to read, in their order
+ *   2  read          all of them; then
+ *                      cold bytes            a worker warms them (warming.c), back to 2
+ *                      enough, an error, or
+ *                      no time to wait       4
+ *                      else                  3
+ *   3  wait          parked, on all partitions; an append or the deadline leads back to 2
+ *   4  answer        the session notes what is told; net sends the runs of files
  *
  * Limits, as Kafka: the answer stops at max_bytes (and the broker's fetch.max.bytes), a partition
  * at its own; but the first batch found is given whatever its size, so that a reader cannot hang on
@@ -25,6 +30,8 @@
 
 typedef struct fetch_response_fetchable_topic_response topic_answer;
 typedef struct fetch_response_partition_data partition_answer;
+
+enum { VERSION_OF_LEADERS = 16 };
 
 /* --- reading --- */
 
@@ -139,23 +146,40 @@ static void fill_aborted(struct fetch *fetch, struct fetch_part *part, partition
     free(aborted);
 }
 
-static void fill_leader(struct fetch *fetch, struct fetch_part *part, partition_answer *answer) {
-    const struct meta_topic *topic = meta_image_topic(request_image(fetch->request), part->topic);
+/* Leader and epoch for a client that asked the wrong node, and where that leader is (KIP-951). */
+static void fill_leader(struct fetch *fetch, const struct fetch_part *part,
+                        partition_answer *answer, struct fetch_response *response) {
+    struct request *request = fetch->request;
+    bool moved = part->err == ERR_NOT_LEADER_OR_FOLLOWER || part->err == ERR_FENCED_LEADER_EPOCH;
+    const struct meta_topic *topic =
+        moved && request->version >= VERSION_OF_LEADERS
+            ? meta_image_topic_by_id(request_image(request), part->topic_id)
+            : NULL;
     const struct meta_partition *state =
         topic == NULL ? NULL : meta_topic_partition(topic, part->item->index);
-    if (state != NULL &&
-        (part->err == ERR_NOT_LEADER_OR_FOLLOWER || part->err == ERR_FENCED_LEADER_EPOCH)) {
-        answer->current_leader.leader_id = state->leader;
-        answer->current_leader.leader_epoch = state->leader_epoch;
+    if (state == NULL) {
+        return;
+    }
+    answer->current_leader.leader_id = state->leader;
+    answer->current_leader.leader_epoch = state->leader_epoch;
+    struct topic_endpoint endpoint;
+    if (response->node_endpoints_count == 0 &&
+        topic_endpoint_find(request, state->leader, &endpoint)) {
+        response->node_endpoints = ARENA_NEW(&request->arena, struct fetch_response_node_endpoint);
+        response->node_endpoints[0] =
+            (struct fetch_response_node_endpoint){.node_id = state->leader,
+                                                  .host = endpoint.host,
+                                                  .port = endpoint.port,
+                                                  .rack = endpoint.rack};
+        response->node_endpoints_count = 1;
     }
 }
 
 static void fill_answer(struct fetch *fetch, struct fetch_part *part, partition_answer *answer) {
-    bool watermarks = part->err == ERR_OK || part->err == ERR_OFFSET_OUT_OF_RANGE;
     *answer = (partition_answer){
         .partition_index = part->item->index,
         .error_code = err_kafka_code(part->err),
-        .high_watermark = watermarks && part->err == ERR_OK ? part->read.high_watermark : -1,
+        .high_watermark = part->err == ERR_OK ? part->read.high_watermark : -1,
         .last_stable_offset = part->err == ERR_OK ? part->read.last_stable_offset : -1,
         .log_start_offset = part->err == ERR_OK ? part->read.log_start_offset : -1,
         .diverging_epoch = {.epoch = -1, .end_offset = -1},
@@ -172,7 +196,6 @@ static void fill_answer(struct fetch *fetch, struct fetch_part *part, partition_
     if (part->err == ERR_OK && fetch->committed_only) {
         fill_aborted(fetch, part, answer);
     }
-    fill_leader(fetch, part, answer);
 }
 
 /* Parts of one topic stand together in an answer as long as they do in the list. */
@@ -204,7 +227,8 @@ static void fill_response(struct fetch *fetch, struct fetch_response *response,
                 .partitions = &answers[answer_count],
             };
         }
-        fill_answer(fetch, part, &answers[answer_count++]);
+        fill_answer(fetch, part, &answers[answer_count]);
+        fill_leader(fetch, part, &answers[answer_count++], response);
         topics[response->responses_count - 1].partitions_count++;
         files[file_count++] = (struct request_file){.file = part->read.slice.file,
                                                     .position = part->read.slice.position,
@@ -292,6 +316,30 @@ static void timed_out(struct sys_timer *timer) {
     advance(fetch);
 }
 
+/* Frames are held in a budget of the node's: one that waits must not keep out the records that it
+ * waits for. Only names of topics are still of use, and those of a session are its own. */
+static void give_frame_back(struct fetch *fetch) {
+    struct request *request = fetch->request;
+    for (int32_t i = 0; fetch->context.session == NULL && i < fetch->part_count; i++) {
+        struct fetch_item *item = fetch->parts[i].item;
+        item->topic = arena_str(&request->arena, item->topic);
+    }
+    request->message = NULL;
+    request->client_id = STR_NULL;
+    net_request_drop_frame(request->net);
+}
+
+static void park(struct fetch *fetch) {
+    if (fetch->parked) {
+        return;
+    }
+    fetch->parked = true;
+    net_request_park(fetch->request->net);
+    if (net_request_size(fetch->request->net) > FETCH_WAITING_FRAME_MAX) {
+        give_frame_back(fetch);
+    }
+}
+
 /* Waits on every partition. A record that came between reading and waiting is seen here. */
 static void wait(struct fetch *fetch) {
     struct request *request = fetch->request;
@@ -301,10 +349,7 @@ static void wait(struct fetch *fetch) {
     fetch->wake.run = woken;
     fetch->timer.fire = timed_out;
     list_add_last(&request->reactor->waiting, &fetch->link);
-    if (!fetch->parked) {
-        fetch->parked = true;
-        net_request_park(request->net);
-    }
+    park(fetch);
     for (int32_t i = 0; i < fetch->part_count; i++) {
         struct fetch_part *part = &fetch->parts[i];
         part->waiter = (struct partition_waiter){
@@ -331,10 +376,7 @@ static void advance(struct fetch *fetch) {
     if (fetch->cold && !net_request_cancelled(fetch->request->net)) {
         stop_waiting(fetch);
         release_slices(fetch);
-        if (!fetch->parked) {
-            fetch->parked = true;
-            net_request_park(fetch->request->net);
-        }
+        park(fetch);
         fetch_warm(fetch, warmed);
     } else if (complete(fetch)) {
         finish(fetch);

@@ -1,7 +1,8 @@
 /*
- * Bringing cold records into the page cache before a reactor sends them: one job that goes over the
- * partitions of a fetch, on the workers of each one's volume in turn. A slice of the job reads one
- * chunk. Bytes are read and dropped: what counts is that the kernel has them.
+ * Bringing cold records into the page cache before a reactor sends them. The partitions of each
+ * volume are a pass on that volume's workers, one volume after the other, so that a disk that hangs
+ * holds up its own workers only. A slice of the job reads one chunk. Bytes are read and dropped:
+ * what counts is that the kernel has them.
  */
 #include <stdlib.h>
 
@@ -13,17 +14,19 @@ struct warming {
     struct sys_job job;
     struct fetch *fetch;
     void (*warmed)(struct fetch *fetch);
+    int pass; /* index of the volume */
+    struct volume *volume;
     int32_t next;
     struct log_slice slice;
     size_t done;
     size_t left; /* bytes that the whole fetch may still read */
-    uint8_t *chunk;
 };
 
 /* Finds the next partition's run. False: none there. */
 static bool open_slice(struct warming *warming) {
     struct fetch_part *part = &warming->fetch->parts[warming->next];
-    if (part->partition == NULL || part->item->size_max <= 0) {
+    if (part->partition == NULL || part->item->size_max <= 0 ||
+        partition_volume(part->partition) != warming->volume) {
         return false;
     }
     size_t wanted = (size_t)part->item->size_max;
@@ -42,60 +45,77 @@ static bool open_slice(struct warming *warming) {
     return true;
 }
 
-static enum sys_job_result warm_step(struct sys_job *job) {
-    struct warming *warming = container_of(job, struct warming, job);
-    if (warming->slice.segment == NULL) {
-        if (warming->next == warming->fetch->part_count || warming->left == 0) {
-            return SYS_JOB_DONE;
-        }
-        if (!open_slice(warming)) {
-            warming->next++;
-        }
-        return SYS_JOB_AGAIN;
-    }
+static void read_chunk(struct warming *warming) {
     size_t size = warming->slice.size - warming->done;
     size = size < FETCH_WARM_CHUNK_SIZE ? size : FETCH_WARM_CHUNK_SIZE;
     size_t got = 0;
-    err_t err = sys_file_read(warming->slice.file, warming->slice.position + warming->done,
-                              warming->chunk, size, &got);
+    uint8_t *chunk = malloc(size);
+    err_t err = sys_file_read(warming->slice.file, warming->slice.position + warming->done, chunk,
+                              size, &got);
+    free(chunk);
     warming->done += got;
     warming->left -= got < warming->left ? got : warming->left;
     if (err != ERR_OK || got == 0 || warming->done == warming->slice.size) {
         log_slice_release(&warming->slice);
         warming->next++;
     }
-    return SYS_JOB_AGAIN;
 }
 
-static void warm_done(struct sys_job *job) {
+static enum sys_job_result warm_step(struct sys_job *job) {
     struct warming *warming = container_of(job, struct warming, job);
+    if (warming->slice.segment != NULL) {
+        read_chunk(warming);
+        return SYS_JOB_AGAIN;
+    }
+    while (warming->next < warming->fetch->part_count && warming->left > 0) {
+        if (open_slice(warming)) {
+            return SYS_JOB_AGAIN;
+        }
+        warming->next++;
+    }
+    return SYS_JOB_DONE;
+}
+
+static bool has_part(const struct fetch *fetch, const struct volume *volume) {
+    for (int32_t i = 0; i < fetch->part_count; i++) {
+        struct partition *partition = fetch->parts[i].partition;
+        if (partition != NULL && partition_volume(partition) == volume) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void pass_done(struct sys_job *job);
+
+/* Begins the pass of the next volume that the fetch reads from; the end when there is none. */
+static void next_pass(struct warming *warming) {
     struct fetch *fetch = warming->fetch;
+    struct replicas *replicas = fetch->request->node->replicas;
+    bool gone = net_request_cancelled(fetch->request->net);
+    while (warming->pass < replicas_volume_count(replicas) && warming->left > 0 && !gone) {
+        warming->volume = replicas_volume(replicas, warming->pass++);
+        if (has_part(fetch, warming->volume)) {
+            warming->next = 0;
+            warming->job = (struct sys_job){
+                .run = warm_step, .done = pass_done, .loop = fetch->request->reactor->loop};
+            sys_pool_submit(warming->volume->upkeep, &warming->job);
+            return;
+        }
+    }
     void (*warmed)(struct fetch * fetch) = warming->warmed;
-    free(warming->chunk);
     free(warming);
     warmed(fetch);
 }
 
-/* The volume of the first partition found; fetches of several cold volumes are rare enough to
- * share its workers. */
-static struct volume *choose_volume(struct fetch *fetch) {
-    for (int32_t i = 0; i < fetch->part_count; i++) {
-        struct partition *partition = fetch->parts[i].partition;
-        struct volume *volume = partition == NULL ? NULL : partition_volume(partition);
-        if (volume != NULL) {
-            return volume;
-        }
-    }
-    return replicas_volume(fetch->request->node->replicas, 0);
+static void pass_done(struct sys_job *job) {
+    next_pass(container_of(job, struct warming, job));
 }
 
 void fetch_warm(struct fetch *fetch, void (*warmed)(struct fetch *fetch)) {
     struct warming *warming = calloc(1, sizeof *warming);
-    warming->job = (struct sys_job){
-        .run = warm_step, .done = warm_done, .loop = fetch->request->reactor->loop};
     warming->fetch = fetch;
     warming->warmed = warmed;
-    warming->left = fetch->size_max;
-    warming->chunk = malloc(FETCH_WARM_CHUNK_SIZE);
-    sys_pool_submit(choose_volume(fetch)->upkeep, &warming->job);
+    warming->left = fetch->size_max > 0 ? fetch->size_max : 1;
+    next_pass(warming);
 }

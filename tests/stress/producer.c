@@ -4,8 +4,7 @@
  *
  *   kind         acks    what a break of the connection means for requests under way
  *   ----------   -----   -----------------------------------------------------------------
- *   idempotent   -1, 1   all are sent again in their order, with the sequences they had; when the
- *                        node forgot them over a restart, the producer begins anew with another id
+ *   idempotent   -1, 1   all are sent again in their order, with the sequences they had
  *   plain        -1, 1   nobody knows whether they were written; they are forgotten
  *   careless     0       the same
  *
@@ -45,7 +44,6 @@ struct part {
 struct shipment {
     struct producer *producer;
     bool open;
-    int life; /* of the node, when it was first sent */
     uint64_t order;
     struct part parts[PARTS_MAX];
     int part_count;
@@ -62,8 +60,7 @@ struct producer {
     struct target targets[TARGETS];
     struct shipment shipments[REQUESTS_MAX];
     uint64_t order;
-    bool broken;   /* the connection is to be made anew */
-    bool outlived; /* the node forgot sequences over a restart: a new id is needed */
+    bool broken; /* the connection is to be made anew */
 };
 
 /* --- making --- */
@@ -151,7 +148,6 @@ static bool make_shipment(struct producer *producer, struct shipment *shipment) 
     shipment->producer = producer;
     shipment->open = shipment->part_count > 0;
     shipment->order = ++producer->order;
-    shipment->life = atomic_load(&producer->stress->lives);
     return shipment->open;
 }
 
@@ -172,7 +168,7 @@ static void acknowledge(struct producer *producer, struct part *part, int64_t ba
 }
 
 /* False: the part is not settled and must be sent again. */
-static bool settle(struct producer *producer, struct shipment *shipment, struct part *part,
+static bool settle(struct producer *producer, struct part *part,
                    const struct produce_response_partition_produce_response *answer) {
     if (answer->error_code == 0 && !part->broken) {
         acknowledge(producer, part, answer->base_offset);
@@ -184,13 +180,8 @@ static bool settle(struct producer *producer, struct shipment *shipment, struct 
     if (is_retriable(answer->error_code)) {
         return false;
     }
-    bool out_of_order = answer->error_code == ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
-    if (out_of_order && producer->broken) {
+    if (answer->error_code == ERR_OUT_OF_ORDER_SEQUENCE_NUMBER && producer->broken) {
         return false; /* one before it was not written */
-    }
-    if (out_of_order && shipment->life != atomic_load(&producer->stress->lives)) {
-        producer->outlived = true;
-        return false;
     }
     stress_fail(producer->stress, "%s-%d: %s records of producer %lld with sequence %d got %s",
                 part->topic.name, part->partition, part->broken ? "broken" : "good",
@@ -227,7 +218,7 @@ static void answered(void *arg, const struct client_response *response) {
             if (part == NULL) {
                 stress_fail(producer->stress, "an answer names a partition nobody asked for");
             } else {
-                part->settled = settle(producer, shipment, part, answer);
+                part->settled = settle(producer, part, answer);
                 settled = settled && part->settled;
             }
         }
@@ -334,18 +325,6 @@ static void forget_shipments(struct producer *producer) {
     }
 }
 
-/* Nobody knows what became of the requests under way: they are left, with the id they had. */
-static bool become_another(struct producer *producer) {
-    atomic_fetch_add(&producer->stress->outlived, 1);
-    producer->outlived = false;
-    forget_shipments(producer);
-    register_producer(producer);
-    for (int i = 0; i < TARGETS; i++) {
-        producer->targets[i].sequence = 0;
-    }
-    return get_producer_id(producer);
-}
-
 /* A new connection, and on it what is still open, or nothing. */
 static void begin_again(struct producer *producer) {
     client_disconnect(&producer->client);
@@ -357,9 +336,6 @@ static void begin_again(struct producer *producer) {
     if (producer->kind != IDEMPOTENT) {
         register_producer(producer); /* the node may come to old requests after new ones */
         forget_shipments(producer);
-        return;
-    }
-    if (producer->outlived && !become_another(producer)) {
         return;
     }
     uint64_t order = 0;

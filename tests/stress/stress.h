@@ -85,7 +85,6 @@ struct stress {
     struct node_process node;
     int64_t deadline_ms;
     _Atomic bool ending;
-    _Atomic int lives; /* of the node */
 
     pthread_mutex_t topic_mutex;
     struct topic topics[TOPIC_COUNT];
@@ -102,7 +101,6 @@ struct stress {
     _Atomic uint64_t sessions;
     _Atomic uint64_t reconnects;
     _Atomic uint64_t resent;
-    _Atomic uint64_t outlived; /* producers whose sequences a restart made the node forget */
     _Atomic uint64_t attacks;
     _Atomic uint64_t scrapes;
 };

@@ -3,6 +3,7 @@
  *
  *   epoch            sequences                               outcome
  *   --------------   -------------------------------------   --------------------------------
+ *   none known       those of a batch in the window          duplicate: its old offsets
  *   none known       any                                     append
  *   older            any                                     INVALID_PRODUCER_EPOCH
  *   newer            first is 0                              append, and the window starts anew
@@ -19,9 +20,10 @@
  * Batches that come from a leader or from the log are added unchecked: whatever epoch they bring is
  * the one from then on.
  *
- * Invariants
- *   1. count is 0 when epoch is PRODUCER_EPOCH_NONE.
- *   2. All batches held are of one epoch.
+ * A client may name PRODUCER_EPOCH_NONE itself: Kafka takes such batches in any order, and knows a
+ * repeated one. So the window may hold batches while no epoch is known.
+ *
+ * Invariant: all batches held are of one epoch.
  */
 #include "log/sequence_window.h"
 
@@ -57,11 +59,10 @@ void sequence_window_init(struct sequence_window *window) {
 err_t sequence_window_check(const struct sequence_window *window, int16_t epoch,
                             int32_t first_sequence, int32_t last_sequence,
                             const struct sequence_batch **ret_duplicate) {
-    assert(window->count == 0 || window->epoch != PRODUCER_EPOCH_NONE);
-
     const struct sequence_batch *duplicate = NULL;
     bool in_order;
     if (window->epoch == PRODUCER_EPOCH_NONE) {
+        duplicate = epoch == window->epoch ? find(window, first_sequence, last_sequence) : NULL;
         in_order = true;
     } else if (epoch < window->epoch) {
         return ERR_INVALID_PRODUCER_EPOCH;

@@ -157,18 +157,28 @@ err_t partition_submit(struct partition *partition, struct partition_write *writ
 
 /* --- appending --- */
 
-static err_t validate(struct partition_append *append, const struct record_set_rules *rules,
-                      struct compression *compression, int64_t now_ms) {
-    return record_set_validate(rules, append->records, append->size, now_ms, compression,
+/* min.insync.replicas cannot ask for more replicas than there are (KIP-966). */
+static bool enough_in_sync(const struct partition *partition) {
+    int32_t wanted = partition->config.min_insync_replicas;
+    return partition->isr_count >=
+           (wanted < partition->replica_count ? wanted : partition->replica_count);
+}
+
+static err_t validate(struct partition_append *append, const struct partition *partition,
+                      const struct record_set_rules *common, struct compression *compression,
+                      int64_t now_ms) {
+    struct record_set_rules rules = *common;
+    rules.partition = partition->name;
+    return record_set_validate(&rules, append->records, append->size, now_ms, compression,
                                &append->recompressed, append->arena, &append->validated,
                                &append->refusal);
 }
 
 /* Runs on a worker: the batch is recompressed, or expanded to be checked, in its turn. */
-static err_t validate_long(struct partition_append *append, const struct record_set_rules *rules,
-                           int64_t now_ms) {
+static err_t validate_long(struct partition_append *append, const struct partition *partition,
+                           const struct record_set_rules *rules, int64_t now_ms) {
     struct compression *compression = compression_new();
-    err_t err = validate(append, rules, compression, now_ms);
+    err_t err = validate(append, partition, rules, compression, now_ms);
     compression_free(compression);
     return err;
 }
@@ -213,7 +223,7 @@ static err_t run_append(struct partition_write *write, struct partition *partiti
     sys_lock_give(&partition->lock);
 
     if (err == ERR_OK && append->long_validation) {
-        err = validate_long(append, &rules, now_ms);
+        err = validate_long(append, partition, &rules, now_ms);
     }
     int32_t leader_epoch = -1;
     if (err == ERR_OK) {
@@ -257,8 +267,7 @@ err_t partition_append(struct partition *partition, struct partition_append *app
     sys_lock_take(&partition->lock);
     err_t err = partition_check(partition, append->leader_epoch);
     struct record_set_rules rules = partition->config.rules;
-    if (err == ERR_OK && append->all_acks &&
-        partition->isr_count < partition->config.min_insync_replicas) {
+    if (err == ERR_OK && append->all_acks && !enough_in_sync(partition)) {
         err = ERR_NOT_ENOUGH_REPLICAS;
     }
     bool flushes = partition->config.log.flush_messages != INT64_MAX;
@@ -271,7 +280,8 @@ err_t partition_append(struct partition *partition, struct partition_append *app
     if (err == ERR_OK) {
         append->long_validation = is_long(append, &rules);
         if (!append->long_validation) {
-            err = validate(append, &rules, append->compression, sys_wall_ms(partition->sys));
+            err = validate(append, partition, &rules, append->compression,
+                           sys_wall_ms(partition->sys));
         }
     }
     if (err != ERR_OK) {

@@ -22,13 +22,16 @@
 #include "replica/partition_int.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct partition *partition_new(struct sys *sys, struct str topic, struct uuid topic_id,
                                 int32_t index, int32_t node_id) {
-    struct partition *partition = calloc(1, sizeof *partition + topic.size);
+    enum { NUMBER_SIZE_MAX = 13 };
+    struct partition *partition = calloc(1, sizeof *partition + topic.size + NUMBER_SIZE_MAX);
     char *name = (char *)(partition + 1);
     memcpy(name, topic.data, topic.size);
+    int number_size = snprintf(name + topic.size, NUMBER_SIZE_MAX, "-%d", (int)index);
 
     atomic_init(&partition->references, 1);
     partition->sys = sys;
@@ -36,6 +39,7 @@ struct partition *partition_new(struct sys *sys, struct str topic, struct uuid t
     partition->node_id = node_id;
     partition->topic_id = topic_id;
     partition->topic = (struct str){.data = name, .size = topic.size};
+    partition->name = (struct str){.data = name, .size = topic.size + (size_t)number_size};
     partition->leader = META_LEADER_NONE;
     partition->leader_epoch = -1;
     sys_lock_init(&partition->lock, SYS_RANK_PARTITION);
@@ -120,6 +124,7 @@ void partition_set_leadership(struct partition *partition, const struct meta_par
     }
     partition->leader = state->leader;
     partition->leader_epoch = state->leader_epoch;
+    partition->replica_count = state->replica_count;
     partition->isr_count = state->isr_count;
     partition_wake_locked(partition);
     sys_lock_give(&partition->lock);

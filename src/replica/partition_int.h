@@ -17,7 +17,8 @@ struct partition {
     int32_t index;
     int32_t node_id;
     struct uuid topic_id;
-    struct str topic; /* behind the struct */
+    struct str topic; /* these two behind the struct */
+    struct str name;  /* "topic-0" */
 
     struct sys_lock lock; /* guards all below */
     enum partition_state state;
@@ -25,6 +26,7 @@ struct partition {
     struct log *log;
     int32_t leader; /* META_LEADER_NONE */
     int32_t leader_epoch;
+    int32_t replica_count;
     int32_t isr_count;
     bool epoch_started; /* the log knows leader_epoch */
     struct partition_config config;

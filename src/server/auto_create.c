@@ -31,24 +31,10 @@ static void created(struct controller_call *call, err_t err) {
     free(create);
 }
 
-static int32_t alive_brokers(const struct meta_image *image) {
-    int32_t count = 0;
-    struct pmap_walk walk;
-    const struct meta_broker *broker;
-    pmap_for_each(&walk, &image->brokers, broker) {
-        count += !broker->fenced;
-    }
-    return count;
-}
-
 err_t auto_create_topic(struct request *request, struct str name) {
     const struct config *config = request->reactor->config;
     if (topic_name_fault(name, &request->arena).data != NULL) {
         return ERR_INVALID_TOPIC_EXCEPTION;
-    }
-    int32_t replication = config_int(config, CONFIG_DEFAULT_REPLICATION_FACTOR);
-    if (replication > alive_brokers(request_image(request))) {
-        return ERR_INVALID_REPLICATION_FACTOR;
     }
     struct node *node = request->node;
     struct auto_create *create = calloc(1, sizeof *create);
@@ -60,7 +46,7 @@ err_t auto_create_topic(struct request *request, struct str name) {
         ARENA_NEW(&create->arena, struct create_topics_request_creatable_topic);
     topic->name = arena_str(&create->arena, name);
     topic->num_partitions = config_int(config, CONFIG_NUM_PARTITIONS);
-    topic->replication_factor = (int16_t)replication;
+    topic->replication_factor = (int16_t)config_int(config, CONFIG_DEFAULT_REPLICATION_FACTOR);
     create->request.topics = topic;
     create->request.topics_count = 1;
     create->request.timeout_ms = CALL_MS;

@@ -145,6 +145,9 @@ static void quorum_started(void *arg, err_t err, const char *text) {
                         err_name(err));
         return;
     }
+    struct quorum_description quorum;
+    quorum_describe(node->quorum, &quorum);
+    atomic_store(&node->kraft_version, quorum.kraft_version);
     if (!stopping(node)) {
         broker_register(node->broker, registered);
     }

@@ -56,6 +56,27 @@ err_t record_set_check_request(int16_t produce_version, struct bytes records) {
     }
 }
 
+struct str record_set_corrupt_message(struct bytes records, struct arena *arena) {
+    enum { OVERHEAD_V0 = 14 }; /* of the oldest format, which Kafka names */
+    size_t position = 0;
+    struct record_batch batch;
+    while (record_batch_next(records, &position, &batch) == ERR_OK) {
+    }
+    const uint8_t *wrong = records.data + position;
+    if (records.size - position <= RECORD_BATCH_MAGIC) {
+        return STR_NULL;
+    }
+    if (record_batch_length(wrong) < OVERHEAD_V0) {
+        return arena_printf(arena,
+                            "Record size %" PRId32 " is less than the minimum record overhead (%d)",
+                            record_batch_length(wrong), OVERHEAD_V0);
+    }
+    if (record_batch_magic(wrong) >= 0 && record_batch_magic(wrong) <= 2) {
+        return STR_NULL; /* the length is too small for its format */
+    }
+    return arena_printf(arena, "Invalid magic found in record: %d", record_batch_magic(wrong));
+}
+
 static enum compression_type target_of(const struct record_set_rules *rules, const uint8_t *batch) {
     enum compression_type source = (enum compression_type)record_batch_compression(batch);
     bool keep =

@@ -61,6 +61,9 @@ struct record_set_result {
  */
 err_t record_set_check_request(int16_t produce_version, struct bytes records);
 
+/* What Kafka says of records that record_set_check_request finds CORRUPT_MESSAGE; may be null. */
+struct str record_set_corrupt_message(struct bytes records, struct arena *arena);
+
 /* Whether validation will decompress and compress again: work for a worker, not for a reactor. */
 bool record_set_needs_recompression(const struct record_set_rules *rules, struct bytes records);
 

@@ -42,10 +42,13 @@ def read_table(name, columns):
     return rows
 
 
-def matches(pattern, api, path):
-    """Api.a.b: that API (or `*`), and a path that ends so. Indexes are no part of a path."""
-    want_api, *want = pattern.split(".")
-    return want_api in ("*", api) and tuple(want) == path[len(path) - len(want):]
+def matches(pattern, api, path, file=None):
+    """[file/]Api.a.b: in that file, that API (or `*`), and a path that ends so. Indexes are no part
+    of a path."""
+    want_file, _, rest = pattern.rpartition("/")
+    want_api, *want = rest.split(".")
+    return (want_file in ("", file) and want_api in ("*", api)
+            and tuple(want) == path[len(path) - len(want):])
 
 
 class Volatile:
@@ -190,18 +193,18 @@ class Differences:
                       for pattern, theirs, ours, _ in read_table("differences.txt", 4)]
         self.used = set()
 
-    def expect(self, api, theirs, ours, path=()):
+    def expect(self, file, api, theirs, ours, path=()):
         """What Ottla should answer where Apache Kafka answers `theirs`. `ours` only says which of
         the rules that are about something left out are needed."""
         if isinstance(theirs, dict) and isinstance(ours, dict):
-            return {key: self.expect(api, item, ours.get(key), path + (key,))
+            return {key: self.expect(file, api, item, ours.get(key), path + (key,))
                     for key, item in theirs.items()}
         if isinstance(theirs, list) and isinstance(ours, list):
             theirs = self.leave_out(api, path, theirs, ours)
             ours = ours + [None] * (len(theirs) - len(ours))
-            return [self.expect(api, *pair, path) for pair in zip(theirs, ours)]
+            return [self.expect(file, api, *pair, path) for pair in zip(theirs, ours)]
         for index, (pattern, want_theirs, want_ours) in enumerate(self.rules):
-            if (matches(pattern, api, path) and same(theirs, want_theirs)
+            if (matches(pattern, api, path, file) and same(theirs, want_theirs)
                     and same(ours, want_ours)):
                 self.used.add(index)
                 return ours

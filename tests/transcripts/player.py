@@ -16,6 +16,8 @@ from node import OTTLA  # noqa: E402
 CHANGING = {"CreateTopics", "DeleteTopics", "CreatePartitions", "AlterConfigs", "Metadata",
             "IncrementalAlterConfigs", "UpdateFeatures"}
 
+COORDINATOR_LOAD_IN_PROGRESS = 14
+
 # Settings of every node, over which a transcript's stand. The records of transcripts are old.
 SETTINGS = {
     "log.retention.ms": "-1",
@@ -96,7 +98,7 @@ class Player:
                 if item.sends:
                     self.send(item)
                 if item.receives:
-                    yield item, self.connection(item.connection).receive()
+                    yield item, self.receive(item)
                 if item.api in CHANGING:
                     time.sleep(self.settle_s)
 
@@ -107,6 +109,17 @@ class Player:
         else:
             line = f"{step.name} {json.dumps(request_to_wire(request))}"
         self.connection(step.connection).send(line)
+
+    def receive(self, step):
+        """Kafka's broker gets its ids in blocks, and while it has none it says: come again."""
+        outcome = self.connection(step.connection).receive()
+        deadline = time.monotonic() + 10
+        while (step.api == "InitProducerId" and time.monotonic() < deadline
+               and outcome.get("answer", {}).get("errorCode") == COORDINATOR_LOAD_IN_PROGRESS):
+            time.sleep(0.1)
+            self.send(step)
+            outcome = self.connection(step.connection).receive()
+        return outcome
 
     # --- actions ---
 

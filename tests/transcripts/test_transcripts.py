@@ -55,7 +55,7 @@ def test_answers_as_apache_kafka_does(path, tmp_path):
     for step, outcome, names in replay(path, tmp_path):
         ours = show_outcome(outcome, step.api, names.copy())
         assert step.answer is not None, f"{path}:{step.line} was never recorded (make record)"
-        wanted = differences.expect(step.api, step.answer, ours)
+        wanted = differences.expect(name_of(path), step.api, step.answer, ours)
         found = compare(wanted, ours)
         if found:
             failures.append(f"{os.path.relpath(path)}:{step.line} {step.name}\n"
@@ -119,7 +119,7 @@ def test_every_flip_is_seen(path, tmp_path):
     for step, outcome, names in replay(path, tmp_path):
         tree = outcome.get("answer")
         ours = tree and show_outcome(outcome, step.api, names.copy())
-        wanted = differences.expect(step.api, step.answer, ours)
+        wanted = differences.expect(name_of(path), step.api, step.answer, ours)
         if not tree or not same(wanted, ours):
             continue  # closed, or differs already: the test above tells
         for place, value in flipped_trees(tree):

@@ -36,6 +36,13 @@ static void add_supported(struct api_versions_response *response, struct str nam
         (supported_feature){.name = name, .min_version = min, .max_version = max};
 }
 
+static void add_finalized(struct api_versions_response *response, struct str name, int16_t level) {
+    if (level > 0) {
+        response->finalized_features[response->finalized_features_count++] = (finalized_feature){
+            .name = name, .min_version_level = level, .max_version_level = level};
+    }
+}
+
 static void list_features(struct request *request, struct api_versions_response *response) {
     const struct meta_image *image = request_image(request);
     size_t count;
@@ -52,13 +59,9 @@ static void list_features(struct request *request, struct api_versions_response 
     struct pmap_walk walk;
     const struct meta_feature *feature;
     pmap_for_each(&walk, &image->features, feature) {
-        if (feature->level > 0) {
-            response->finalized_features[response->finalized_features_count++] =
-                (finalized_feature){.name = feature->name,
-                                    .min_version_level = feature->level,
-                                    .max_version_level = feature->level};
-        }
+        add_finalized(response, feature->name, feature->level);
     }
+    add_finalized(response, STR("kraft.version"), atomic_load(&request->node->kraft_version));
     response->finalized_features_epoch = image->provenance.offset;
 }
 

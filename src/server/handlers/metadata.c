@@ -2,7 +2,9 @@
  * Metadata: brokers, the controller, topics and where their partitions are.
  *
  * A topic asked for by name that does not exist is made when client and node both allow it; the
- * answer says UNKNOWN_TOPIC_OR_PARTITION all the same and the client asks again, as in Kafka.
+ * answer says UNKNOWN_TOPIC_OR_PARTITION all the same and the client asks again, as in Kafka. So is
+ * the order: topics that are there, then the others. A request with an id in it is about ids, its
+ * names are not looked at.
  */
 #include "base/duplicates.h"
 #include "meta/topic_name.h"
@@ -129,46 +131,63 @@ static err_t missing_error(struct request *request, struct str name) {
     return auto_create_topic(request, name);
 }
 
-static const bool *find_again(struct request *request) {
+/* Which topics of the request count: each name and each id once. */
+static bool *find_wanted(struct request *request, bool by_id) {
     const struct metadata_request *message = request->message;
     size_t count = (size_t)message->topics_count;
-    struct bytes *names = ARENA_ARRAY(&request->arena, struct bytes, count);
+    struct bytes *keys = ARENA_ARRAY(&request->arena, struct bytes, count);
+    bool *wanted = ARENA_ARRAY(&request->arena, bool, count);
     for (size_t i = 0; i < count; i++) {
-        names[i] = str_bytes(message->topics[i].name);
+        const struct metadata_request_topic *asked = &message->topics[i];
+        wanted[i] = !by_id || !uuid_is_zero(asked->topic_id);
+        keys[i] = by_id ? (struct bytes){asked->topic_id.bytes, sizeof asked->topic_id.bytes}
+                        : str_bytes(asked->name);
     }
     struct duplicates duplicates;
-    duplicates_find(&request->arena, names, message->topics_count, &duplicates);
-    return duplicates.again;
+    duplicates_find(&request->arena, keys, message->topics_count, &duplicates);
+    for (size_t i = 0; i < count; i++) {
+        wanted[i] = wanted[i] && !duplicates.again[i];
+    }
+    return wanted;
+}
+
+static bool has_id(const struct metadata_request *message) {
+    for (int32_t i = 0; i < message->topics_count; i++) {
+        if (!uuid_is_zero(message->topics[i].topic_id)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void list_asked(struct request *request, struct metadata_response *response) {
     const struct metadata_request *message = request->message;
+    bool by_id = has_id(message);
+    bool *wanted = find_wanted(request, by_id);
     response->topics = ARENA_ARRAY(&request->arena, topic_answer, message->topics_count);
-    const bool *again = find_again(request);
     for (int32_t i = 0; i < message->topics_count; i++) {
         const struct metadata_request_topic *asked = &message->topics[i];
         const struct meta_topic *topic = NULL;
-        bool by_id = asked->name.data == NULL;
-        if (!by_id && again[i]) {
-            continue;
+        if (wanted[i] && (by_id ? topic_find_by_id(request, asked->topic_id, &topic)
+                                : topic_find(request, asked->name, &topic)) == ERR_OK) {
+            fill_topic(request, topic, &response->topics[response->topics_count++]);
+            wanted[i] = false;
         }
-        err_t err = by_id ? topic_find_by_id(request, asked->topic_id, &topic)
-                          : topic_find(request, asked->name, &topic);
-        topic_answer *answer = &response->topics[response->topics_count++];
-        if (err == ERR_OK) {
-            fill_topic(request, topic, answer);
-        } else if (by_id) {
-            *answer = missing_topic(asked, err);
-        } else {
-            *answer = missing_topic(asked, missing_error(request, asked->name));
+    }
+    for (int32_t i = 0; i < message->topics_count; i++) {
+        const struct metadata_request_topic *asked = &message->topics[i];
+        if (wanted[i]) {
+            err_t err = by_id ? ERR_UNKNOWN_TOPIC_ID : missing_error(request, asked->name);
+            response->topics[response->topics_count++] = missing_topic(asked, err);
         }
     }
 }
 
-/* Before version 12 topics have names, and their ids are not looked at. */
-static bool ids_too_early(const struct request *request) {
+/* Before version 12 topics have names and no ids; later they have one of them at least. */
+static bool is_wrong(const struct request *request) {
     const struct metadata_request *message = request->message;
-    for (int32_t i = 0; request->version < 12 && i < message->topics_count; i++) {
+    bool by_id = request->version >= 12 && has_id(message);
+    for (int32_t i = 0; !by_id && i < message->topics_count; i++) {
         if (message->topics[i].name.data == NULL || !uuid_is_zero(message->topics[i].topic_id)) {
             return true;
         }
@@ -180,6 +199,7 @@ static void refuse(struct request *request, err_t err) {
     const struct metadata_request *message = request->message;
     struct metadata_response response;
     wire_init(&metadata_response_type, &response);
+    response.error_code = err_kafka_code(err);
     response.topics = ARENA_ARRAY(&request->arena, topic_answer, message->topics_count);
     for (int32_t i = 0; i < message->topics_count; i++) {
         const struct metadata_request_topic *asked = &message->topics[i];
@@ -194,7 +214,7 @@ static void refuse(struct request *request, err_t err) {
 
 void handle_metadata(struct request *request) {
     const struct metadata_request *message = request->message;
-    if (ids_too_early(request)) {
+    if (is_wrong(request)) {
         refuse(request, ERR_INVALID_REQUEST);
         return;
     }

@@ -9,7 +9,12 @@
  * order in which they were begun, so the order of requests on a connection is kept whatever is
  * pending. With acks=0 nothing is sent; a failure closes the connection, so that the producer looks
  * for itself (as Kafka does).
+ *
+ * A partition that is named twice is written once, with what came last, and a topic has one place
+ * in the answer, however often it is named: Kafka gathers the request in maps.
  */
+#include "base/duplicates.h"
+#include "base/map.h"
 #include "replica/partition.h"
 #include "server/handlers/handlers.h"
 #include "server/handlers/topics.h"
@@ -24,6 +29,7 @@ typedef struct produce_response_batch_index_and_error_message record_error;
 struct produce {
     struct request *request;
     struct produce_response response;
+    err_t refused; /* all of it */
     int32_t pending;
     bool failed;
     bool parked;
@@ -89,6 +95,35 @@ static void fill_record_errors(struct request *request, struct produce_part *par
     }
 }
 
+/* Where the log starts is told with what the log or the records' checks refuse, but not with these.
+ */
+static bool tells_log_start(err_t err) {
+    switch (err) {
+    case ERR_UNKNOWN_TOPIC_OR_PARTITION:
+    case ERR_NOT_LEADER_OR_FOLLOWER:
+    case ERR_MESSAGE_TOO_LARGE:
+    case ERR_RECORD_LIST_TOO_LARGE:
+    case ERR_CORRUPT_MESSAGE:
+    case ERR_KAFKA_STORAGE_ERROR:
+    case ERR_UNKNOWN_TOPIC_ID:
+        return false;
+    default:
+        return true;
+    }
+}
+
+static int64_t told_log_start(struct produce_part *part, err_t err) {
+    struct partition_offsets offsets;
+    if (err == ERR_OK) {
+        return part->append.log_start_offset;
+    }
+    if (part->partition == NULL || !tells_log_start(err_from_kafka_code(err_kafka_code(err))) ||
+        partition_offsets(part->partition, PARTITION_ANY_EPOCH, &offsets) != ERR_OK) {
+        return -1;
+    }
+    return offsets.log_start_offset;
+}
+
 /* Leader and epoch for a client that asked the wrong node (KIP-951). */
 static void fill_leader(struct request *request, struct produce_part *part) {
     const struct meta_topic *topic = meta_image_topic(request_image(request), part->topic);
@@ -110,7 +145,7 @@ static void fill_answer(struct produce_part *part) {
     answer->error_code = err_kafka_code(err);
     answer->base_offset = err == ERR_OK ? append->first_offset : -1;
     answer->log_append_time_ms = err == ERR_OK ? append->log_append_time_ms : -1;
-    answer->log_start_offset = err == ERR_OK ? append->log_start_offset : -1;
+    answer->log_start_offset = told_log_start(part, err);
     if (err != ERR_OK) {
         produce->failed = true;
         fill_record_errors(request, part);
@@ -136,9 +171,30 @@ static void part_done(struct partition_write *write) {
     }
 }
 
+static bool is_transactional(struct bytes records) {
+    return records.size >= RECORD_BATCH_HEADER_SIZE && record_batch_magic(records.data) == 2 &&
+           record_batch_is_transactional(records.data);
+}
+
+/* Nobody coordinates transactions, so whether one has this partition cannot be known; a producer
+ * tries again. */
+static err_t check_transaction(struct produce_part *part, struct bytes records) {
+    if (!is_transactional(records)) {
+        return ERR_OK;
+    }
+    part->append.refusal.message =
+        STR("Unable to verify the partition has been added to the transaction. "
+            "Underlying error: COORDINATOR_NOT_AVAILABLE");
+    return ERR_NOT_ENOUGH_REPLICAS;
+}
+
 /* Finds the partition, in Kafka's order of checks. */
 static err_t find_part(struct request *request, const struct meta_topic *topic, err_t topic_err,
-                       const produce_partition *data, struct partition **ret_partition) {
+                       const produce_partition *data, struct produce_part *part) {
+    const struct produce_request *message = request->message;
+    if (part->produce->refused != ERR_OK) {
+        return part->produce->refused;
+    }
     if (topic_err != ERR_OK) {
         return topic_err;
     }
@@ -146,14 +202,17 @@ static err_t find_part(struct request *request, const struct meta_topic *topic, 
         return ERR_UNKNOWN_TOPIC_OR_PARTITION;
     }
     err_t err = record_set_check_request(request->version, data->records);
-    if (err != ERR_OK) {
-        return err;
+    if (err == ERR_CORRUPT_MESSAGE) {
+        part->append.refusal.message = record_set_corrupt_message(data->records, &part->arena);
     }
-    const struct produce_request *message = request->message;
-    if (message->acks < -1 || message->acks > 1) {
-        return ERR_INVALID_REQUIRED_ACKS;
+    if (err == ERR_OK && (message->acks < -1 || message->acks > 1)) {
+        err = ERR_INVALID_REQUIRED_ACKS;
     }
-    return topic_partition_find(request, topic, data->index, ret_partition);
+    if (err == ERR_OK) {
+        err = check_transaction(part, data->records);
+    }
+    return err == ERR_OK ? topic_partition_find(request, topic, data->index, &part->partition)
+                         : err;
 }
 
 static void begin_part(struct produce *produce, const struct meta_topic *topic, err_t topic_err,
@@ -177,33 +236,135 @@ static void begin_part(struct produce *produce, const struct meta_topic *topic, 
         .arena = &part->arena,
         .compression = request->reactor->compression,
     };
-    err_t err = find_part(request, topic, topic_err, data, &part->partition);
+    err_t err = find_part(request, topic, topic_err, data, part);
     if (err != ERR_OK) {
         part->append.write.err = err;
         fill_answer(part);
-        return;
-    }
-    part->topic = partition_topic(part->partition); /* the image may move on meanwhile */
-    if (partition_append(part->partition, &part->append) == ERR_PENDING) {
+    } else if (partition_append(part->partition, &part->append) == ERR_PENDING) {
         produce->pending++;
     } else {
         fill_answer(part);
     }
 }
 
-static void begin_topic(struct produce *produce, const produce_topic *data, topic_answer *answer) {
-    struct request *request = produce->request;
-    const struct meta_topic *topic = NULL;
-    err_t err = request->version >= 13 ? topic_find_by_id(request, data->topic_id, &topic)
-                                       : topic_find(request, data->name, &topic);
-    answer->name = data->name;
-    answer->topic_id = data->topic_id;
-    answer->partition_responses_count = data->partition_data_count;
-    answer->partition_responses =
-        ARENA_ARRAY(&request->arena, partition_answer, data->partition_data_count);
-    for (int32_t i = 0; i < data->partition_data_count; i++) {
-        begin_part(produce, topic, err, &data->partition_data[i], &answer->partition_responses[i]);
+/* --- the request --- */
+
+/* A partition as the request names it. */
+struct named_part {
+    int32_t topic; /* its place in the request */
+    const produce_partition *data;
+    topic_answer *answer;
+    bool superseded; /* named again later */
+};
+
+struct named_parts {
+    struct named_part *items;
+    int32_t count;
+};
+
+static struct bytes topic_key(const struct request *request, const produce_topic *topic) {
+    return request->version >= 13
+               ? (struct bytes){topic->topic_id.bytes, sizeof topic->topic_id.bytes}
+               : str_bytes(topic->name);
+}
+
+/* A topic's place in the answer: the one it has, or the next. */
+static topic_answer *place_topic(struct produce *produce, struct map *places,
+                                 const produce_topic *topic) {
+    struct bytes key = topic_key(produce->request, topic);
+    topic_answer *answer = map_get(places, key);
+    if (answer == NULL) {
+        answer = &produce->response.responses[produce->response.responses_count++];
+        answer->name = topic->name;
+        answer->topic_id = topic->topic_id;
+        (void)map_put(places, key, answer);
     }
+    return answer;
+}
+
+static void list_parts(struct produce *produce, struct named_parts *ret_parts) {
+    struct request *request = produce->request;
+    const struct produce_request *message = request->message;
+    size_t count = 0;
+    for (int32_t t = 0; t < message->topic_data_count; t++) {
+        count += (size_t)message->topic_data[t].partition_data_count;
+    }
+    struct named_parts parts = {.items = ARENA_ARRAY(&request->arena, struct named_part, count)};
+    struct map places;
+    map_init(&places);
+    for (int32_t t = 0; t < message->topic_data_count; t++) {
+        const produce_topic *topic = &message->topic_data[t];
+        topic_answer *answer =
+            topic->partition_data_count > 0 ? place_topic(produce, &places, topic) : NULL;
+        for (int32_t p = 0; p < topic->partition_data_count; p++) {
+            parts.items[parts.count++] = (struct named_part){
+                .topic = t, .data = &topic->partition_data[p], .answer = answer};
+            answer->partition_responses_count++; /* at most; counted again when they are begun */
+        }
+    }
+    map_done(&places);
+    *ret_parts = parts;
+}
+
+/* Backwards: the last of several is the first that is seen. */
+static void find_superseded(struct arena *arena, struct named_parts *parts) {
+    struct key {
+        uint64_t answer;
+        int64_t index;
+    } *keys = ARENA_ARRAY(arena, struct key, (size_t)parts->count);
+    struct bytes *borrowed = ARENA_ARRAY(arena, struct bytes, (size_t)parts->count);
+    for (int32_t i = 0; i < parts->count; i++) {
+        const struct named_part *part = &parts->items[parts->count - 1 - i];
+        keys[i] = (struct key){.answer = (uintptr_t)part->answer, .index = part->data->index};
+        borrowed[i] = (struct bytes){(const uint8_t *)&keys[i], sizeof keys[i]};
+    }
+    struct duplicates duplicates;
+    duplicates_find(arena, borrowed, parts->count, &duplicates);
+    for (int32_t i = 0; i < parts->count; i++) {
+        parts->items[parts->count - 1 - i].superseded = duplicates.again[i];
+    }
+}
+
+static err_t find_topic(struct request *request, const produce_topic *data,
+                        const struct meta_topic **ret_topic) {
+    return request->version >= 13 ? topic_find_by_id(request, data->topic_id, ret_topic)
+                                  : topic_find(request, data->name, ret_topic);
+}
+
+static void begin_parts(struct produce *produce, const struct named_parts *parts) {
+    struct request *request = produce->request;
+    const struct produce_request *message = request->message;
+    for (int32_t i = 0; i < produce->response.responses_count; i++) {
+        topic_answer *answer = &produce->response.responses[i];
+        answer->partition_responses =
+            ARENA_ARRAY(&request->arena, partition_answer, answer->partition_responses_count);
+        answer->partition_responses_count = 0;
+    }
+    const struct meta_topic *topic = NULL;
+    err_t err = ERR_OK;
+    for (int32_t i = 0, found = -1; i < parts->count; i++) {
+        const struct named_part *part = &parts->items[i];
+        if (part->topic != found) {
+            topic = NULL;
+            err = find_topic(request, &message->topic_data[part->topic], &topic);
+            found = part->topic;
+        }
+        if (!part->superseded) {
+            topic_answer *answer = part->answer;
+            begin_part(produce, topic, err, part->data,
+                       &answer->partition_responses[answer->partition_responses_count++]);
+        }
+    }
+}
+
+/* Records of a transaction are for those who may use its id: a request without one may not. */
+static err_t check_request(const struct produce_request *message, const struct named_parts *parts) {
+    for (int32_t i = 0; message->transactional_id.data == NULL && i < parts->count; i++) {
+        if (is_transactional(parts->items[i].data->records)) {
+            return ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+        }
+    }
+    return ERR_OK;
 }
 
 void handle_produce(struct request *request) {
@@ -211,12 +372,15 @@ void handle_produce(struct request *request) {
     struct produce *produce = ARENA_NEW(&request->arena, struct produce);
     produce->request = request;
     wire_init(&produce_response_type, &produce->response);
-    produce->response.responses_count = message->topic_data_count;
     produce->response.responses =
         ARENA_ARRAY(&request->arena, topic_answer, message->topic_data_count);
-    for (int32_t i = 0; i < message->topic_data_count; i++) {
-        begin_topic(produce, &message->topic_data[i], &produce->response.responses[i]);
+    struct named_parts parts;
+    list_parts(produce, &parts);
+    if (parts.count > 1) {
+        find_superseded(&request->arena, &parts);
     }
+    produce->refused = check_request(message, &parts);
+    begin_parts(produce, &parts);
     if (produce->pending == 0) {
         respond(produce);
     } else {

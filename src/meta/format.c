@@ -272,6 +272,19 @@ static err_t format_dir(const struct format *format, const char *dir) {
     return ERR_OK;
 }
 
+/* Those that are not formatted, and of them the metadata directory or all others. */
+static err_t format_dirs(const struct format *format, const bool *formatted, bool metadata) {
+    const struct meta_format_options *options = format->options;
+    err_t err = ERR_OK;
+    for (size_t i = 0; i < options->dir_count && err == ERR_OK; i++) {
+        bool is_metadata = strcmp(options->dirs[i], options->metadata_dir) == 0;
+        if (!formatted[i] && is_metadata == metadata) {
+            err = format_dir(format, options->dirs[i]);
+        }
+    }
+    return err;
+}
+
 err_t meta_format(struct sys *sys, const struct meta_format_options *options,
                   char error[META_FORMAT_ERROR_MAX]) {
     struct format format = {.sys = sys, .options = options, .error = error};
@@ -290,10 +303,11 @@ err_t meta_format(struct sys *sys, const struct meta_format_options *options,
     for (size_t i = 0; i < options->dir_count && err == ERR_OK; i++) {
         err = check_dir(&format, options->dirs[i], &formatted[i]);
     }
-    for (size_t i = 0; i < options->dir_count && err == ERR_OK; i++) {
-        if (!formatted[i]) {
-            err = format_dir(&format, options->dirs[i]);
-        }
+    if (err == ERR_OK) {
+        err = format_dirs(&format, formatted, false);
+    }
+    if (err == ERR_OK) {
+        err = format_dirs(&format, formatted, true);
     }
     free(formatted);
     meta_image_unref(format.image);

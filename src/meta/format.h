@@ -7,7 +7,8 @@
 /*
  * Makes log directories ready for their first start, as `kafka-storage format` does: the file
  * meta.properties in each, and in the metadata directory bootstrap.checkpoint with the feature
- * levels and, for a dynamic quorum, the snapshot 0-0 with the voters. Blocks on the disk.
+ * levels and, for a dynamic quorum, the snapshot 0-0 with the voters. The metadata directory is the
+ * last one: as long as it is not formatted, formatting was cut short. Blocks on the disk.
  */
 struct meta_feature_level {
     struct str name;

@@ -10,6 +10,7 @@
 #include "meta/bootstrap.h"
 #include "meta/format.h"
 #include "sys/sim.h"
+#include "sys/sim_disk.h"
 #include "wire/messages.h"
 
 #define SNAPSHOT "/a/b/meta/__cluster_metadata-0/00000000000000000000-0000000000.checkpoint"
@@ -28,7 +29,7 @@ static const char *const dirs[] = {"/a/b/meta", "/a/b/data"};
 
 static void count_formatted(void *arg, const char *dir, struct uuid directory_id) {
     struct fixture *f = arg;
-    assert_string_equal(dir, dirs[f->formatted % 2]);
+    assert_string_equal(dir, dirs[1 - f->formatted % 2]); /* the metadata directory last */
     assert_false(uuid_is_zero(directory_id));
     f->formatted++;
 }
@@ -88,6 +89,25 @@ static int16_t level_of(struct fixture *f, const char *name) {
     return level;
 }
 
+struct formatting {
+    struct fixture *f;
+    err_t err;
+};
+
+static void run_format(void *arg) {
+    struct formatting *formatting = arg;
+    struct fixture *f = formatting->f;
+    formatting->err = meta_format(f->sys, &f->options, f->error);
+}
+
+/* Faults meet only actors. */
+static void format_on_an_actor(struct fixture *f, err_t expected) {
+    struct formatting formatting = {.f = f};
+    sim_host_spawn(f->host, "format", run_format, &formatting);
+    sim_world_run_for(f->world, 60000);
+    assert_int_equal(formatting.err, expected);
+}
+
 static void a_formatted_directory_survives_a_power_cut(void **state) {
     struct fixture *f = *state;
     assert_int_equal(meta_format(f->sys, &f->options, f->error), ERR_OK);
@@ -108,6 +128,21 @@ static void a_formatted_directory_survives_a_power_cut(void **state) {
     assert_int_equal(level_of(f, "metadata.version"), METADATA_VERSION_LATEST);
     assert_int_equal(level_of(f, "transaction.version"), 2);
     assert_int_equal(level_of(f, "kraft.version"), -1);
+}
+
+/* As long as the metadata directory, which comes first in log.dirs, is not formatted, formatting
+ * was cut short; so it is the last. */
+static void the_metadata_directory_is_the_last(void **state) {
+    struct fixture *f = *state;
+    struct sim_fault full = {
+        .kind = SIM_FAULT_ERROR, .calls = SIM_CALL_ALL, .path = "/a/b/data*", .err = ERR_NO_SPACE};
+    sim_disk_add_fault(f->host, &full);
+    format_on_an_actor(f, ERR_NO_SPACE);
+    assert_false(exists(f, "/a/b/meta/meta.properties"));
+    sim_disk_remove_all_faults(f->host);
+    f->options.ignore_formatted = true;
+    format_on_an_actor(f, ERR_OK);
+    assert_true(exists(f, "/a/b/meta/meta.properties"));
 }
 
 static void levels_are_as_asked(void **state) {
@@ -168,6 +203,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_formatted_directory_survives_a_power_cut, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(the_metadata_directory_is_the_last, setup, teardown),
         cmocka_unit_test_setup_teardown(levels_are_as_asked, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_levels_are_refused_before_anything_is_written, setup,
                                         teardown),

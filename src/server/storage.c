@@ -5,9 +5,12 @@
  *   found                                    done
  *   --------------------------------------   ------------------------------------------------
  *   every directory formatted                opened
- *   none formatted, auto_format              formatted, opened
+ *   none formatted and no log in any of      formatted, opened
+ *   them, auto_format
  *   none formatted, with a property file     the end, naming `ottla storage format`: it may be a
  *                                            disk that is not mounted
+ *   some formatted, but not the metadata     formatting was cut short: with auto_format the rest is
+ *   directory, and no log in any of them     formatted too, else as below
  *   some formatted                           the end, naming those that are not
  *   ids of two clusters, or another node's   the end
  */
@@ -18,6 +21,8 @@
 #include "base/limits.h"
 #include "meta/format.h"
 #include "server/node_int.h"
+
+#define METADATA_FOLDER "__cluster_metadata-0"
 
 struct directories {
     char paths[NODE_VOLUMES_MAX][4096];
@@ -61,18 +66,26 @@ static err_t list_directories(struct node *node, struct directories *dirs) {
     return err;
 }
 
-/* How many are formatted; *ret_missing is the last that is not. */
-static err_t count_formatted(struct node *node, struct directories *dirs, size_t *ret_count,
-                             const char **ret_missing) {
-    *ret_count = 0;
+struct formatted {
+    size_t count;
+    bool metadata;       /* the metadata directory is one of them */
+    const char *missing; /* the last that is not */
+    char cluster_id[LOG_CLUSTER_ID_MAX + 1];
+};
+
+static err_t find_formatted(struct node *node, struct directories *dirs,
+                            struct formatted *ret_formatted) {
+    struct formatted found = {0};
     for (size_t i = 0; i < dirs->count; i++) {
         struct log_meta meta;
         char reason[256] = "";
         err_t err = log_meta_read(node->sys, dirs->list[i], &meta, reason, sizeof reason);
         if (err == ERR_OK) {
-            (*ret_count)++;
+            found.count++;
+            found.metadata |= i == dirs->metadata;
+            memcpy(found.cluster_id, meta.cluster_id, sizeof found.cluster_id);
         } else if (err == ERR_NOT_FOUND) {
-            *ret_missing = dirs->list[i];
+            found.missing = dirs->list[i];
         } else {
             (void)snprintf(node->error, sizeof node->error,
                            "%.200s/meta.properties cannot be read: %s", dirs->list[i],
@@ -80,10 +93,55 @@ static err_t count_formatted(struct node *node, struct directories *dirs, size_t
             return err;
         }
     }
+    *ret_formatted = found;
     return ERR_OK;
 }
 
-static err_t format(struct node *node, struct directories *dirs) {
+static bool has_segments(struct sys *sys, const char *folder) {
+    struct sys_dir_list list;
+    bool found = false;
+    if (sys_dir_list(sys, folder, &list) == ERR_OK) {
+        for (size_t i = 0; i < list.count; i++) {
+            const char *dot = strrchr(list.names[i], '.');
+            found |= dot != NULL && strcmp(dot, ".log") == 0;
+        }
+        sys_dir_list_free(&list);
+    }
+    return found;
+}
+
+/* Whether a directory holds a log, if only that of the metadata. What cannot be read may. */
+static bool has_logs(struct sys *sys, const char *dir) {
+    struct sys_dir_list list;
+    err_t err = sys_dir_list(sys, dir, &list);
+    if (err != ERR_OK) {
+        return err != ERR_NOT_FOUND;
+    }
+    bool found = false;
+    for (size_t i = 0; i < list.count && !found; i++) {
+        struct log_folder folder;
+        if (log_folder_parse(list.names[i], &folder) == ERR_OK) {
+            char path[LIMIT_PATH];
+            (void)snprintf(path, sizeof path, "%s/%s", dir, list.names[i]);
+            found = strcmp(list.names[i], METADATA_FOLDER) != 0 || has_segments(sys, path);
+        }
+    }
+    sys_dir_list_free(&list);
+    return found;
+}
+
+/* The metadata directory is formatted last, and logs come after that. */
+static bool formatting_was_cut_short(struct node *node, const struct directories *dirs,
+                                     const struct formatted *formatted) {
+    bool logs = false;
+    for (size_t i = 0; i < dirs->count; i++) {
+        logs |= has_logs(node->sys, dirs->list[i]);
+    }
+    return !formatted->metadata && !logs;
+}
+
+/* cluster_id: of the directories that are formatted already, or "". */
+static err_t format(struct node *node, struct directories *dirs, const char *known_cluster_id) {
     struct meta_endpoint endpoints[NODE_LISTENERS_MAX];
     int32_t endpoint_count = 0;
     for (int i = 0; i < node->listener_count; i++) {
@@ -99,8 +157,11 @@ static err_t format(struct node *node, struct directories *dirs) {
     do {
         sys_random(node->sys, random, sizeof random);
     } while (!uuid_from_random(random, &id));
-    char cluster_id[UUID_TEXT_SIZE + 1];
+    char cluster_id[LOG_CLUSTER_ID_MAX + 1];
     uuid_format(id, cluster_id);
+    if (known_cluster_id[0] != '\0') {
+        memcpy(cluster_id, known_cluster_id, sizeof cluster_id);
+    }
 
     struct meta_format_options options = {
         .dirs = dirs->list,
@@ -111,11 +172,13 @@ static err_t format(struct node *node, struct directories *dirs) {
         .standalone = config_str(node->config, CONFIG_CONTROLLER_QUORUM_VOTERS).size == 0,
         .endpoints = endpoints,
         .endpoint_count = endpoint_count,
+        .ignore_formatted = known_cluster_id[0] != '\0',
     };
     err_t err = meta_format(node->sys, &options, node->error);
     if (err == ERR_OK) {
-        text_log_info(node->text_log, "server", "Formatted %s for the new cluster %s",
-                      dirs->list[dirs->metadata], cluster_id);
+        text_log_info(node->text_log, "server", "Formatted %s for the new cluster %s%s",
+                      dirs->list[dirs->metadata], cluster_id,
+                      known_cluster_id[0] != '\0' ? ", which was begun before" : "");
     }
     return err;
 }
@@ -186,23 +249,23 @@ static err_t open_all(struct node *node, struct directories *dirs) {
 
 err_t node_open_storage(struct node *node) {
     struct directories *dirs = calloc(1, sizeof *dirs);
-    size_t formatted = 0;
-    const char *missing = NULL;
+    struct formatted formatted = {0};
     err_t err = node_make_listeners(node);
     if (err == ERR_OK) {
         err = list_directories(node, dirs);
     }
     if (err == ERR_OK) {
-        err = count_formatted(node, dirs, &formatted, &missing);
+        err = find_formatted(node, dirs, &formatted);
     }
-    if (err == ERR_OK && formatted == 0 && node->settings.auto_format) {
-        err = format(node, dirs);
-    } else if (err == ERR_OK && formatted < dirs->count) {
+    if (err == ERR_OK && node->settings.auto_format && formatted.count < dirs->count &&
+        formatting_was_cut_short(node, dirs, &formatted)) {
+        err = format(node, dirs, formatted.cluster_id);
+    } else if (err == ERR_OK && formatted.count < dirs->count) {
         (void)snprintf(node->error, sizeof node->error,
                        "The log directory %.200s is not formatted. If it is new and not a disk "
                        "that failed to mount, run: ottla storage format --standalone -t $(ottla "
                        "storage random-uuid) -c <server.properties>%s",
-                       missing, formatted > 0 ? " --ignore-formatted" : "");
+                       formatted.missing, formatted.count > 0 ? " --ignore-formatted" : "");
         err = ERR_NOT_FOUND;
     }
     if (err == ERR_OK) {

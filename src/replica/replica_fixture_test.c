@@ -88,7 +88,7 @@ void fixture_begin(struct fixture *f) {
     make_config(f);
     f->cache = log_cache_new(f->sys, 64, 1024 * 1024);
     for (int i = 0; i < f->volume_count; i++) {
-        char path[8];
+        char path[16];
         (void)snprintf(path, sizeof path, "/d%d", i);
         struct volume_settings settings = {.sys = f->sys,
                                            .text_log = &f->text_log,

@@ -224,6 +224,20 @@ void fixture_leader(struct fixture *f, struct uuid id, int32_t partition, int32_
     apply(f, META_RECORD_PARTITION_CHANGE, &record);
 }
 
+void fixture_replicas(struct fixture *f, struct uuid id, int32_t partition, int count) {
+    static int32_t nodes[] = {1, 2, 3, 4};
+    static struct uuid directories[4];
+    struct partition_change_record record;
+    wire_init(&partition_change_record_type, &record);
+    record.topic_id = id;
+    record.partition_id = partition;
+    record.replicas = nodes;
+    record.replicas_count = count;
+    record.directories = directories;
+    record.directories_count = count;
+    apply(f, META_RECORD_PARTITION_CHANGE, &record);
+}
+
 void fixture_config(struct fixture *f, int8_t type, const char *resource, const char *name,
                     const char *value) {
     struct config_record record;

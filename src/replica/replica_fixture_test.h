@@ -65,6 +65,8 @@ void fixture_crash(struct fixture *f, bool power);
 struct uuid fixture_topic(struct fixture *f, const char *name, int partitions);
 void fixture_delete(struct fixture *f, struct uuid id);
 void fixture_leader(struct fixture *f, struct uuid id, int32_t partition, int32_t leader);
+/* Node 1 and others that are not in sync, so many in all. */
+void fixture_replicas(struct fixture *f, struct uuid id, int32_t partition, int count);
 /* type: enum meta_resource. value NULL: removed. */
 void fixture_config(struct fixture *f, int8_t type, const char *resource, const char *name,
                     const char *value);

@@ -240,7 +240,10 @@ static void begin_part(struct produce *produce, const struct meta_topic *topic, 
     if (err != ERR_OK) {
         part->append.write.err = err;
         fill_answer(part);
-    } else if (partition_append(part->partition, &part->append) == ERR_PENDING) {
+        return;
+    }
+    part->topic = partition_topic(part->partition); /* the image may move on meanwhile */
+    if (partition_append(part->partition, &part->append) == ERR_PENDING) {
         produce->pending++;
     } else {
         fill_answer(part);

@@ -200,7 +200,7 @@ class Differences:
             return {key: self.expect(file, api, item, ours.get(key), path + (key,))
                     for key, item in theirs.items()}
         if isinstance(theirs, list) and isinstance(ours, list):
-            theirs = self.leave_out(api, path, theirs, ours)
+            theirs = self.leave_out(file, api, path, theirs, ours)
             ours = ours + [None] * (len(theirs) - len(ours))
             return [self.expect(file, api, *pair, path) for pair in zip(theirs, ours)]
         for index, (pattern, want_theirs, want_ours) in enumerate(self.rules):
@@ -210,10 +210,10 @@ class Differences:
                 return ours
         return theirs
 
-    def leave_out(self, api, path, theirs, ours):
+    def leave_out(self, file, api, path, theirs, ours):
         """Their array without what ours lacks on purpose: a rule `{"field": [values]}  null`."""
         for index, (pattern, what, none) in enumerate(self.rules):
-            if isinstance(what, dict) and none is None and matches(pattern, api, path):
+            if isinstance(what, dict) and none is None and matches(pattern, api, path, file):
                 field, values = next(iter(what.items()))
                 have = [item.get(field) for item in ours if isinstance(item, dict)]
                 kept = [item for item in theirs

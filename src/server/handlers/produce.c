@@ -389,5 +389,7 @@ void handle_produce(struct request *request) {
     } else {
         produce->parked = true;
         net_request_park(request->net);
+        /* What comes next on the connection finds these records there, as with Kafka. */
+        net_request_hold_others(request->net);
     }
 }

@@ -163,6 +163,9 @@ static void answered(struct net_request *request) {
     }
     request->state = NET_ANSWERED;
     request->times.answered_ns = sys_mono_ns(server->sys);
+    if (connection->outgoing_size == 0 && !request->cancelled) {
+        net_connection_touch(connection); /* the peer has from now on to take it */
+    }
     connection->outgoing_size += request->memory_size;
     if (connection->holder == request) {
         connection->holder = NULL;

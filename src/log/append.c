@@ -1,15 +1,17 @@
 /*
  * Appending a run of batches. The order of steps is what keeps a failure from leaving traces:
  *
- *   1  the run is whole v2 batches; offsets and leader epoch are written into them (outside the
- * CRC) 2  producers: checked, changes gathered; a duplicate ends here 3  a new segment begins when
- * one is due 4  a leader epoch not seen before goes to leader-epoch-checkpoint, durably 5  aborts
- * go to the transaction index 6  one write at the end of the segment; on failure the file is cut
- * back, and 5 too 7  producers, end offset and counts change, under the lock, at once
+ *   step 1   the run is whole v2 batches; offsets and leader epoch are written into them, outside
+ *            the checksum
+ *   step 2   producers: checked, changes gathered; a duplicate ends here
+ *   step 3   a new segment begins when one is due
+ *   step 4   a leader epoch not seen before goes to leader-epoch-checkpoint, durably
+ *   step 5   aborts go to the transaction index
+ *   step 6   one write at the end of the segment; on failure the file is cut back, and 5 too
+ *   step 7   producers, end offset and counts change, under the lock, at once
  *
- * What fails before 7 has changed nothing that anyone sees. When cutting back fails, bytes of the
- * failed append may stand after the end: then the log writes no more until it is opened again,
- * which recovers it.
+ * What fails before step 7 has changed nothing that anyone sees. When cutting back fails, bytes of
+ * the failed append may stand behind the end: nothing is written before they are cut.
  */
 #include <assert.h>
 #include <string.h>
@@ -214,14 +216,17 @@ static err_t run_write(struct log *log, const struct log_config *config,
         err = log_note(log, segment_append(active, append->data, append->size, run->batch_count,
                                            (uint32_t)config->index_interval_bytes, &torn));
     }
-    if (err != ERR_OK && log->append.aborted_count > 0 &&
-        txn_index_cut(&active->aborted, run->first_offset) != ERR_OK) {
-        torn = true;
-    }
     if (torn) {
         log_say(log, TEXT_LOG_ERROR,
-                "%s: a failed write could not be taken back (%s); the log is read-only until the "
-                "next start",
+                "%s: a failed write could not be taken back yet (%s); the log is read-only until "
+                "it is",
+                log->path, err_name(err));
+    }
+    if (err != ERR_OK && log->append.aborted_count > 0 &&
+        txn_index_cut(&active->aborted, run->first_offset) != ERR_OK) {
+        log_say(log, TEXT_LOG_ERROR,
+                "%s: an entry of the transaction index could not be taken back (%s); the log is "
+                "read-only until the next start",
                 log->path, err_name(err));
         log_set_state(log, err);
     }

@@ -235,6 +235,31 @@ static void a_torn_append_leaves_nothing(void **state) {
     assert_int_equal(log_end_offset(f->log), 4);
 }
 
+/* The disk is so full that even cutting back fails. It heals by itself. */
+static void a_torn_append_is_taken_back_later(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    fixture_append_many(f, 3, 10);
+    struct sim_fault fault = {.kind = SIM_FAULT_SHORT_WRITE,
+                              .calls = SIM_CALL_WRITE,
+                              .path = "*.log",
+                              .count_max = 2,
+                              .err = ERR_NO_SPACE};
+    (void)sim_disk_add_fault(f->host, &fault);
+    struct act act;
+    in_actor(f, &act, append_and_flush);
+    assert_int_equal(act.errs[0], ERR_NO_SPACE);
+    assert_int_equal(act.end_offset, 3);
+    assert_true(told(f, "could not be taken back yet"));
+    assert_int_equal(act.errs[2], ERR_OK);
+    assert_int_equal(fixture_read_all(f, 0), 4);
+    fixture_crash(f, false);
+    buffer_clear(&f->lines);
+    fixture_open(f);
+    told_nothing(f);
+    assert_int_equal(log_end_offset(f->log), 4);
+}
+
 static void a_failed_sync_ends_writing(void **state) {
     struct fixture *f = *state;
     fixture_open(f);
@@ -303,6 +328,7 @@ int main(void) {
         CASE(topic_ids),
         CASE(a_full_disk_heals),
         CASE(a_torn_append_leaves_nothing),
+        CASE(a_torn_append_is_taken_back_later),
         CASE(a_failed_sync_ends_writing),
         CASE(cold_reads_say_so),
         CASE(a_clean_start_reads_no_data),

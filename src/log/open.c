@@ -7,7 +7,7 @@
  *                clean one
  *   open         log_create, log_open, the      everything
  *                last log_recovery_step
- *   stuck        a write that could not be      reading; writing fails with the error of then
+ *   stuck        an entry that could not be     reading; writing fails with the error of then
  *                taken back
  *   closed       log_close, log_delete          memory-only questions, log_free
  */

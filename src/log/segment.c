@@ -172,9 +172,16 @@ static err_t write_or_cut(struct log_segment *segment, const uint8_t *data, size
     if (err != ERR_OK) {
         return err;
     }
-    err = sys_file_write(file, segment->size, data, size);
-    if (err != ERR_OK && sys_file_truncate(file, segment->size) != ERR_OK) {
-        *ret_torn = true;
+    if (segment->torn) {
+        err = sys_file_truncate(file, segment->size);
+        segment->torn = err != ERR_OK;
+    }
+    if (err == ERR_OK) {
+        err = sys_file_write(file, segment->size, data, size);
+        if (err != ERR_OK && sys_file_truncate(file, segment->size) != ERR_OK) {
+            segment->torn = true;
+            *ret_torn = true;
+        }
     }
     cached_file_give(&segment->log);
     return err;
@@ -223,20 +230,26 @@ err_t segment_append(struct log_segment *segment, const uint8_t *data, size_t si
 
 /* --- the end of a segment's growth, and of a segment --- */
 
-/* Cutting a file at its end gives back what lies reserved behind it. */
-static err_t give_back_reserve(struct log_segment *segment) {
+/* Cutting a file at its end gives back what lies reserved behind it, or is left of a write. */
+static err_t cut_behind_end(struct log_segment *segment) {
+    if (!segment->reserved && !segment->torn) {
+        return ERR_OK;
+    }
     struct sys_file *file;
-    err_t err = segment->reserved ? cached_file_take(&segment->log, false, &file) : ERR_OK;
-    if (err == ERR_OK && segment->reserved) {
+    err_t err = cached_file_take(&segment->log, false, &file);
+    if (err == ERR_OK) {
         err = sys_file_truncate(file, segment->size);
         cached_file_give(&segment->log);
-        segment->reserved = err != ERR_OK;
+    }
+    if (err == ERR_OK) {
+        segment->reserved = false;
+        segment->torn = false;
     }
     return err;
 }
 
 err_t segment_seal(struct log_segment *segment) {
-    err_t err = give_back_reserve(segment);
+    err_t err = cut_behind_end(segment);
     if (err == ERR_OK) {
         err = reserve_entries(segment, 1);
     }
@@ -290,6 +303,7 @@ err_t segment_truncate(struct log_segment *segment, uint64_t position, int64_t n
     if (err == ERR_OK) {
         err = sys_file_truncate(file, position);
         cached_file_give(&segment->log);
+        segment->torn &= err != ERR_OK;
     }
     return err;
 }

@@ -49,6 +49,7 @@ struct log_segment {
     int64_t first_timestamp_ms; /* of the first batch: what rolling by time counts from */
 
     /* writer only */
+    bool torn;                  /* remains of a failed write may stand behind the end */
     uint32_t bytes_since_entry; /* appended since the last index entry */
     int64_t created_ms;
     int64_t roll_jitter_ms;
@@ -85,7 +86,8 @@ void segment_unref(struct log_segment *segment); /* [any], accepts NULL */
 err_t segment_create_files(struct log_segment *segment, uint64_t reserve);
 
 /* [writer] Writes whole v2 batches at the end, one write, then indexes them. On an error nothing
- * is visible, and the file has been cut back, or else *ret_torn is set. */
+ * is visible, and the file has been cut back, or else *ret_torn is set: then nothing more is
+ * written, nor is the segment sealed, before that succeeded. */
 err_t segment_append(struct log_segment *segment, const uint8_t *data, size_t size,
                      uint32_t batch_count, uint32_t index_interval_bytes, bool *ret_torn);
 

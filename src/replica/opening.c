@@ -1,7 +1,8 @@
 /*
  * Opening, creating and removing logs: work of the volumes' workers, begun and ended on reactor 0.
  *
- *   open:     log_open, then recovery steps, one per slice; given up when the node stops
+ *   open:     log_open, then recovery steps, one per slice; given up when the node stops; tried
+ *             again every second while the disk is full
  *   create:   waits while a folder of its name is leaving, then until no checkpoint knows the name
  *             (upkeep.c), then log_create
  *   remove:   through the partition's queue of writes, behind whatever was submitted before; a log
@@ -29,6 +30,7 @@ struct opening {
     struct log *log;
     struct log_recovery_progress progress;
     err_t err;
+    bool again;        /* it was tried before; what is there may be half made */
     struct list waits; /* of the folder that leaves */
     struct forgetting forgetting;
     struct leaving *leaving; /* the topic was deleted meanwhile: next comes this */
@@ -57,15 +59,29 @@ static void tell_progress(struct opening *opening, const struct log_recovery_pro
     opening->progress = *progress;
 }
 
-static err_t begin_log(struct opening *opening) {
+static err_t open_log(struct opening *opening) {
+    return log_open(opening->volume->directory, opening->folder, &opening->config, &opening->log);
+}
+
+static err_t create_log(struct opening *opening) {
     struct partition *partition = opening->partition;
-    if (opening->folder[0] != '\0') {
-        return log_open(opening->volume->directory, opening->folder, &opening->config,
-                        &opening->log);
-    }
     return log_create(opening->volume->directory, partition_topic(partition),
                       partition_index(partition), partition_topic_id(partition), 0,
                       &opening->config, &opening->log);
+}
+
+static err_t begin_log(struct opening *opening) {
+    if (opening->folder[0] == '\0') {
+        return create_log(opening);
+    }
+    err_t err = open_log(opening);
+    if (!opening->again) {
+        return err;
+    }
+    if (err == ERR_OK) {
+        return log_topic_id_set(opening->log, partition_topic_id(opening->partition));
+    }
+    return err == ERR_NOT_FOUND ? create_log(opening) : err;
 }
 
 static enum sys_job_result open_step(struct sys_job *job) {
@@ -90,10 +106,24 @@ static enum sys_job_result open_step(struct sys_job *job) {
 
 static void submit_removal(struct leaving *leaving);
 
+static void note_lack_of_space(struct replicas *replicas, struct partition *partition) {
+    uint8_t key[20];
+    replica_key(partition_topic_id(partition), partition_index(partition), key);
+    struct replica *replica = map_get(&replicas->table, (struct bytes){key, sizeof key});
+    if (replica != NULL) {
+        replica->lacks_space = true;
+        replicas->lack_space = true;
+    }
+}
+
 static void open_failed(struct opening *opening) {
     struct partition *partition = opening->partition;
     volume_note(opening->volume, opening->err);
-    if (!atomic_load(&opening->replicas->stopping)) {
+    if (opening->err == ERR_NO_SPACE) {
+        note_lack_of_space(opening->replicas, partition);
+    }
+    bool said = opening->again && opening->err == ERR_NO_SPACE;
+    if (!said && !atomic_load(&opening->replicas->stopping)) {
         text_log_error(opening->replicas->text_log, "log",
                        "The log of %.*s-%d in %s could not be %s (%s); the partition is offline",
                        STR_ARGS(partition_topic(partition)), (int)partition_index(partition),
@@ -101,7 +131,20 @@ static void open_failed(struct opening *opening) {
                        opening->folder[0] != '\0' ? "opened" : "made", err_text(opening->err));
     }
     log_free(opening->log);
-    partition_set_offline(partition);
+    if (!opening->again) {
+        partition_set_offline(partition);
+    }
+}
+
+static void opened(struct opening *opening) {
+    struct partition *partition = opening->partition;
+    if (opening->again) {
+        text_log_info(opening->replicas->text_log, "log",
+                      "%.*s-%d is online: the disk of %s has room again",
+                      STR_ARGS(partition_topic(partition)), (int)partition_index(partition),
+                      log_directory_path(opening->volume->directory));
+    }
+    partition_set_log(partition, opening->volume, opening->log);
 }
 
 static void open_done(struct sys_job *job) {
@@ -109,14 +152,14 @@ static void open_done(struct sys_job *job) {
     struct replicas *replicas = opening->replicas;
     map_remove_u64(&replicas->openings, (uintptr_t)opening->partition);
     if (opening->err == ERR_OK) {
-        partition_set_log(opening->partition, opening->volume, opening->log);
+        opened(opening);
     } else {
         open_failed(opening);
     }
     if (opening->leaving != NULL) {
         submit_removal(opening->leaving);
     }
-    bool found = opening->folder[0] != '\0';
+    bool found = opening->folder[0] != '\0' && !opening->again;
     partition_unref(opening->partition);
     free(opening);
     if (found) {
@@ -151,8 +194,8 @@ static void begin_creation(struct opening *opening) {
     }
 }
 
-void replicas_open_log(struct replicas *replicas, struct partition *partition,
-                       struct volume *volume, const char *folder) {
+static struct opening *opening_new(struct replicas *replicas, struct partition *partition,
+                                   struct volume *volume) {
     struct opening *opening = calloc(1, sizeof *opening);
     opening->job = (struct sys_job){.run = open_step, .done = open_done, .loop = replicas->loop};
     opening->replicas = replicas;
@@ -161,6 +204,36 @@ void replicas_open_log(struct replicas *replicas, struct partition *partition,
     partition_log_config(partition, &opening->config);
     replicas->tasks_running++;
     (void)map_put_u64(&replicas->openings, (uintptr_t)partition, opening);
+    return opening;
+}
+
+static void open_again(struct replicas *replicas, struct replica *replica) {
+    struct partition *partition = replica->partition;
+    struct opening *opening = opening_new(replicas, partition, replica->volume);
+    opening->again = true;
+    log_folder_format(partition_topic(partition), partition_index(partition), LOG_FOLDER_CURRENT,
+                      UUID_ZERO, opening->folder);
+    sys_pool_submit(opening->volume->upkeep, &opening->job);
+}
+
+void replicas_open_again(struct replicas *replicas) {
+    if (!replicas->lack_space) {
+        return;
+    }
+    replicas->lack_space = false;
+    size_t cursor;
+    struct replica *replica;
+    map_for_each (&replicas->table, cursor, replica) {
+        if (replica->lacks_space) {
+            replica->lacks_space = false;
+            open_again(replicas, replica);
+        }
+    }
+}
+
+void replicas_open_log(struct replicas *replicas, struct partition *partition,
+                       struct volume *volume, const char *folder) {
+    struct opening *opening = opening_new(replicas, partition, volume);
     if (folder == NULL) {
         begin_creation(opening);
     } else {

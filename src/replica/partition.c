@@ -5,7 +5,8 @@
  *   --------   ----   ---------------------------   -------------------------------------
  *   OPENING    NULL   see below                     partition_set_log, partition_set_offline
  *   ONLINE     open   what the log says             partition_set_offline, partition_set_deleted
- *   OFFLINE    any    KAFKA_STORAGE_ERROR           the next start
+ *   OFFLINE    any    KAFKA_STORAGE_ERROR           partition_set_log, if there is none; else
+ *                                                   the next start
  *   DELETED    any    UNKNOWN_TOPIC_OR_PARTITION    the last reference
  *
  * A node serves only after the logs it had are open, so a partition that is OPENING while there are
@@ -154,14 +155,17 @@ void partition_set_log(struct partition *partition, struct volume *volume, struc
     log_high_watermark_set(log, log_end_offset(log));
     sys_lock_take(&partition->lock);
     assert(partition->log == NULL);
+    bool has_token = partition->writing; /* not when it was offline meanwhile */
     partition->volume = volume;
     partition->log = log;
-    if (partition->state == PARTITION_OPENING) {
+    if (partition->state != PARTITION_DELETED) {
         partition->state = PARTITION_ONLINE;
     }
     partition_wake_locked(partition);
     sys_lock_give(&partition->lock);
-    partition_drain(partition);
+    if (has_token) {
+        partition_drain(partition);
+    }
 }
 
 static void leave(struct partition *partition, enum partition_state state) {

@@ -10,6 +10,7 @@ struct replica {
     struct partition *partition;
     struct volume *volume; /* where its log is, or is to be; NULL: nowhere */
     bool found;            /* its folder was there at the start, so checkpoints may know it */
+    bool lacks_space;      /* the disk is too full to open its log; tried again */
 };
 
 struct upkeep;
@@ -30,6 +31,7 @@ struct replicas {
 
     struct map leavings;  /* struct leaving by folder name: folders on their way out */
     struct map openings;  /* struct opening by partition: logs being opened */
+    bool lack_space;      /* some replica does */
     size_t tasks_running; /* opens, removals and upkeep that were begun and are not done */
 
     /* Loading. */
@@ -66,6 +68,9 @@ void replicas_follow(struct replicas *replicas);
 /* Opens (folder given) or creates a partition's log on a worker of the volume. */
 void replicas_open_log(struct replicas *replicas, struct partition *partition,
                        struct volume *volume, const char *folder);
+
+/* Tries again to open the logs for which there was no space. */
+void replicas_open_again(struct replicas *replicas);
 
 /* Takes the log's folder away; the partition was marked deleted and is out of the table. */
 void replicas_remove_log(struct replicas *replicas, struct partition *partition,

@@ -12,6 +12,8 @@
  *   retention   log.retention.check.interval.ms  oldest segments by time, size and log start;
  *                                                producers that expired
  *   trash       a file's file.delete.delay.ms    unlink it
+ *   open again  logs that a full disk kept from  as opening.c does
+ *               being opened
  *
  * A run of a volume goes through its phases, one blocking call per slice; there is never more than
  * one run of it. Flushing stands beside the writers; retention queues as one (tending.c).
@@ -286,6 +288,7 @@ static void tick_volume(struct upkeep *upkeep, int64_t now_ms) {
 static void tick(struct sys_timer *timer) {
     struct replicas *replicas = container_of(timer, struct replicas, upkeep_timer);
     int64_t now_ms = sys_mono_ms(replicas->sys);
+    replicas_open_again(replicas);
     for (int i = 0; i < replicas->volume_count; i++) {
         struct upkeep *upkeep = &replicas->upkeep[i];
         if (upkeep->running) {

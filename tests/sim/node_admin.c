@@ -59,8 +59,10 @@ static bool take_code(struct admin *admin, const struct client_response *respons
         admin->tried = true;
         return false;
     }
-    if (code != ERR_OK && node_error_passes(code) && code != ERR_UNKNOWN_TOPIC_OR_PARTITION &&
-        code != ERR_UNKNOWN_TOPIC_ID) {
+    bool passes = node_error_passes(code) && code != ERR_UNKNOWN_TOPIC_OR_PARTITION &&
+                  code != ERR_UNKNOWN_TOPIC_ID;
+    passes |= code == ERR_INVALID_REPLICATION_FACTOR; /* the only broker is shutting down */
+    if (passes) {
         admin->tried = true;
         return false;
     }

@@ -260,6 +260,9 @@ static bool all_over(struct node_sim *sim, const char *name) {
     for (struct node_client *client = sim->clients; client != NULL; client = client->next) {
         if (strcmp(client->name, name) == 0 && !client->over) {
             snprintf(sim->waits_for, sizeof sim->waits_for, "%s", name);
+            if (client->describe != NULL) {
+                client->describe(client, sim->waits_for, sizeof sim->waits_for);
+            }
             return false;
         }
     }

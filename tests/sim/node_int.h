@@ -149,6 +149,8 @@ struct node_client {
     const char *name;
     bool over; /* after `finishing`: it has come to its end */
     void (*free)(struct node_client *client);
+    /* What it waits for, for people; may be NULL. */
+    void (*describe)(struct node_client *client, char *text, size_t size);
 };
 
 void node_producer_new(struct node_sim *sim, struct scenario_line *line);
@@ -189,7 +191,7 @@ struct node_sim {
     bool finishing;
     bool final_walk;      /* nothing is written any more */
     bool final_walk_done; /* final_end is known */
-    char waits_for[128];
+    char waits_for[200];
 };
 
 /* Random numbers of the driver. */

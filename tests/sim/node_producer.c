@@ -19,6 +19,7 @@
  */
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,6 +54,7 @@ struct stream {
     int batch_count;
     int in_flight;
     bool held;
+    int16_t last_code; /* why it is held */
     bool acknowledged_once;
     uint32_t acknowledged_cut; /* run->power_cut_count at the last acknowledgement */
 };
@@ -280,6 +282,7 @@ static void refuse(struct batch *batch, int16_t code) {
     bool sequence_lost =
         code == ERR_OUT_OF_ORDER_SEQUENCE_NUMBER || code == ERR_INVALID_PRODUCER_EPOCH;
     stream->held = true;
+    stream->last_code = code;
     if (node_error_passes(code) || (sequence_lost && !is_oldest)) {
         return;
     }
@@ -558,6 +561,21 @@ static void down(struct node_link *link) {
     }
 }
 
+static void describe(struct node_client *client, char *text, size_t size) {
+    struct producer *producer = container_of(client, struct producer, client);
+    struct list *link;
+    list_for_each (link, &producer->streams) {
+        struct stream *stream = container_of(link, struct stream, link);
+        if (stream->batch_count > 0) {
+            snprintf(text, size,
+                     "a producer for %s-%d: sequence %d of producer id %" PRId64
+                     ", %d in flight, the last error was %s",
+                     stream->topic->name, stream->partition, oldest(stream)->sequence,
+                     stream->producer_id, stream->in_flight, err_name(stream->last_code));
+        }
+    }
+}
+
 static void producer_free(struct node_client *client) {
     struct producer *producer = container_of(client, struct producer, client);
     compression_free(producer->compression);
@@ -572,6 +590,7 @@ void node_producer_new(struct node_sim *sim, struct scenario_line *line) {
     assert(producer != NULL);
     node_client_add(sim, &producer->client, "producer");
     producer->client.free = producer_free;
+    producer->client.describe = describe;
     producer->idempotent = scenario_flag(line, "idempotent", true);
     producer->calls_max = (int)node_draw(sim, scenario_range(line, "in_flight", "1-5"));
     producer->wait = scenario_range(line, "wait", "10ms-200ms");

@@ -31,6 +31,8 @@ static void start_node(struct run *run, int node) {
     assert(!it->running);
     it->running = true;
     it->start_count++;
+    it->power_cut_when_down = false;
+    it->down_us = 0;
     it->disk_harmed = run->disk_faults_now > 0;
     run_say(run, "%s starts", sim_host_name(it->host));
     run->driver->start_node(run->driver_state, node);
@@ -100,10 +102,16 @@ static void exited_now(void *arg) {
     struct run *run = exited->run;
     struct run_node *it = &run->nodes[exited->node];
     if (it->running && it->start_count == exited->start) {
-        run_say(run, "%s has ended", sim_host_name(it->host));
-        sim_host_crash(it->host); /* what the process left is closed by its system */
+        run_say(run, "%s has ended%s", sim_host_name(it->host),
+                it->power_cut_when_down ? ", and its machine loses its power" : "");
+        if (it->power_cut_when_down) {
+            sim_host_power_cut(it->host);
+            run_power_cut(run);
+        } else {
+            sim_host_crash(it->host); /* what the process left is closed by its system */
+        }
         gone(run, exited->node);
-        restart_in(run, exited->node, EXITED_AGAIN_US);
+        restart_in(run, exited->node, it->down_us > 0 ? it->down_us : EXITED_AGAIN_US);
     }
     free(exited);
 }

@@ -27,7 +27,9 @@ struct run_node {
     struct sim_host *host;
     bool running; /* its process was started and is not gone */
     uint32_t start_count;
-    bool disk_harmed; /* a disk fault struck since it was started, or is on */
+    bool power_cut_when_down; /* the machine goes dark when the process has ended */
+    int64_t down_us;          /* how long it stays down after it ended by itself; 0: a moment */
+    bool disk_harmed;         /* a disk fault struck since it was started, or is on */
 };
 
 struct run {

@@ -3,7 +3,8 @@
  *
  *   fault crash      every= down= | at= path= one_in= down=     the process is killed
  *   fault power_cut  as crash                                   and the machine loses its power
- *   fault stop       every=                                     an orderly stop, and start
+ *   fault stop       every= down= power=                        an orderly stop, and start; power=
+ *                                                               yes: it loses its power meanwhile
  *   fault full       every= for= path= room=                    so many bytes are left on a disk
  *   fault error, short_write, flip_read, flip_stored, delay, hang
  *                    every= for= calls= path= one_in= err= delay=   as in sys/sim_disk.h
@@ -15,6 +16,7 @@
  *
  * `every` is the time from one strike to the next, `for` how long it lasts, `at` the call at whose
  * begin it strikes (patterns of fnmatch over SIM_EVENT_CALL's what and path). The node is drawn.
+ * Any fault may have `from` and `until`: it strikes only between these times of the run.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -32,6 +34,9 @@ struct fault {
     struct scenario_range every;
     struct scenario_range lasts;
     struct scenario_range down;
+    int64_t from_ms;
+    int64_t until_ms;
+    bool power;                   /* of a stop */
     struct scenario_range amount; /* room, jump, delay */
     const char *path;
     struct sim_fault disk;
@@ -75,6 +80,8 @@ static void go_down(struct fault *fault, struct run_node *node) {
 
 static void stop(struct fault *fault, struct run_node *node) {
     struct run *run = fault->run;
+    node->power_cut_when_down = fault->power;
+    node->down_us = scenario_draw(fault->down, &run->rng);
     run->driver->stop_node(run->driver_state, index_of(run, node->host));
 }
 
@@ -185,7 +192,9 @@ static void end_later(void *arg) {
 static void strike(struct fault *fault, int number) {
     struct run *run = fault->run;
     struct run_node *node = &run->nodes[number];
-    if (run->quiet || !node->running || fault->node >= 0) {
+    int64_t now_ms = sim_world_now_ms(run->world);
+    if (run->quiet || !node->running || fault->node >= 0 || now_ms < fault->from_ms ||
+        now_ms > fault->until_ms) {
         return;
     }
     note(fault, node);
@@ -282,7 +291,12 @@ static void read_line(struct fault *fault, struct watch *watch) {
     fault->node = -1;
     fault->every = scenario_range(line, "every", "0");
     fault->lasts = scenario_range(line, "for", "1s-5s");
-    if (fault->strike == go_down) {
+    fault->from_ms = scenario_range(line, "from", "0").least / 1000;
+    fault->until_ms = scenario_range(line, "until", "1000000s").least / 1000;
+    if (fault->strike == stop) {
+        fault->power = scenario_flag(line, "power", false);
+    }
+    if (fault->strike == go_down || fault->strike == stop) {
         fault->down = scenario_range(line, "down", "100ms-3s");
     }
     if (kinds[kind].amount != NULL) {

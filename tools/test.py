@@ -193,8 +193,8 @@ def build(build_dir, name, suites, options="", **more):
 
 
 def unit_tests(build_dir, name, suites, need, suite="--no-suite slow", **more):
-    return Step(name, f"meson test -C {build_dir} --no-rebuild --num-processes {CORES} {suite}",
-                read_meson, suites, needs=(need,), build_dir=build_dir, **more)
+    return Step(name, f"meson test -C {build_dir} --no-rebuild --print-errorlogs "
+                f"--num-processes {CORES} {suite}", read_meson, suites, needs=(need,), build_dir=build_dir, **more)
 
 
 def pytest(paths, name, suites, options="", needs=(), **more):

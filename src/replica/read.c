@@ -53,6 +53,10 @@ static void find_epoch_end(struct log *log, int32_t leader_epoch, int32_t reques
     }
 }
 
+static bool is_earliest(int64_t timestamp_ms) {
+    return timestamp_ms == LOG_TIMESTAMP_EARLIEST || timestamp_ms == LOG_TIMESTAMP_EARLIEST_LOCAL;
+}
+
 /* KIP-595: whether the log before `offset` is another than the one the reader has. */
 static err_t check_divergence(struct log *log, int32_t leader_epoch, struct partition_read *read) {
     int32_t epoch;
@@ -146,9 +150,10 @@ err_t partition_offset_for_timestamp(struct partition *partition, int32_t leader
     }
     struct log *log = opened.log;
     if (log == NULL) {
-        bool end = timestamp_ms == LOG_TIMESTAMP_LATEST || timestamp_ms == LOG_TIMESTAMP_EARLIEST;
-        *ret_found = (struct log_time_offset){
-            .timestamp_ms = -1, .offset = end ? 0 : -1, .leader_epoch = -1};
+        bool end = timestamp_ms == LOG_TIMESTAMP_LATEST || is_earliest(timestamp_ms);
+        *ret_found = (struct log_time_offset){.timestamp_ms = -1,
+                                              .offset = end ? 0 : -1,
+                                              .leader_epoch = end ? opened.leader_epoch : -1};
         return ERR_OK;
     }
     int64_t limit = committed_only ? log_last_stable_offset(log) : log_high_watermark(log);
@@ -161,6 +166,10 @@ err_t partition_offset_for_timestamp(struct partition *partition, int32_t leader
         err = log_offset_for_timestamp(log, timestamp_ms, &found);
         if (err != ERR_OK) {
             return read_error(opened.volume, err);
+        }
+        /* The next record will have the leader's epoch, of which the log learns with it. */
+        if (is_earliest(timestamp_ms) && found.offset == log_end_offset(log)) {
+            found.leader_epoch = opened.leader_epoch;
         }
         /* A time beyond what this reader may see is not there yet. */
         if (timestamp_ms >= 0 && found.offset >= limit) {

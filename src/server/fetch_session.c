@@ -13,6 +13,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/list.h"
@@ -23,6 +24,7 @@ struct session_item {
     struct fetch_item item;
     struct list link; /* of the session's order */
     struct bytes key; /* behind the struct: topic id or name, then the index */
+    char *name;       /* of the topic, learnt later; or NULL */
 };
 
 struct fetch_session {
@@ -58,10 +60,20 @@ struct fetch_sessions *fetch_sessions_new(struct sys *sys, int32_t slots, int64_
     return sessions;
 }
 
+static void item_free(struct session_item *own) {
+    free(own->name);
+    free(own);
+}
+
+static void item_name(struct session_item *own, struct str topic) {
+    own->name = topic.size == 0 ? NULL : strndup(topic.data, topic.size);
+    own->item.topic = (struct str){own->name, topic.size};
+}
+
 static void session_free(struct fetch_session *session) {
     struct list *link;
     while ((link = list_take_first(&session->order)) != NULL) {
-        free(container_of(link, struct session_item, link));
+        item_free(container_of(link, struct session_item, link));
     }
     map_done(&session->items);
     free(session);
@@ -130,7 +142,11 @@ static void session_add(struct fetch_session *session, struct bytes key,
     memcpy(bytes, key.data, key.size);
     own->key = (struct bytes){.data = bytes, .size = key.size};
     own->item = *item;
-    own->item.topic = session->by_id ? STR_NULL : (struct str){(const char *)bytes, key.size - 4};
+    if (session->by_id) {
+        item_name(own, item->topic);
+    } else {
+        own->item.topic = (struct str){(const char *)bytes, key.size - 4};
+    }
     list_add_last(&session->order, &own->link);
     (void)map_put(&session->items, own->key, own);
 }
@@ -161,7 +177,7 @@ static void session_update(struct fetch_session *session, const struct fetch_req
             struct session_item *own = map_remove(&session->items, key);
             if (own != NULL) {
                 list_remove(&own->link);
-                free(own);
+                item_free(own);
             }
         }
     }
@@ -341,6 +357,16 @@ err_t fetch_sessions_begin(struct fetch_sessions *sessions, const struct fetch_r
     }
     *ret_context = context;
     return ERR_OK;
+}
+
+void fetch_context_name(struct fetch_context *context, struct fetch_item *item, struct str topic) {
+    assert(context->by_id);
+    assert(item->topic.size == 0);
+    if (context->session != NULL) {
+        item_name(container_of(item, struct session_item, item), topic);
+    } else {
+        item->topic = arena_str(context->arena, topic);
+    }
 }
 
 bool fetch_context_tell(struct fetch_context *context, struct fetch_item *item, err_t err,

@@ -44,7 +44,7 @@ void fetch_sessions_stats(struct fetch_sessions *sessions, struct fetch_sessions
 
 /* One partition of a fetch, with or without a session. */
 struct fetch_item {
-    struct str topic; /* null when only the id is known */
+    struct str topic; /* empty: only the id is known */
     struct uuid topic_id;
     int32_t index;
     /* What the client asks for. */
@@ -74,6 +74,10 @@ struct fetch_context {
  * fetch_context_end; until then the session is this request's and is not evicted. */
 err_t fetch_sessions_begin(struct fetch_sessions *sessions, const struct fetch_request *message,
                            int16_t version, struct arena *arena, struct fetch_context *ret_context);
+
+/* The name of an item of which only the id was known. A session remembers it: a topic that is
+ * deleted later is told from one that never was. */
+void fetch_context_name(struct fetch_context *context, struct fetch_item *item, struct str topic);
 
 /*
  * The answer of an item is known: whether it goes into an incremental answer. It does when it has

@@ -35,13 +35,33 @@ enum { VERSION_OF_LEADERS = 16 };
 
 /* --- reading --- */
 
+/* By id: its name is learnt once, and what happens later is told of that name. */
+static err_t find_topic(struct fetch *fetch, struct fetch_item *item,
+                        const struct meta_topic **ret_topic) {
+    struct request *request = fetch->request;
+    if (fetch->context.by_id && item->topic.size == 0) {
+        err_t err = topic_find_by_id(request, item->topic_id, ret_topic);
+        if (err == ERR_OK) {
+            fetch_context_name(&fetch->context, item, (*ret_topic)->name);
+        }
+        return err;
+    }
+    return topic_find(request, item->topic, ret_topic);
+}
+
 static err_t find_item(struct fetch *fetch, struct fetch_item *item, struct fetch_part *part) {
     struct request *request = fetch->request;
     const struct meta_topic *topic = NULL;
-    err_t err = fetch->context.by_id ? topic_find_by_id(request, item->topic_id, &topic)
-                                     : topic_find(request, item->topic, &topic);
+    err_t err = find_topic(fetch, item, &topic);
+    if (err == ERR_OK && meta_topic_partition(topic, item->index) == NULL) {
+        err = ERR_UNKNOWN_TOPIC_OR_PARTITION;
+    }
+    part->unknown = err != ERR_OK;
     if (err != ERR_OK) {
         return err;
+    }
+    if (fetch->context.by_id && !uuid_equal(topic->id, item->topic_id)) {
+        return ERR_INCONSISTENT_TOPIC_ID;
     }
     part->topic_id = topic->id;
     if (part->partition == NULL) {
@@ -51,6 +71,20 @@ static err_t find_item(struct fetch *fetch, struct fetch_item *item, struct fetc
                                     : arena_str(&request->arena, topic->name);
     }
     return err;
+}
+
+/* There are no other replicas: whoever asks as one is told so, once its epoch is right. */
+static err_t refuse_follower(const struct fetch_part *part) {
+    struct partition_offsets offsets;
+    err_t err = partition_offsets(part->partition, part->item->leader_epoch, &offsets);
+    return err == ERR_OK ? ERR_NOT_LEADER_OR_FOLLOWER : err;
+}
+
+static err_t read_found(struct fetch *fetch, struct fetch_part *part) {
+    if (fetch->size_wrong || part->item->size_max < 0) {
+        return ERR_INVALID_FETCH_SIZE;
+    }
+    return fetch->follower ? refuse_follower(part) : partition_read(part->partition, &part->read);
 }
 
 static bool is_cold(struct fetch *fetch, const struct log_slice *slice) {
@@ -75,7 +109,7 @@ static void read_part(struct fetch *fetch, struct fetch_part *part) {
     };
     part->err = find_item(fetch, item, part);
     if (part->err == ERR_OK) {
-        part->err = partition_read(part->partition, &part->read);
+        part->err = read_found(fetch, part);
     }
     if (part->err == ERR_WOULD_BLOCK) {
         fetch->cold = true;
@@ -163,7 +197,7 @@ static void fill_leader(struct fetch *fetch, const struct fetch_part *part,
     answer->current_leader.leader_id = state->leader;
     answer->current_leader.leader_epoch = state->leader_epoch;
     struct topic_endpoint endpoint;
-    if (response->node_endpoints_count == 0 &&
+    if (!fetch->follower && response->node_endpoints_count == 0 &&
         topic_endpoint_find(request, state->leader, &endpoint)) {
         response->node_endpoints = ARENA_NEW(&request->arena, struct fetch_response_node_endpoint);
         response->node_endpoints[0] =
@@ -185,7 +219,7 @@ static void fill_answer(struct fetch *fetch, struct fetch_part *part, partition_
         .diverging_epoch = {.epoch = -1, .end_offset = -1},
         .current_leader = {.leader_id = -1, .leader_epoch = -1},
         .snapshot_id = {.end_offset = -1, .epoch = -1},
-        .aborted_transactions_count = -1, /* null */
+        .aborted_transactions_count = part->unknown ? 0 : -1, /* null, as Kafka */
         .preferred_read_replica = -1,
         .records = {.data = WIRE_GAP, .size = part->read.slice.size},
     };
@@ -415,10 +449,12 @@ void handle_fetch(struct request *request) {
     fetch->request = request;
     fetch->size_max =
         non_negative(message->max_bytes < node_size_max ? message->max_bytes : node_size_max);
+    fetch->size_wrong = message->max_bytes < 0;
     fetch->size_min = non_negative(message->min_bytes);
     if (fetch->size_min > fetch->size_max) {
         fetch->size_min = fetch->size_max;
     }
+    fetch->follower = message->replica_id >= 0 || message->replica_state.replica_id >= 0;
     fetch->committed_only = message->isolation_level == 1;
     fetch->deadline_ms =
         sys_mono_ms(request->node->sys) + (message->max_wait_ms < 0 ? 0 : message->max_wait_ms);

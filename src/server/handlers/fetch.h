@@ -8,6 +8,7 @@
 struct fetch_part {
     struct fetch_item *item;
     struct partition *partition; /* NULL: not found */
+    bool unknown;                /* the topic or partition is not there */
     struct str topic;
     struct uuid topic_id;
     err_t err;
@@ -22,7 +23,9 @@ struct fetch {
     int32_t part_count;
     size_t size_min;
     size_t size_max;
+    bool size_wrong; /* less than nothing */
     bool committed_only;
+    bool follower; /* asked as a replica, not as a reader */
     int64_t deadline_ms;
 
     /* Of the last reading. */

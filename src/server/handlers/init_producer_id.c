@@ -18,7 +18,8 @@ static void respond(struct request *request, err_t err, int64_t producer_id) {
 void handle_init_producer_id(struct request *request) {
     const struct init_producer_id_request *message = request->message;
     if (message->transactional_id.data != NULL) {
-        respond(request, ERR_COORDINATOR_NOT_AVAILABLE, -1);
+        bool empty = message->transactional_id.size == 0;
+        respond(request, empty ? ERR_INVALID_REQUEST : ERR_COORDINATOR_NOT_AVAILABLE, -1);
         return;
     }
     bool id_alone = message->producer_id != -1 && message->producer_epoch == -1;

@@ -5,6 +5,7 @@
  * the partitions of one request one after the other, and the answer leaves from the reactor.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/duplicates.h"
 #include "replica/partition.h"
@@ -83,16 +84,22 @@ static void lookups_done(struct sys_job *job) {
     respond(container_of(job, struct list_offsets, job));
 }
 
-static const bool *find_twice(struct request *request, const list_topic *topic) {
-    size_t count = (size_t)topic->partitions_count;
-    struct bytes *keys = ARENA_ARRAY(&request->arena, struct bytes, count);
-    for (size_t i = 0; i < count; i++) {
-        const int32_t *index = &topic->partitions[i].partition_index;
-        keys[i] = (struct bytes){(const uint8_t *)index, sizeof *index};
+/* Partitions that are named more than once, in the order of the request. Kafka counts them over
+ * the whole request; a topic that is named twice is as good as one. */
+static void find_duplicates(struct request *request, int32_t count, struct duplicates *ret) {
+    const struct list_offsets_request *message = request->message;
+    struct bytes *keys = ARENA_ARRAY(&request->arena, struct bytes, (size_t)count);
+    int32_t place = 0;
+    for (int32_t t = 0; t < message->topics_count; t++) {
+        const list_topic *topic = &message->topics[t];
+        for (int32_t p = 0; p < topic->partitions_count; p++) {
+            uint8_t *key = arena_alloc(&request->arena, topic->name.size + 4);
+            put_be32(key, (uint32_t)topic->partitions[p].partition_index);
+            memcpy(key + 4, topic->name.data, topic->name.size);
+            keys[place++] = (struct bytes){key, topic->name.size + 4};
+        }
     }
-    struct duplicates duplicates;
-    duplicates_find(&request->arena, keys, topic->partitions_count, &duplicates);
-    return duplicates.twice;
+    duplicates_find(&request->arena, keys, count, ret);
 }
 
 static void begin_partition(struct list_offsets *list, const list_topic *topic, int32_t place,
@@ -124,6 +131,34 @@ static void begin_partition(struct list_offsets *list, const list_topic *topic, 
         (struct lookup){.partition = partition, .asked = asked, .answer = answer};
 }
 
+static void begin_all(struct list_offsets *list) {
+    struct request *request = list->request;
+    const struct list_offsets_request *message = request->message;
+    struct list_offsets_response *response = &list->response;
+    response->topics = ARENA_ARRAY(&request->arena, list_topic_answer, message->topics_count);
+    int32_t count = 0;
+    for (int32_t t = 0; t < message->topics_count; t++) {
+        count += message->topics[t].partitions_count;
+    }
+    struct duplicates duplicates;
+    find_duplicates(request, count, &duplicates);
+    list->lookups = ARENA_ARRAY(&request->arena, struct lookup, count + 1);
+    for (int32_t t = 0, place = 0; t < message->topics_count; t++) {
+        const list_topic *topic = &message->topics[t];
+        list_topic_answer *answer = &response->topics[response->topics_count];
+        *answer = (list_topic_answer){.name = topic->name};
+        answer->partitions =
+            ARENA_ARRAY(&request->arena, list_partition_answer, topic->partitions_count);
+        for (int32_t p = 0; p < topic->partitions_count; p++, place++) {
+            if (!duplicates.again[place]) {
+                begin_partition(list, topic, p, duplicates.twice[place],
+                                &answer->partitions[answer->partitions_count++]);
+            }
+        }
+        response->topics_count += answer->partitions_count > 0;
+    }
+}
+
 /* The ends of a log are known without the disk. */
 static bool needs_disk(const struct list_offsets *list) {
     for (int32_t i = 0; i < list->lookup_count; i++) {
@@ -141,26 +176,7 @@ void handle_list_offsets(struct request *request) {
     list->request = request;
     list->committed_only = message->isolation_level == 1;
     wire_init(&list_offsets_response_type, &list->response);
-    list->response.topics = ARENA_ARRAY(&request->arena, list_topic_answer, message->topics_count);
-    list->response.topics_count = message->topics_count;
-
-    int32_t count = 0;
-    for (int32_t t = 0; t < message->topics_count; t++) {
-        count += message->topics[t].partitions_count;
-    }
-    list->lookups = ARENA_ARRAY(&request->arena, struct lookup, count + 1);
-    for (int32_t t = 0; t < message->topics_count; t++) {
-        const list_topic *topic = &message->topics[t];
-        list_topic_answer *answer = &list->response.topics[t];
-        answer->name = topic->name;
-        answer->partitions_count = topic->partitions_count;
-        answer->partitions =
-            ARENA_ARRAY(&request->arena, list_partition_answer, topic->partitions_count);
-        const bool *twice = find_twice(request, topic);
-        for (int32_t p = 0; p < topic->partitions_count; p++) {
-            begin_partition(list, topic, p, twice[p], &answer->partitions[p]);
-        }
-    }
+    begin_all(list);
     list->job =
         (struct sys_job){.run = lookup_step, .done = lookups_done, .loop = request->reactor->loop};
     if (needs_disk(list)) {

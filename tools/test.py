@@ -231,8 +231,6 @@ def steps():
                needs=("build", "packages of Maven and Go"), minutes=20),
         pytest("tests/transcripts", "transcripts", TEST, cores=1,
                needs=("build", "packages of Maven and Go"), minutes=15),
-        Step("simulation: mutants", "python3 tests/sim/mutants.py", read_line, TEST,
-             needs=("build",), minutes=15),
         Step("simulation: 500 seeds", "build/tests/sim/sim --seeds 1-500 --jobs 2", read_line, TEST,
              needs=("build",), minutes=15),
         pytest("tests/cluster", "a real node and real clients", ("test",), "-m 'not slow'",

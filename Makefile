@@ -20,7 +20,7 @@ test-full: ## and everything long
 	@tools/install.sh test
 	@exec $(PYTHON) tools/test.py full
 
-check: ## the inner loop: build, unit tests, layers, format, documents (under a minute)
+check: ## the inner loop: build, unit tests, transcripts, layers, format (under a minute)
 	@tools/install.sh test
 	@exec $(PYTHON) tools/test.py check
 

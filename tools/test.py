@@ -194,7 +194,8 @@ def build(build_dir, name, suites, options="", **more):
 
 def unit_tests(build_dir, name, suites, need, suite="--no-suite slow", **more):
     return Step(name, f"meson test -C {build_dir} --no-rebuild --print-errorlogs "
-                f"--num-processes {CORES} {suite}", read_meson, suites, needs=(need,), build_dir=build_dir, **more)
+                f"--num-processes {CORES} {suite}", read_meson, suites, needs=(need,),
+                build_dir=build_dir, **more)
 
 
 def pytest(paths, name, suites, options="", needs=(), **more):
@@ -205,7 +206,7 @@ def pytest(paths, name, suites, options="", needs=(), **more):
 
 def steps():
     return [
-        Step("python packages", "tools/venv.sh", read_nothing, TEST, cores=0),
+        Step("python packages", "tools/venv.sh", read_nothing, ALL, cores=0),
         build("build", "build", ALL),
         Step("packages of Maven and Go", "tools/fetch.sh", read_nothing, TEST,
              needs=("python packages",), cores=0, minutes=15),
@@ -229,8 +230,7 @@ def steps():
              needs=("build",), cores=1),
         pytest("tests/compat", "codec and files against Apache Kafka", TEST, cores=1,
                needs=("build", "packages of Maven and Go"), minutes=20),
-        pytest("tests/transcripts", "transcripts", TEST, cores=1,
-               needs=("build", "packages of Maven and Go"), minutes=15),
+        pytest("tests/transcripts", "transcripts", ALL, needs=("build",), cores=1),
         Step("simulation: 500 seeds", "build/tests/sim/sim --seeds 1-500 --jobs 2", read_line, TEST,
              needs=("build",), minutes=15),
         pytest("tests/cluster", "a real node and real clients", ("test",), "-m 'not slow'",

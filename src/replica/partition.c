@@ -203,6 +203,18 @@ struct volume *partition_volume(struct partition *partition) {
     return volume;
 }
 
+void partition_replication(struct partition *partition, struct partition_replication *ret) {
+    sys_lock_take(&partition->lock);
+    int32_t wanted = partition->config.min_insync_replicas;
+    *ret = (struct partition_replication){
+        .replica_count = partition->replica_count,
+        .isr_count = partition->isr_count,
+        .min_isr = wanted < partition->replica_count ? wanted : partition->replica_count,
+        .leader = partition->leader == partition->node_id,
+    };
+    sys_lock_give(&partition->lock);
+}
+
 bool partition_is_leader(struct partition *partition) {
     sys_lock_take(&partition->lock);
     bool leader = partition->leader == partition->node_id;

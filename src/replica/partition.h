@@ -160,6 +160,16 @@ struct partition_offsets {
 err_t partition_offsets(struct partition *partition, int32_t leader_epoch,
                         struct partition_offsets *ret_offsets);
 
+struct partition_replication {
+    int32_t replica_count;
+    int32_t isr_count;
+    int32_t min_isr; /* min.insync.replicas, at most replica_count */
+    bool leader;     /* this node leads */
+};
+
+/* Memory only. */
+void partition_replication(struct partition *partition, struct partition_replication *ret);
+
 /* ListOffsets. Blocks on the disk. read_committed bounds what "latest" means. */
 err_t partition_offset_for_timestamp(struct partition *partition, int32_t leader_epoch,
                                      int64_t timestamp_ms, bool committed_only,

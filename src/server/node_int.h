@@ -48,11 +48,14 @@ struct node {
     _Atomic int state;             /* enum node_state */
     _Atomic int16_t kraft_version; /* finalised in the metadata log itself, not in the image */
     _Atomic bool fenced;           /* as the controller said last */
-    _Atomic bool draining;         /* waiting requests are to be answered now */
-    _Atomic bool made;             /* `net` and `replicas` are there, for other threads to see */
+    _Atomic bool recovering;       /* logs are being opened */
+    _Atomic int32_t fetches_waiting;
+    _Atomic int32_t produces_pending;
+    _Atomic bool draining; /* waiting requests are to be answered now */
+    _Atomic bool made;     /* `net` and `replicas` are there, for other threads to see */
     struct sys_task start_task;
     struct sys_task stop_task;
-    bool stop_asked;
+    struct sys_timer progress_timer; /* of opening logs */
     char error[512];
 
     struct log_cache *log_cache;

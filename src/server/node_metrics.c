@@ -1,8 +1,6 @@
 /*
- * What is asked for when the page is read: gauges of partitions, replicas, controller, network and
- * process. Runs on the HTTP listener's thread, so it uses only what any thread may.
- *
- * Names are Kafka's MBeans, and kafka_exporter's for offsets of partitions.
+ * The node and its process: what is asked for when the page is read. Names are Kafka's MBeans where
+ * it has them.
  */
 #include "server/node_metrics.h"
 
@@ -10,139 +8,41 @@
 #include <stdlib.h>
 
 #include "server/node_int.h"
+#include "server/node_metrics_int.h"
 #include "server/request_metrics.h"
 #include "server/topic_metrics.h"
 
-static void emit(struct metrics_page *page, enum metrics_kind kind, const char *group,
-                 const char *type, const char *name, double value) {
+void emit_value(struct metrics_page *page, enum metrics_kind kind, const char *group,
+                const char *type, const char *name, double value) {
     struct metrics_id id = {.group = group, .type = type, .name = name};
+    metrics_emit(page, kind, &id, value);
+}
+
+void emit_labelled(struct metrics_page *page, enum metrics_kind kind, const char *group,
+                   const char *type, const char *name, struct metrics_label first,
+                   struct metrics_label second, double value) {
+    struct metrics_id id = {.group = group, .type = type, .name = name, .labels = {first, second}};
     metrics_emit(page, kind, &id, value);
 }
 
 /* One of ours, by its exported name. */
 static void emit_plain(struct metrics_page *page, enum metrics_kind kind, const char *name,
                        double value) {
-    emit(page, kind, NULL, NULL, name, value);
+    emit_value(page, kind, NULL, NULL, name, value);
 }
 
-/* --- partitions --- */
-
-struct partition_labels {
-    char topic[LOG_TOPIC_NAME_MAX + 1];
-    char index[16];
-};
-
-static void emit_partition_value(struct metrics_page *page, const char *group, const char *type,
-                                 const char *name, const struct partition_labels *labels,
-                                 double value) {
-    struct metrics_id id = {
-        .group = group,
-        .type = type,
-        .name = name,
-        .labels = {{"topic", labels->topic}, {"partition", labels->index}},
-    };
-    metrics_emit(page, METRICS_GAUGE, &id, value);
-}
-
-static void emit_partition(struct metrics_page *page, struct partition *partition) {
-    struct partition_labels labels;
-    struct partition_offsets offsets;
-    (void)snprintf(labels.topic, sizeof labels.topic, "%.*s", STR_ARGS(partition_topic(partition)));
-    (void)snprintf(labels.index, sizeof labels.index, "%d", (int)partition_index(partition));
-    struct log *log = partition_log(partition);
-    if (log == NULL || partition_offsets(partition, PARTITION_ANY_EPOCH, &offsets) != ERR_OK) {
-        return;
+/* Kafka's BrokerState. */
+static int broker_state(struct node *node) {
+    switch (atomic_load(&node->state)) {
+    case NODE_STARTING:
+        return node->broker != NULL && atomic_load(&node->recovering) ? 2 : 1;
+    case NODE_SERVING:
+        return 3;
+    case NODE_STOPPING:
+        return atomic_load(&node->draining) ? 7 : 6;
+    default:
+        return 0;
     }
-    emit_partition_value(page, "kafka.log", "Log", "Size", &labels, (double)log_size(log));
-    emit_partition_value(page, "kafka.log", "Log", "NumLogSegments", &labels,
-                         (double)log_segment_count(log));
-    emit_partition_value(page, "kafka.log", "Log", "LogStartOffset", &labels,
-                         (double)offsets.log_start_offset);
-    emit_partition_value(page, "kafka.log", "Log", "LogEndOffset", &labels,
-                         (double)offsets.log_end_offset);
-    emit_partition_value(page, NULL, NULL, "kafka_topic_partition_current_offset", &labels,
-                         (double)offsets.high_watermark);
-    emit_partition_value(page, NULL, NULL, "kafka_topic_partition_oldest_offset", &labels,
-                         (double)offsets.log_start_offset);
-}
-
-static void collect_replicas(struct node *node, struct metrics_page *page) {
-    size_t count;
-    struct partition **partitions = replicas_list(node->replicas, &count);
-    size_t leaders = 0;
-    size_t offline = 0;
-    for (size_t i = 0; i < count; i++) {
-        leaders += partition_is_leader(partitions[i]);
-        offline += partition_is_offline(partitions[i]);
-        emit_partition(page, partitions[i]);
-        partition_unref(partitions[i]);
-    }
-    free(partitions);
-    emit(page, METRICS_GAUGE, "kafka.server", "ReplicaManager", "PartitionCount", (double)count);
-    emit(page, METRICS_GAUGE, "kafka.server", "ReplicaManager", "LeaderCount", (double)leaders);
-    emit(page, METRICS_GAUGE, "kafka.server", "ReplicaManager", "OfflineReplicaCount",
-         (double)offline);
-}
-
-/* --- the cluster, as the image has it --- */
-
-struct cluster_counts {
-    int64_t active_brokers;
-    int64_t fenced_brokers;
-    int64_t offline_partitions;
-    int64_t under_replicated;
-    int64_t non_preferred;
-};
-
-static void count_partition(struct cluster_counts *counts, const struct meta_partition *state) {
-    counts->offline_partitions += state->leader == META_LEADER_NONE;
-    counts->under_replicated += state->isr_count < state->replica_count;
-    counts->non_preferred += state->replica_count > 0 && state->leader != state->replicas[0];
-}
-
-static void emit_topic_partitions(struct metrics_page *page, const struct meta_topic *topic) {
-    char name[LOG_TOPIC_NAME_MAX + 1];
-    (void)snprintf(name, sizeof name, "%.*s", STR_ARGS(topic->name));
-    struct metrics_id id = {.name = "kafka_topic_partitions", .labels = {{"topic", name}}};
-    metrics_emit(page, METRICS_GAUGE, &id, (double)topic->partitions.count);
-}
-
-static void collect_cluster(struct node *node, struct metrics_page *page) {
-    struct meta_image *image = node_image_ref(node);
-    struct cluster_counts counts = {0};
-    struct pmap_walk walk;
-    const struct meta_broker *broker;
-    pmap_for_each(&walk, &image->brokers, broker) {
-        counts.active_brokers += !broker->fenced;
-        counts.fenced_brokers += broker->fenced;
-    }
-    const struct meta_topic *topic;
-    pmap_for_each(&walk, &image->topics, topic) {
-        struct pmap_walk partitions;
-        const struct meta_partition *state;
-        pmap_for_each(&partitions, &topic->partitions, state) {
-            count_partition(&counts, state);
-        }
-        emit_topic_partitions(page, topic);
-    }
-    static const char type[] = "KafkaController";
-    static const char group[] = "kafka.controller";
-    emit(page, METRICS_GAUGE, group, type, "ActiveControllerCount",
-         atomic_load(&node->state) == NODE_SERVING); /* a quorum of one: it leads */
-    emit(page, METRICS_GAUGE, group, type, "ActiveBrokerCount", (double)counts.active_brokers);
-    emit(page, METRICS_GAUGE, group, type, "FencedBrokerCount", (double)counts.fenced_brokers);
-    emit(page, METRICS_GAUGE, group, type, "GlobalTopicCount", (double)image->topics.count);
-    emit(page, METRICS_GAUGE, group, type, "GlobalPartitionCount", (double)image->partition_count);
-    emit(page, METRICS_GAUGE, group, type, "OfflinePartitionsCount",
-         (double)counts.offline_partitions);
-    emit(page, METRICS_GAUGE, group, type, "PreferredReplicaImbalanceCount",
-         (double)counts.non_preferred);
-    emit(page, METRICS_GAUGE, group, type, "LastAppliedRecordOffset",
-         (double)image->provenance.offset);
-    emit(page, METRICS_GAUGE, "kafka.server", "ReplicaManager", "UnderReplicatedPartitions",
-         (double)counts.under_replicated);
-    emit_plain(page, METRICS_GAUGE, "kafka_brokers", (double)counts.active_brokers);
-    meta_image_unref(image);
 }
 
 /* --- this process --- */
@@ -166,8 +66,8 @@ static void collect_reactors(struct node *node, struct metrics_page *page) {
 static void collect_network(struct node *node, struct metrics_page *page) {
     struct net_stats stats;
     net_server_stats(node->net, &stats);
-    emit(page, METRICS_GAUGE, "kafka.network", "RequestChannel", "RequestQueueSize",
-         (double)stats.requests_queued);
+    emit_value(page, METRICS_GAUGE, "kafka.network", "RequestChannel", "RequestQueueSize",
+               (double)stats.requests_queued);
     emit_plain(page, METRICS_GAUGE, "ottla_connections", (double)stats.connections);
     emit_plain(page, METRICS_COUNTER, "ottla_connections_opened_total",
                (double)stats.connections_opened);
@@ -197,19 +97,41 @@ static void collect_process(struct node *node, struct metrics_page *page) {
 static void collect_sessions(struct node *node, struct metrics_page *page) {
     struct fetch_sessions_stats stats;
     fetch_sessions_stats(node->fetch_sessions, &stats);
-    emit(page, METRICS_GAUGE, "kafka.server", "FetchSessionCache", "NumIncrementalFetchSessions",
-         (double)stats.sessions);
-    emit(page, METRICS_GAUGE, "kafka.server", "FetchSessionCache",
-         "NumIncrementalFetchPartitionsCached", (double)stats.partitions);
-    emit(page, METRICS_COUNTER, "kafka.server", "FetchSessionCache",
-         "IncrementalFetchSessionEvictionsPerSec", (double)stats.evictions);
+    emit_value(page, METRICS_GAUGE, "kafka.server", "FetchSessionCache",
+               "NumIncrementalFetchSessions", (double)stats.sessions);
+    emit_value(page, METRICS_GAUGE, "kafka.server", "FetchSessionCache",
+               "NumIncrementalFetchPartitionsCached", (double)stats.partitions);
+    emit_value(page, METRICS_COUNTER, "kafka.server", "FetchSessionCache",
+               "IncrementalFetchSessionEvictionsPerSec", (double)stats.evictions);
+}
+
+/* Requests that wait: what Kafka calls its purgatories. */
+static void collect_waiting(struct node *node, struct metrics_page *page) {
+    const struct {
+        const char *operation;
+        int64_t count;
+    } rows[] = {
+        {"Fetch", atomic_load(&node->fetches_waiting)},
+        {"Produce", atomic_load(&node->produces_pending)},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct metrics_label label = {"delayedOperation", rows[i].operation};
+        struct metrics_label none = {NULL, NULL};
+        emit_labelled(page, METRICS_GAUGE, "kafka.server", "DelayedOperationPurgatory",
+                      "NumDelayedOperations", label, none, (double)rows[i].count);
+        emit_labelled(page, METRICS_GAUGE, "kafka.server", "DelayedOperationPurgatory",
+                      "PurgatorySize", label, none, (double)rows[i].count);
+    }
 }
 
 static void collect(void *arg, struct metrics_page *page) {
     struct node *node = arg;
+    emit_value(page, METRICS_GAUGE, "kafka.server", "KafkaServer", "BrokerState",
+               broker_state(node));
     if (atomic_load(&node->made)) {
-        collect_replicas(node, page);
+        collect_partitions(node, page);
         collect_network(node, page);
+        collect_waiting(node, page);
     }
     collect_cluster(node, page);
     collect_reactors(node, page);

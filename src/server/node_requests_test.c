@@ -140,7 +140,7 @@ static void a_fetch_whose_topic_goes(void **state) {
     peer_close(&reader);
 }
 
-/* A session remembers ids: the new topic of that name is another one. */
+/* A session remembers ids: the new topic of that name is not the one it reads. */
 static void a_topic_made_anew_under_a_session(void **state) {
     struct test *test = *state;
     struct peer reader;
@@ -158,7 +158,7 @@ static void a_topic_made_anew_under_a_session(void **state) {
     for (int32_t epoch = 1; epoch < 4; epoch++) { /* told again and again */
         by_id(&fetch, UUID_ZERO, 0, session, epoch);
         call(&reader, API_FETCH, VERSION_IDS, &fetch.request, &fetch.response);
-        assert_int_equal(answer_of(&fetch.response)->error_code, ERR_UNKNOWN_TOPIC_ID);
+        assert_int_equal(answer_of(&fetch.response)->error_code, ERR_INCONSISTENT_TOPIC_ID);
     }
     int32_t forgotten_index = 0;
     struct fetch_request_forgotten_topic forgotten = {

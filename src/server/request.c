@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "server/listener.h"
 #include "server/node_int.h"
+#include "server/request_metrics.h"
 
 enum { REQUEST_POOL_MAX = 64 };
 
@@ -69,6 +70,7 @@ static void fail_encoding(struct request *request, err_t err) {
 
 void request_respond(struct request *request, const void *response) {
     struct buffer out = {0};
+    request_metrics_answered(request->node->request_metrics, request, response);
     encode_header(request, &out);
     err_t err = wire_encode(request->api->response, request->version, response, &out);
     if (err != ERR_OK) {
@@ -88,6 +90,7 @@ void request_respond_files(struct request *request, const void *response,
     struct buffer out = {0};
     struct wire_gap *gaps = ARENA_ARRAY(&request->arena, struct wire_gap, file_count + 1);
     size_t gap_count = 0;
+    request_metrics_answered(request->node->request_metrics, request, response);
     encode_header(request, &out);
     err_t err = wire_encode_with_gaps(request->api->response, request->version, response, &out,
                                       gaps, file_count, &gap_count);

@@ -1,22 +1,32 @@
 /*
- * One set of series per API, made at its first request: most nodes never see most APIs. Times are
- * taken in microseconds and shown in milliseconds. Sets are made under a lock and read without one.
+ * One set of series per API, made at its first request, in it a counter for each version and each
+ * error at their first: most nodes never see most of them. Times are taken in microseconds and
+ * shown in milliseconds. Series are made under a lock and read without one.
  */
 #include "server/request_metrics.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "server/node_int.h"
+#include "wire/schema.h"
 
 enum { VERSIONS_MAX = 32, SETS_MAX = API_KEYS_MAX + 3 };
+
+/* Kafka's codes begin at -1. */
+enum { ERRORS_MAX = 160 };
 
 /* Kafka shows Fetch as FetchConsumer, too. */
 enum { SET_FETCH_CONSUMER = API_KEYS_MAX + 1 };
 
+typedef _Atomic(struct metrics_counter *) lazy_counter;
+
 struct api_set {
-    struct metrics_counter *requests[VERSIONS_MAX];
+    const char *api;
+    lazy_counter requests[VERSIONS_MAX];
+    lazy_counter errors[ERRORS_MAX]; /* by code + 1 */
     struct metrics_histogram *request_queue;
     struct metrics_histogram *local;
     struct metrics_histogram *remote;
@@ -57,14 +67,20 @@ static struct metrics_histogram *histogram(struct request_metrics *all, const ch
     return metrics_histogram_get(all->metrics, &id, unit, METRICS_SHARDED);
 }
 
-static struct metrics_counter *counter(struct request_metrics *all, const char *api, int version) {
-    char text[8];
-    (void)snprintf(text, sizeof text, "%d", version);
-    struct metrics_id id = {.group = "kafka.network",
-                            .type = "RequestMetrics",
-                            .name = "RequestsPerSec",
-                            .labels = {{"request", api}, {"version", text}}};
-    return metrics_counter_get(all->metrics, &id, METRICS_SHARDED);
+/* Counts in a counter of the set that may not be there yet. */
+static void count(struct request_metrics *all, struct api_set *set, lazy_counter *place,
+                  const struct metrics_label *label, const char *name, int shard, uint64_t n) {
+    struct metrics_counter *counter = atomic_load_explicit(place, memory_order_acquire);
+    if (counter == NULL) {
+        struct metrics_id id = {.group = "kafka.network",
+                                .type = "RequestMetrics",
+                                .name = name,
+                                .labels = {{"request", set->api}, *label}};
+        /* Asked for twice at the same time it is the same one. */
+        counter = metrics_counter_get(all->metrics, &id, METRICS_SHARDED);
+        atomic_store_explicit(place, counter, memory_order_release);
+    }
+    metrics_count_at(counter, shard, n);
 }
 
 static struct api_set *make_set(struct request_metrics *all, int index, const char *api) {
@@ -80,27 +96,26 @@ static struct api_set *make_set(struct request_metrics *all, int index, const ch
         set->response_send = histogram(all, api, "ResponseSendTimeMs", ms);
         set->total = histogram(all, api, "TotalTimeMs", ms);
         set->request_bytes = histogram(all, api, "RequestBytes", 1);
-        int last = wire_version_max(
-            wire_api((int16_t)(index < API_KEYS_MAX ? index : API_FETCH))->request);
-        for (int version = 0; version <= last && version < VERSIONS_MAX; version++) {
-            set->requests[version] = counter(all, api, version);
-        }
+        set->api = api;
         atomic_store(&all->sets[index], set);
     }
     sys_lock_give(&all->lock);
     return set;
 }
 
-static void observe(struct request_metrics *all, int index, const char *api,
-                    const struct request *request, const struct net_spans *spans, size_t size) {
+static struct api_set *find_set(struct request_metrics *all, int index, const char *api) {
     struct api_set *set = atomic_load_explicit(&all->sets[index], memory_order_acquire);
-    if (set == NULL) {
-        set = make_set(all, index, api);
-    }
+    return set != NULL ? set : make_set(all, index, api);
+}
+
+static void observe(struct request_metrics *all, struct api_set *set, const struct request *request,
+                    const struct net_spans *spans, size_t size) {
     int shard = request->reactor->index;
-    if (request->version >= 0 && request->version < VERSIONS_MAX &&
-        set->requests[request->version] != NULL) {
-        metrics_count_at(set->requests[request->version], shard, 1);
+    if (request->version >= 0 && request->version < VERSIONS_MAX) {
+        char version[8];
+        (void)snprintf(version, sizeof version, "%d", request->version);
+        count(all, set, &set->requests[request->version],
+              &(struct metrics_label){"version", version}, "RequestsPerSec", shard, 1);
     }
     metrics_observe_at(set->request_queue, shard, spans->request_queue_ns / 1000);
     metrics_observe_at(set->local, shard, spans->local_ns / 1000);
@@ -111,6 +126,43 @@ static void observe(struct request_metrics *all, int index, const char *api,
     metrics_observe_at(set->request_bytes, shard, (int64_t)size);
 }
 
+/* --- errors --- */
+
+/* Adds up the error codes of a message, wherever they are in it. */
+static void add_errors(const struct wire_struct *shape, const uint8_t *message,
+                       uint32_t counts[ERRORS_MAX]) {
+    for (int i = 0; i < shape->field_count; i++) {
+        const struct wire_field *field = &shape->fields[i];
+        const uint8_t *at = message + field->offset;
+        if (field->kind == WIRE_INT16 && !field->array && strcmp(field->name, "errorCode") == 0) {
+            int code = *(const int16_t *)at;
+            counts[code >= -1 && code + 1 < ERRORS_MAX ? code + 1 : 0]++;
+        } else if (field->kind == WIRE_STRUCT && field->array) {
+            const uint8_t *elements = *(const uint8_t *const *)at;
+            int32_t count = wire_count_at(message, field->count_offset);
+            for (int32_t e = 0; e < count; e++) {
+                add_errors(field->shape, elements + (size_t)e * field->shape->size, counts);
+            }
+        } else if (field->kind == WIRE_STRUCT) {
+            add_errors(field->shape, at, counts);
+        }
+    }
+}
+
+void request_metrics_answered(struct request_metrics *metrics, const struct request *request,
+                              const void *response) {
+    uint32_t counts[ERRORS_MAX] = {0};
+    struct api_set *set = find_set(metrics, request->api->key, request->api->name);
+    add_errors(request->api->response->shape, response, counts);
+    for (int i = 0; i < ERRORS_MAX; i++) {
+        if (counts[i] > 0) {
+            const char *name = err_name(err_from_kafka_code((int16_t)(i - 1)));
+            count(metrics, set, &set->errors[i], &(struct metrics_label){"error", name},
+                  "ErrorsPerSec", request->reactor->index, counts[i]);
+        }
+    }
+}
+
 void request_metrics_done(struct request_metrics *metrics, struct request *request,
                           struct net_request *net) {
     if (request->api == NULL || request->row == NULL) {
@@ -119,8 +171,10 @@ void request_metrics_done(struct request_metrics *metrics, struct request *reque
     struct net_spans spans;
     net_request_spans(net, &spans);
     size_t size = net_request_size(net);
-    observe(metrics, request->api->key, request->api->name, request, &spans, size);
+    observe(metrics, find_set(metrics, request->api->key, request->api->name), request, &spans,
+            size);
     if (request->api->key == API_FETCH) {
-        observe(metrics, SET_FETCH_CONSUMER, "FetchConsumer", request, &spans, size);
+        observe(metrics, find_set(metrics, SET_FETCH_CONSUMER, "FetchConsumer"), request, &spans,
+                size);
     }
 }

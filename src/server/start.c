@@ -110,8 +110,25 @@ static void serve(struct node *node) {
     node->settings.started(node->settings.arg, ERR_OK, NULL);
 }
 
+enum { PROGRESS_MS = 5000 };
+
+/* Recovery may take long: people want to see it move. */
+static void tell_progress(struct sys_timer *timer) {
+    struct node *node = container_of(timer, struct node, progress_timer);
+    struct replicas_progress progress;
+    replicas_progress(node->replicas, &progress);
+    text_log_info(node->text_log, "log",
+                  "Opening logs: %zu of %zu, of which %llu of %llu MiB had to be read again",
+                  progress.logs_open, progress.logs_total,
+                  (unsigned long long)(progress.bytes_recovered >> 20),
+                  (unsigned long long)(progress.bytes_to_recover >> 20));
+    sys_timer_set(node->loops[0], timer, sys_mono_ms(node->sys) + PROGRESS_MS);
+}
+
 static void logs_open(void *arg, err_t err, const char *text) {
     struct node *node = arg;
+    sys_timer_clear(node->loops[0], &node->progress_timer);
+    atomic_store(&node->recovering, false);
     if (err != ERR_OK) {
         node_fail_start(node, err, "The logs could not be opened: %s (%s)", text, err_text(err));
         return;
@@ -126,6 +143,14 @@ static void logs_open(void *arg, err_t err, const char *text) {
     }
 }
 
+static void open_logs(struct node *node) {
+    node->image_pending = false;
+    atomic_store(&node->recovering, true);
+    node->progress_timer.fire = tell_progress;
+    sys_timer_set(node->loops[0], &node->progress_timer, sys_mono_ms(node->sys) + PROGRESS_MS);
+    replicas_load(node->replicas, node->image, logs_open, node);
+}
+
 static void registered(struct node *node, err_t err, const char *text) {
     if (err != ERR_OK) {
         node_fail_start(node, err, "Registering the broker failed: %s (%s)", text, err_name(err));
@@ -134,8 +159,7 @@ static void registered(struct node *node, err_t err, const char *text) {
     if (stopping(node)) {
         return;
     }
-    node->image_pending = false;
-    replicas_load(node->replicas, node->image, logs_open, node);
+    open_logs(node);
 }
 
 static void quorum_started(void *arg, err_t err, const char *text) {

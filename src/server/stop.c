@@ -81,5 +81,6 @@ static void stop_network(struct node *node) {
 
 void node_stop_steps(struct node *node) {
     text_log_info(node->text_log, "server", "Node %d is shutting down", (int)node->node_id);
+    sys_timer_clear(node->loops[0], &node->progress_timer);
     broker_shut_down(node->broker, stop_network);
 }

@@ -95,10 +95,12 @@ static void count(struct request *request, struct str topic, const struct tally 
     struct topic_metrics *metrics = request->node->topic_metrics;
     int shard = request->reactor->index;
     struct topic_set *set = NULL;
-    if (topic.data != NULL && topic.size <= LOG_TOPIC_NAME_MAX) {
+    bool named = topic.data != NULL && topic.size <= LOG_TOPIC_NAME_MAX;
+    if (named) {
         sys_lock_take(&metrics->lock);
         set = map_get(&metrics->topics, str_bytes(topic));
-        if (set == NULL) {
+        /* An answer may be late: the topic is gone, and its series with it. */
+        if (set == NULL && meta_image_topic(request_image(request), topic) != NULL) {
             set = calloc(1, sizeof *set);
             memcpy(set->name, topic.data, topic.size);
             open_set(metrics, set);
@@ -113,7 +115,7 @@ static void count(struct request *request, struct str topic, const struct tally 
             }
         }
     }
-    if (set != NULL) {
+    if (named) {
         sys_lock_give(&metrics->lock);
     }
 }

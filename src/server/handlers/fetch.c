@@ -310,6 +310,7 @@ static void stop_waiting(struct fetch *fetch) {
         return;
     }
     fetch->waiting = false;
+    atomic_fetch_sub(&fetch->request->node->fetches_waiting, 1);
     sys_timer_clear(fetch->request->reactor->loop, &fetch->timer);
     list_remove(&fetch->link);
     for (int32_t i = 0; i < fetch->part_count; i++) {
@@ -380,6 +381,7 @@ static void wait(struct fetch *fetch) {
     bool moved = false;
     release_slices(fetch);
     fetch->waiting = true;
+    atomic_fetch_add(&request->node->fetches_waiting, 1);
     fetch->wake.run = woken;
     fetch->timer.fire = timed_out;
     list_add_last(&request->reactor->waiting, &fetch->link);

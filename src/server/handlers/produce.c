@@ -167,6 +167,7 @@ static void part_done(struct partition_write *write) {
     fill_answer(part);
     produce->pending--;
     if (produce->pending == 0 && produce->parked) {
+        atomic_fetch_sub(&produce->request->node->produces_pending, 1);
         respond(produce);
     }
 }
@@ -388,6 +389,7 @@ void handle_produce(struct request *request) {
         respond(produce);
     } else {
         produce->parked = true;
+        atomic_fetch_add(&request->node->produces_pending, 1);
         net_request_park(request->net);
         /* What comes next on the connection finds these records there, as with Kafka. */
         net_request_hold_others(request->net);

@@ -3,8 +3,17 @@
 #include "server/request.h"
 
 /*
- * Makes a topic that a client asked for, with num.partitions and default.replication.factor.
- * Returns at once with what the client is told: UNKNOWN_TOPIC_OR_PARTITION (it is being made; ask
- * again) or INVALID_TOPIC_EXCEPTION. Why it could not be made is logged.
+ * Topics that a client asked for and that are to be made: ordinary ones with num.partitions and
+ * default.replication.factor, internal ones as their coordinators will want them.
+ *
+ * Those of one request go to the controller as one call. Nobody waits for it: the client asks
+ * again. Why a topic could not be made is logged.
  */
-err_t auto_create_topic(struct request *request, struct str name);
+struct auto_create;
+
+/* *create is NULL at first. Returns what the client is told: UNKNOWN_TOPIC_OR_PARTITION (it is
+ * being made) or INVALID_TOPIC_EXCEPTION. count_max: how many names may come. */
+err_t auto_create_add(struct auto_create **create, struct request *request, struct str name,
+                      int32_t count_max);
+
+void auto_create_send(struct auto_create *create); /* accepts NULL: none was added */

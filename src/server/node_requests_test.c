@@ -394,6 +394,43 @@ static void a_topic_deleted_under_a_pending_append(void **state) {
     peer_close(&writer);
 }
 
+/* --- topics made for a client --- */
+
+static void topics_that_are_missing_are_made(void **state) {
+    struct test *test = *state;
+    peer_close(&test->peer);
+    machine_stop(test->machine);
+    machine_set(test->machine, "offsets.topic.replication.factor", "1");
+    machine_set(test->machine, "offsets.topic.num.partitions", "7");
+    machine_start(test->machine);
+    peer_open(&test->peer, test->machine);
+    struct metadata_request request;
+    struct metadata_response response;
+    struct metadata_request_topic topics[] = {{.name = STR("a")},
+                                              {.name = STR("not / valid")},
+                                              {.name = STR("b")},
+                                              {.name = STR("__transaction_state")},
+                                              {.name = STR("__consumer_offsets")}};
+    wire_init(&metadata_request_type, &request);
+    request.topics = topics;
+    request.topics_count = 5;
+    request.allow_auto_topic_creation = true;
+    call(&test->peer, API_METADATA, 12, &request, &response);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(response.topics[i].error_code,
+                         i == 1 ? ERR_INVALID_TOPIC_EXCEPTION : ERR_UNKNOWN_TOPIC_OR_PARTITION);
+    }
+    fixture_run_for(&test->f, 1000);
+    request.allow_auto_topic_creation = false;
+    call(&test->peer, API_METADATA, 12, &request, &response);
+    assert_int_equal(response.topics[0].partitions_count, 1); /* a */
+    assert_int_equal(response.topics[1].partitions_count, 1); /* b */
+    assert_int_equal(response.topics[2].partitions_count, 7);
+    assert_true(str_equal(response.topics[2].name, STR("__consumer_offsets")));
+    assert_true(response.topics[2].is_internal);
+    assert_true(told(&test->f, "Topic __transaction_state could not be created for a client"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -409,6 +446,7 @@ int main(void) {
         TEST(an_append_whose_client_goes),
         TEST(a_stop_while_a_disk_hangs),
         TEST(a_topic_deleted_under_a_pending_append),
+        TEST(topics_that_are_missing_are_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -120,15 +120,15 @@ static topic_answer missing_topic(const struct metadata_request_topic *asked, er
 }
 
 /* A name that is not there: made, if that is allowed. */
-static err_t missing_error(struct request *request, struct str name) {
+static err_t missing_error(struct request *request, struct str name, struct auto_create **create) {
     const struct metadata_request *message = request->message;
-    bool create = (request->version < 4 || message->allow_auto_topic_creation) &&
-                  config_bool(request->reactor->config, CONFIG_AUTO_CREATE_TOPICS_ENABLE);
-    if (!create) {
-        return topic_name_fault(name, &request->arena).data == NULL ? ERR_UNKNOWN_TOPIC_OR_PARTITION
-                                                                    : ERR_INVALID_TOPIC_EXCEPTION;
+    bool allowed = (request->version < 4 || message->allow_auto_topic_creation) &&
+                   config_bool(request->reactor->config, CONFIG_AUTO_CREATE_TOPICS_ENABLE);
+    if (allowed) {
+        return auto_create_add(create, request, name, message->topics_count);
     }
-    return auto_create_topic(request, name);
+    return topic_name_fault(name, &request->arena).data == NULL ? ERR_UNKNOWN_TOPIC_OR_PARTITION
+                                                                : ERR_INVALID_TOPIC_EXCEPTION;
 }
 
 /* Which topics of the request count: each name and each id once. */
@@ -174,13 +174,15 @@ static void list_asked(struct request *request, struct metadata_response *respon
             wanted[i] = false;
         }
     }
+    struct auto_create *create = NULL;
     for (int32_t i = 0; i < message->topics_count; i++) {
         const struct metadata_request_topic *asked = &message->topics[i];
         if (wanted[i]) {
-            err_t err = by_id ? ERR_UNKNOWN_TOPIC_ID : missing_error(request, asked->name);
+            err_t err = by_id ? ERR_UNKNOWN_TOPIC_ID : missing_error(request, asked->name, &create);
             response->topics[response->topics_count++] = missing_topic(asked, err);
         }
     }
+    auto_create_send(create);
 }
 
 /* Before version 12 topics have names and no ids; later they have one of them at least. */

@@ -299,6 +299,7 @@ struct net_server {
     int64_t memory_max;
     _Atomic int32_t queued;
     _Atomic int64_t memory;
+    _Atomic int64_t memory_given; /* of it, held by whole requests */
     _Atomic bool pass_taken;
 
     _Atomic int64_t stop_deadline_ms;
@@ -324,6 +325,9 @@ bool net_memory_take(struct net_server *server, int64_t size);
 void net_memory_force(struct net_server *server, int64_t size);
 void net_memory_give(struct net_server *server, int64_t size);
 bool net_memory_left(const struct net_server *server);
+
+/* Whether it is whole requests, and not frames on their way, that hold most of it. */
+bool net_memory_mostly_given(const struct net_server *server);
 
 /* Something of the node's bounds was given back: reactors with starved connections are woken. */
 void net_server_wake(struct net_server *server);

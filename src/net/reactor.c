@@ -12,7 +12,9 @@
  * The pass. If the node's request memory is used up by frames that are all half here, none can
  * end and free any. So one connection of the node may go beyond the bound: whoever finds the pass
  * free. It gives it back when its frame is whole. If it does not move for NET_PASS_IDLE_MS it is
- * closed, as it stops the whole node.
+ * closed, as it stops the whole node. There is no pass while whole requests hold half of the memory
+ * or more: they end by themselves, and one frame after the other could pass while they are stuck.
+ * So the node never has more than one and a half times the bound, and one frame.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -119,7 +121,8 @@ static void trim_fire(struct sys_timer *timer) {
 /* Nothing that a connection could wait for is to be had. */
 static bool node_is_full(const struct net_server *server) {
     return atomic_load(&server->queued) >= server->queued_max ||
-           (!net_memory_left(server) && atomic_load(&server->pass_taken));
+           (!net_memory_left(server) &&
+            (atomic_load(&server->pass_taken) || net_memory_mostly_given(server)));
 }
 
 void net_reactor_mark_starving(struct net_reactor *reactor) {
@@ -160,7 +163,8 @@ void net_connection_starve(struct net_connection *connection) {
 
 bool net_pass_take(struct net_connection *connection) {
     struct net_reactor *reactor = connection->reactor;
-    if (atomic_exchange(&reactor->server->pass_taken, true)) {
+    if (net_memory_mostly_given(reactor->server) ||
+        atomic_exchange(&reactor->server->pass_taken, true)) {
         return false;
     }
     connection->has_pass = true;

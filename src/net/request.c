@@ -25,23 +25,22 @@ static void take_frame(struct net_request *request, struct net_block *block, uin
         memcpy(request->data, data, request->size);
         return;
     }
-    if (request->size >= block->capacity / 2) {
+    if (request->size < block->capacity / 2) {
+        request->block = net_block_new(&reactor->pool, request->size);
+        request->data = request->block->data;
+        memcpy(request->data, data, request->size);
+    } else {
         request->block = net_block_ref(block);
         request->data = data;
-        if (block == reactor->scratch) {
-            request->charge = (int64_t)block->capacity;
-            net_memory_force(reactor->server, request->charge);
-        } else {
-            request->charge = connection->charge;
-            connection->charge = 0;
-        }
-        return;
     }
-    request->block = net_block_new(&reactor->pool, request->size);
-    request->data = request->block->data;
-    memcpy(request->data, data, request->size);
-    request->charge = (int64_t)request->block->capacity;
-    net_memory_force(reactor->server, request->charge);
+    if (request->block == block && block != reactor->scratch) {
+        request->charge = connection->charge;
+        connection->charge = 0;
+    } else {
+        request->charge = (int64_t)request->block->capacity;
+        net_memory_force(reactor->server, request->charge);
+    }
+    atomic_fetch_add(&reactor->server->memory_given, request->charge);
 }
 
 struct net_request *net_request_new(struct net_connection *connection, struct net_block *block,
@@ -57,7 +56,9 @@ struct net_request *net_request_new(struct net_connection *connection, struct ne
 }
 
 void net_request_drop_frame(struct net_request *request) {
-    net_memory_give(request->connection->reactor->server, request->charge);
+    struct net_server *server = request->connection->reactor->server;
+    atomic_fetch_sub(&server->memory_given, request->charge);
+    net_memory_give(server, request->charge);
     request->charge = 0;
     net_block_unref(request->block);
     request->block = NULL;

@@ -214,6 +214,10 @@ bool net_memory_left(const struct net_server *server) {
     return atomic_load(&server->memory) < server->memory_max;
 }
 
+bool net_memory_mostly_given(const struct net_server *server) {
+    return atomic_load(&server->memory_given) >= server->memory_max / 2;
+}
+
 bool net_memory_take(struct net_server *server, int64_t size) {
     int64_t taken = atomic_load_explicit(&server->memory, memory_order_relaxed);
     do {

@@ -78,6 +78,7 @@ void request_respond(struct request *request, const void *response) {
         fail_encoding(request, err);
         return;
     }
+    net_request_drop_frame(request->net); /* the client may take its time with the answer */
     net_answer_buffer(request->net, &out);
 }
 
@@ -125,6 +126,7 @@ void request_respond_files(struct request *request, const void *response,
     uint8_t *memory = buffer_steal(&out, &size);
     parts[count++] = (struct net_part){
         .data = memory + done, .size = size - done, .release = free_memory, .arg = memory};
+    net_request_drop_frame(request->net);
     net_answer(request->net, parts, count);
 }
 

@@ -417,6 +417,10 @@ void sim_socket_set_buffers(struct sys_socket *base, int send_bytes, int receive
     if (socket->end != NULL) {
         socket->end->send_max = socket->send_max;
         socket->end->receive_max = socket->receive_max;
+        sim_socket_update(socket);
+        if (sim_peer(socket->end)->socket != NULL) {
+            sim_socket_update(sim_peer(socket->end)->socket); /* what it may send changed */
+        }
     }
 }
 

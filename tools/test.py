@@ -163,7 +163,7 @@ class Step:
             reason = None
         self.counts = counts or Counts()
         self.counts.failed += 1 if reason else 0
-        print(f"{self.name:<46} {str(self.counts):<36} {seconds:6.1f} s", flush=True)
+        print(f"{self.name:<48} {str(self.counts):<36} {seconds:6.1f} s", flush=True)
         if self.counts.failed:
             with open(self.log, errors="replace") as output:
                 for line in output.readlines()[-LINES_SHOWN:]:
@@ -174,7 +174,7 @@ class Step:
 
     def give_up(self, need):
         self.counts = Counts(failed=1)
-        print(f"{self.name:<46} not run: {need} failed", flush=True)
+        print(f"{self.name:<48} not run: {need} failed", flush=True)
 
 
 ALL = ("check", "test", "full")
@@ -226,10 +226,15 @@ def steps():
         Step("TSan: stress with four reactors",
              "build-tsan/tests/stress/stress --ottla build-tsan/ottla --seconds 60", read_line,
              TEST, needs=("TSan: build",), environment=TSAN),
+        pytest("tests/compat/test_data_directory.py tests/compat/test_dump_log.py",
+               "files against Apache Kafka", TEST, cores=1,
+               needs=("build", "packages of Maven and Go"), minutes=20),
+        pytest("tests/compat --ignore=tests/compat/test_data_directory.py "
+               "--ignore=tests/compat/test_dump_log.py", "codec, records and metadata against "
+               "Apache Kafka", TEST, cores=1, needs=("build", "packages of Maven and Go"),
+               minutes=20),
         Step("fuzzers", "python3 tests/fuzz/run.py --seconds 20", read_line, TEST,
              needs=("build",), cores=1),
-        pytest("tests/compat", "codec and files against Apache Kafka", TEST, cores=1,
-               needs=("build", "packages of Maven and Go"), minutes=20),
         pytest("tests/transcripts", "transcripts", ALL, needs=("build",), cores=1),
         Step("simulation: 500 seeds", "build/tests/sim/sim --seeds 1-500 --jobs 2", read_line, TEST,
              needs=("build",), minutes=15),

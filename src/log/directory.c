@@ -58,25 +58,38 @@ err_t directory_replace_file(struct log_directory *directory, const char *name,
 
 /* --- life --- */
 
-/* Makes the directory and those above it, so that they survive a power cut. */
+/* A directory that is not ours to read is not ours to have made. */
+static err_t sync_above(struct sys *sys, const char *path) {
+    err_t err = sys_dir_sync(sys, path);
+    return err == ERR_ACCESS ? ERR_OK : err;
+}
+
+/* Makes the directory and those above it, so that they survive a power cut. Whoever made them
+ * before may have been killed before he could sync them. */
 static err_t make_durably(struct sys *sys, const char *path) {
     struct sys_stat stat;
     err_t err = sys_path_stat(sys, path, &stat);
-    if (err != ERR_NOT_FOUND) {
-        return err;
+    if (err == ERR_NOT_FOUND) {
+        err = sys_dir_make_all(sys, path);
     }
-    err = sys_dir_make_all(sys, path);
     char *parent = strdup(path);
     char *slash;
     while (err == ERR_OK && (slash = strrchr(parent, '/')) != NULL) {
         *slash = '\0';
-        err = sys_dir_sync(sys, slash == parent ? "/" : parent);
+        err = sync_above(sys, slash == parent ? "/" : parent);
     }
     if (err == ERR_OK && path[0] != '/') {
-        err = sys_dir_sync(sys, ".");
+        err = sync_above(sys, ".");
     }
     free(parent);
     return err;
+}
+
+/* After any end but a clean one folders may be there that were never synced. */
+static err_t names_sync(struct log_directory *directory) {
+    return directory->clean
+               ? ERR_OK
+               : log_directory_note(directory, sys_dir_sync(directory->sys, directory->path));
 }
 
 static err_t lock_take(struct log_directory *directory) {
@@ -172,6 +185,9 @@ err_t log_directory_open(struct sys *sys, struct text_log *text_log, struct log_
     }
     if (err == ERR_OK) {
         err = clean_marker_take(directory);
+    }
+    if (err == ERR_OK) {
+        err = names_sync(directory);
     }
     if (err == ERR_OK) {
         err = directory_checkpoints_load(directory);

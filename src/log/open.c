@@ -199,6 +199,7 @@ err_t log_open(struct log_directory *directory, const char *name, const struct l
             err = open_clean(log, &plan, has_recovery_point);
         } else {
             plan.scan = true;
+            log->folder_changes++; /* its files may be there without being synced */
             log_recovery_plan(log, &plan);
         }
     }

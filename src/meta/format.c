@@ -156,12 +156,11 @@ static struct uuid random_id(struct sys *sys) {
     return id;
 }
 
-/* Makes a directory, and those above it, so that a power cut does not take them back. */
+/* Makes a directory, and those above it, so that a power cut does not take them back. One that is
+ * there may have been made a moment before somebody was killed. */
 static err_t make_durably(struct sys *sys, const char *dir) {
     err_t err = sys_dir_make(sys, dir);
-    if (err == ERR_EXISTS) {
-        return ERR_OK;
-    }
+    bool existed = err == ERR_EXISTS;
     char parent[PATH_SIZE];
     snprintf(parent, sizeof parent, "%s", dir);
     char *slash = strrchr(parent, '/');
@@ -176,7 +175,10 @@ static err_t make_durably(struct sys *sys, const char *dir) {
             err = sys_dir_make(sys, dir);
         }
     }
-    return err == ERR_OK ? sys_dir_sync(sys, parent) : err;
+    if (err == ERR_OK || existed) {
+        err = sys_dir_sync(sys, parent);
+    }
+    return existed && err == ERR_ACCESS ? ERR_OK : err;
 }
 
 /* The voter set of a standalone node: itself, in this directory. */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "server/node_fixture_test.h"
+#include "sys/file.h"
 #include "wire/batch_builder.h"
 
 enum { VERSION_IDS = 17 };
@@ -394,6 +395,82 @@ static void a_topic_deleted_under_a_pending_append(void **state) {
     peer_close(&writer);
 }
 
+/* --- several directories --- */
+
+static void ask_times(struct call *call, struct peer *peer,
+                      struct list_offsets_response *response) {
+    static struct list_offsets_request request;
+    static struct list_offsets_request_list_offsets_topic topic;
+    static struct list_offsets_request_list_offsets_partition partitions[4];
+    for (int i = 0; i < 4; i++) {
+        partitions[i] = (struct list_offsets_request_list_offsets_partition){
+            .partition_index = i, .timestamp = i == 3 ? -1 : 1, .current_leader_epoch = -1};
+    }
+    topic = (struct list_offsets_request_list_offsets_topic){
+        .name = STR("u"), .partitions = partitions, .partitions_count = 4};
+    wire_init(&list_offsets_request_type, &request);
+    request.topics = &topic;
+    request.topics_count = 1;
+    call_begin(call, peer, API_LIST_OFFSETS, 7, &request, response);
+}
+
+/* One of two disks hangs: who asks of it waits, the other one's workers do not. */
+static void a_disk_that_hangs_holds_up_its_own(void **state) {
+    struct test *test = *state;
+    peer_close(&test->peer);
+    machine_stop(test->machine);
+    machine_set(test->machine, "log.dirs", "/x,/y");
+    machine_start(test->machine);
+    peer_open(&test->peer, test->machine);
+    assert_int_equal(create_topic(&test->peer, "u", 4), 0);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(produce(&test->peer, "u", i, 1), 0);
+    }
+    fixture_run_for(&test->f, 40 * 1000);
+    sim_disk_drop_cache(test->machine->host);
+    struct sim_fault fault = {.kind = SIM_FAULT_HANG, .path = "/y/*"};
+    int number = sim_disk_add_fault(test->machine->host, &fault);
+    enum { ASKED = 6 }; /* more than a directory has workers */
+    struct peer peers[ASKED];
+    struct call calls[ASKED];
+    struct list_offsets_response responses[ASKED];
+    for (int i = 0; i < ASKED; i++) {
+        peer_open(&peers[i], test->machine);
+        ask_times(&calls[i], &peers[i], &responses[i]);
+    }
+    fixture_run_for(&test->f, 1000);
+    for (int i = 0; i < ASKED; i++) {
+        assert_false(calls[i].done);
+    }
+    /* What is on the other disk only: cold, so a worker is needed. */
+    int cold = 0;
+    for (int i = 0; i < 4; i++) {
+        char path[16] = "/x/u-0";
+        path[5] = (char)('0' + i);
+        struct sys_stat stat;
+        if (sys_path_stat(sim_host_sys(test->machine->host), path, &stat) == ERR_OK) {
+            struct call fetch;
+            struct fetch_response response;
+            fetch_begin(&fetch, &test->peer, "u", 0, 0, 1, &response);
+            ((struct fetch_request *)(uintptr_t)fetch.request)->topics[0].partitions[0].partition =
+                i;
+            assert_int_equal(call_wait(&fetch), ERR_OK);
+            assert_true(answer_of(&response)->records.size > 0);
+            cold++;
+        }
+    }
+    assert_int_equal(cold, 2);
+    sim_disk_remove_fault(test->machine->host, number);
+    for (int i = 0; i < ASKED; i++) {
+        assert_int_equal(call_wait(&calls[i]), ERR_OK);
+        for (int p = 0; p < 4; p++) {
+            assert_int_equal(responses[i].topics[0].partitions[p].error_code, 0);
+            assert_int_equal(responses[i].topics[0].partitions[p].offset, p == 3);
+        }
+        peer_close(&peers[i]);
+    }
+}
+
 /* --- topics made for a client --- */
 
 static void topics_that_are_missing_are_made(void **state) {
@@ -446,6 +523,7 @@ int main(void) {
         TEST(an_append_whose_client_goes),
         TEST(a_stop_while_a_disk_hangs),
         TEST(a_topic_deleted_under_a_pending_append),
+        TEST(a_disk_that_hangs_holds_up_its_own),
         TEST(topics_that_are_missing_are_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

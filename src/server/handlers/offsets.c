@@ -1,8 +1,9 @@
 /*
  * ListOffsets and OffsetForLeaderEpoch: where records of a time, or the end of an epoch, are.
  *
- * A look-up by time reads indexes and batches, so it runs on a worker of the partition's volume;
- * the partitions of one request one after the other, and the answer leaves from the reactor.
+ * A look-up by time reads indexes and batches, so it runs on a worker of the partition's volume:
+ * the partitions of each volume one after the other, one volume after the other, so that a disk
+ * that hangs holds up its own workers only. The answer leaves from the reactor.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@ typedef struct list_offsets_response_list_offsets_partition_response list_partit
 
 struct lookup {
     struct partition *partition;
+    struct volume *volume; /* whose disk is asked; NULL: none, or no more */
     const list_partition *asked;
     list_partition_answer *answer;
 };
@@ -28,8 +30,13 @@ struct list_offsets {
     struct sys_job job;
     struct request *request;
     struct list_offsets_response response;
-    struct lookup *lookups; /* those that need the disk */
+    struct lookup *lookups;
     int32_t lookup_count;
+    bool parked;
+
+    /* The pass of one volume. */
+    int pass; /* the next one's index */
+    struct volume *volume;
     int32_t next;
     bool committed_only;
 };
@@ -59,18 +66,13 @@ static void fill_found(list_partition_answer *answer, int16_t version, err_t err
     answer->leader_epoch = err == ERR_OK && version >= 4 ? found->leader_epoch : -1;
 }
 
-static enum sys_job_result lookup_step(struct sys_job *job) {
-    struct list_offsets *list = container_of(job, struct list_offsets, job);
-    if (list->next == list->lookup_count) {
-        return SYS_JOB_DONE;
-    }
-    struct lookup *lookup = &list->lookups[list->next++];
+static void answer_lookup(struct list_offsets *list, struct lookup *lookup) {
     struct log_time_offset found;
     err_t err =
         partition_offset_for_timestamp(lookup->partition, lookup->asked->current_leader_epoch,
                                        lookup->asked->timestamp, list->committed_only, &found);
     fill_found(lookup->answer, list->request->version, err, &found);
-    return SYS_JOB_AGAIN;
+    lookup->volume = NULL;
 }
 
 static void respond(struct list_offsets *list) {
@@ -80,8 +82,48 @@ static void respond(struct list_offsets *list) {
     request_respond(list->request, &list->response);
 }
 
-static void lookups_done(struct sys_job *job) {
-    respond(container_of(job, struct list_offsets, job));
+/* The next lookup of this pass; false: there is none. */
+static bool find_next(struct list_offsets *list) {
+    while (list->next < list->lookup_count && list->lookups[list->next].volume != list->volume) {
+        list->next++;
+    }
+    return list->next < list->lookup_count;
+}
+
+static enum sys_job_result lookup_step(struct sys_job *job) {
+    struct list_offsets *list = container_of(job, struct list_offsets, job);
+    if (!find_next(list)) {
+        return SYS_JOB_DONE;
+    }
+    answer_lookup(list, &list->lookups[list->next++]);
+    return SYS_JOB_AGAIN;
+}
+
+static void pass_done(struct sys_job *job);
+
+/* Begins the pass of the next volume that is asked for; answers when there is none. */
+static void next_pass(struct list_offsets *list) {
+    struct request *request = list->request;
+    struct replicas *replicas = request->node->replicas;
+    while (list->pass < replicas_volume_count(replicas)) {
+        list->volume = replicas_volume(replicas, list->pass++);
+        list->next = 0;
+        if (find_next(list)) {
+            if (!list->parked) {
+                list->parked = true;
+                net_request_park(request->net);
+            }
+            list->job = (struct sys_job){
+                .run = lookup_step, .done = pass_done, .loop = request->reactor->loop};
+            sys_pool_submit(list->volume->upkeep, &list->job);
+            return;
+        }
+    }
+    respond(list);
+}
+
+static void pass_done(struct sys_job *job) {
+    next_pass(container_of(job, struct list_offsets, job));
 }
 
 /* Partitions that are named more than once, in the order of the request. Kafka counts them over
@@ -159,15 +201,17 @@ static void begin_all(struct list_offsets *list) {
     }
 }
 
-/* The ends of a log are known without the disk. */
-static bool needs_disk(const struct list_offsets *list) {
+/* The ends of a log are known without the disk; one that is being made has nothing on it. */
+static void answer_from_memory(struct list_offsets *list) {
     for (int32_t i = 0; i < list->lookup_count; i++) {
-        int64_t timestamp = list->lookups[i].asked->timestamp;
-        if (timestamp != LOG_TIMESTAMP_LATEST && timestamp != LOG_TIMESTAMP_EARLIEST) {
-            return true;
+        struct lookup *lookup = &list->lookups[i];
+        int64_t timestamp = lookup->asked->timestamp;
+        lookup->volume = partition_volume(lookup->partition);
+        if (lookup->volume == NULL || timestamp == LOG_TIMESTAMP_LATEST ||
+            timestamp == LOG_TIMESTAMP_EARLIEST) {
+            answer_lookup(list, lookup);
         }
     }
-    return false;
 }
 
 void handle_list_offsets(struct request *request) {
@@ -177,19 +221,8 @@ void handle_list_offsets(struct request *request) {
     list->committed_only = message->isolation_level == 1;
     wire_init(&list_offsets_response_type, &list->response);
     begin_all(list);
-    list->job =
-        (struct sys_job){.run = lookup_step, .done = lookups_done, .loop = request->reactor->loop};
-    if (needs_disk(list)) {
-        net_request_park(request->net);
-        struct volume *volume = partition_volume(list->lookups[0].partition);
-        sys_pool_submit(volume != NULL ? volume->upkeep
-                                       : replicas_volume(request->node->replicas, 0)->upkeep,
-                        &list->job);
-        return;
-    }
-    while (lookup_step(&list->job) == SYS_JOB_AGAIN) {
-    }
-    respond(list);
+    answer_from_memory(list);
+    next_pass(list);
 }
 
 /* --- OffsetForLeaderEpoch (KIP-320) --- */

@@ -220,9 +220,10 @@ def steps():
         build("build-tsan", "TSan: build", TEST,
               "-Db_sanitize=thread -Db_lundef=false -Doptimization=1 -Dyields=true",
               needs=("build",)),
-        # One thread of the real world runs a simulation: it has no races to find.
+        # One thread of the real world runs a simulation: it has no races to find. Timed tests need a
+        # node at its usual speed; the stress below covers their code.
         unit_tests("build-tsan", "TSan: unit tests", TEST, "TSan: build",
-                   "--no-suite slow --no-suite simulated", environment=TSAN),
+                   "--no-suite slow --no-suite simulated --no-suite timed", environment=TSAN),
         Step("TSan: stress with four reactors",
              "build-tsan/tests/stress/stress --ottla build-tsan/ottla --seconds 60", read_line,
              TEST, needs=("TSan: build",), environment=TSAN),
@@ -238,10 +239,12 @@ def steps():
         pytest("tests/transcripts", "transcripts", ALL, needs=("build",), cores=1),
         Step("simulation: 500 seeds", "build/tests/sim/sim --seeds 1-500 --jobs 2", read_line, TEST,
              needs=("build",), minutes=15),
-        pytest("tests/cluster", "a real node and real clients", ("test",), "-m 'not slow'",
+        pytest("tests/cluster/test_librdkafka.py tests/cluster/test_kafka_python.py "
+               "tests/cluster/test_java_and_go.py tests/cluster/test_admin.py",
+               "a real node and real clients", ("test",), "-m 'not slow'",
                needs=("build", "packages of Maven and Go"), minutes=20),
         pytest("tests/cluster/test_librdkafka.py tests/cluster/test_kafka_python.py "
-               "tests/cluster/test_hostile.py", "ASan and UBSan: a real node", TEST,
+               "tests/cluster/test_hostile.py", "ASan and UBSan: a real node", FULL,
                "-m 'not slow'", needs=("ASan and UBSan: build",),
                environment={**ASAN, "OTTLA": os.path.join(ROOT, "build-asan", "ottla")}),
         pytest("tests/cluster", "a real node and real clients, all", FULL,

@@ -43,6 +43,9 @@ struct fetch {
     struct list link; /* of the reactor's waiting fetches */
 };
 
+/* Answers with what was read; the fetch is gone afterwards. */
+void fetch_respond(struct fetch *fetch);
+
 /* Reads on workers what the fetch will read, then calls `warmed` on the reactor. */
 void fetch_warm(struct fetch *fetch, void (*warmed)(struct fetch *fetch));
 

@@ -8,7 +8,7 @@
  *   max.connections of the listener          likewise
  *   max.connection.creation.rate             waits until the next token
  *   max.connections.per.ip                   accepted and closed: it must not stop the others
- *   file descriptors                         waits NET_ACCEPT_PAUSE_MS, one warning a minute
+ *   file descriptors, or sockets_max         waits NET_ACCEPT_PAUSE_MS, one warning a minute
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -130,6 +130,20 @@ static void resume_limited(struct net_server *server) {
     }
 }
 
+/* The rest of the descriptors is for files: a crowd of clients must not stop the logs. */
+static void no_files(struct net_listener *listener) {
+    struct net_server *server = listener->server;
+    int64_t now_ms = sys_loop_now_ms(server->reactors[0].loop);
+    if (now_ms - server->acceptor.no_files_logged_ms >= WARN_EVERY_MS) {
+        server->acceptor.no_files_logged_ms = now_ms;
+        text_log_warn(server->log, "net",
+                      "no file descriptor left to accept a connection on listener %s; new clients "
+                      "wait. Raise the limit on open files (ulimit -n), or set max.connections",
+                      listener->name);
+    }
+    listener_pause(listener, now_ms + NET_ACCEPT_PAUSE_MS);
+}
+
 /* Pauses the listener when a limit says so. */
 static bool may_accept(struct net_listener *listener) {
     struct net_server *server = listener->server;
@@ -138,6 +152,10 @@ static bool may_accept(struct net_listener *listener) {
     if (listener->connection_count >= listener->settings.connections_max ||
         (node_full && !listener->settings.inter_broker)) {
         listener_pause(listener, INT64_MAX);
+        return false;
+    }
+    if (acceptor->connection_count >= acceptor->limits.sockets_max) {
+        no_files(listener);
         return false;
     }
     int64_t now_ms = sys_loop_now_ms(server->reactors[0].loop);
@@ -240,19 +258,6 @@ static void take_in(struct net_listener *listener, struct sys_socket *socket,
         connection->task.run = open_on_reactor;
         sys_loop_post(reactor->loop, &connection->task);
     }
-}
-
-static void no_files(struct net_listener *listener) {
-    struct net_server *server = listener->server;
-    int64_t now_ms = sys_loop_now_ms(server->reactors[0].loop);
-    if (now_ms - server->acceptor.no_files_logged_ms >= WARN_EVERY_MS) {
-        server->acceptor.no_files_logged_ms = now_ms;
-        text_log_warn(server->log, "net",
-                      "no file descriptor left to accept a connection on listener %s; new clients "
-                      "wait. Raise the limit on open files (ulimit -n), or set max.connections",
-                      listener->name);
-    }
-    listener_pause(listener, now_ms + NET_ACCEPT_PAUSE_MS);
 }
 
 static void accept_ready(void *arg, int events) {

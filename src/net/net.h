@@ -105,6 +105,7 @@ struct net_limits {
     const struct net_ip_limit *ip_limits; /* copied */
     size_t ip_limit_count;
     int32_t creation_rate_max; /* max.connection.creation.rate, of the node */
+    int32_t sockets_max;       /* of all listeners: what is left of the file descriptors */
 };
 
 struct net_settings {

@@ -42,6 +42,7 @@ void net_limits_init(struct net_limits *limits) {
         .connections_max = INT32_MAX,
         .connections_per_ip_max = INT32_MAX,
         .creation_rate_max = INT32_MAX,
+        .sockets_max = INT32_MAX,
     };
 }
 

@@ -103,6 +103,7 @@ void node_stop_steps(struct node *node);
 /* --- storage.c: log directories: formatting, opening, checking that they belong together --- */
 err_t node_open_storage(struct node *node);
 void node_close_storage(struct node *node);
+size_t node_files_for_logs(const struct node *node); /* segment files open at a time */
 
 /* --- serving.c: listeners --- */
 err_t node_make_listeners(struct node *node);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/limits.h"
 #include "config/listeners.h"
 #include "meta/bootstrap.h"
 #include "server/dispatch.h"
@@ -85,12 +86,22 @@ static size_t read_overrides(struct node *node, struct net_ip_limit *limits, siz
 
 enum { IP_LIMITS_MAX = 256 };
 
+/* What connections may take of the file descriptors. */
+static int32_t sockets_max(const struct node *node) {
+    uint64_t files = sys_raise_file_limit(node->sys);
+    uint64_t others =
+        node_files_for_logs(node) + SERVER_FILES_RESERVED + 2 * (uint64_t)node->reactor_count;
+    uint64_t left = files > others ? files - others : 1;
+    return left < INT32_MAX ? (int32_t)left : INT32_MAX;
+}
+
 static void read_limits(struct node *node, struct net_limits *limits,
                         struct net_ip_limit *overrides) {
     net_limits_init(limits);
     limits->connections_max = config_int(node->config, CONFIG_MAX_CONNECTIONS);
     limits->connections_per_ip_max = config_int(node->config, CONFIG_MAX_CONNECTIONS_PER_IP);
     limits->creation_rate_max = config_int(node->config, CONFIG_MAX_CONNECTION_CREATION_RATE);
+    limits->sockets_max = sockets_max(node);
     limits->ip_limit_count = read_overrides(node, overrides, IP_LIMITS_MAX);
     limits->ip_limits = overrides;
 }

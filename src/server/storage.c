@@ -228,12 +228,14 @@ static err_t check_identity(struct node *node, struct volume *volume) {
     return ERR_OK;
 }
 
+size_t node_files_for_logs(const struct node *node) {
+    uint64_t files = sys_raise_file_limit(node->sys) / 4;
+    return files < LOG_FILES_OPEN_MAX ? (size_t)files : LOG_FILES_OPEN_MAX;
+}
+
 static err_t open_all(struct node *node, struct directories *dirs) {
     int threads = config_int(node->config, CONFIG_NUM_RECOVERY_THREADS_PER_DATA_DIR);
-    uint64_t files = sys_raise_file_limit(node->sys) / 4; /* the rest is for connections */
-    node->log_cache =
-        log_cache_new(node->sys, files < LOG_FILES_OPEN_MAX ? (size_t)files : LOG_FILES_OPEN_MAX,
-                      LOG_INDEX_PAGE_BYTES_MAX);
+    node->log_cache = log_cache_new(node->sys, node_files_for_logs(node), LOG_INDEX_PAGE_BYTES_MAX);
     for (size_t i = 0; i < dirs->count; i++) {
         err_t err = open_volume(node, dirs->list[i], threads);
         if (err == ERR_OK) {

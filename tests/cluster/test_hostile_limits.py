@@ -8,8 +8,9 @@ import time
 
 import pytest
 
-from raw import (API_VERSIONS, FETCH, PRODUCE, Connection, Neighbour, batch, eventually,
-                 fetch_body, frame, header, produce_body, resident)
+import node as node_module
+from raw import (API_VERSIONS, CREATE_TOPICS, FETCH, PRODUCE, Connection, Neighbour, array, batch,
+                 eventually, fetch_body, frame, header, produce_body, resident, text)
 
 SANITIZED = "asan" in os.environ.get("OTTLA", "")
 
@@ -90,20 +91,31 @@ def test_ten_thousand_connections(make_node):
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_out_of_file_descriptors(make_node):
-    """Clients wait until there are descriptors again; those that are in are served."""
-    node = make_node().start()
+@pytest.mark.parametrize("port", ["port", "controller_port"])
+def test_a_crowd_leaves_file_descriptors_for_the_logs(make_node, monkeypatch, tmp_path, port):
+    """Clients wait until there are descriptors again; whoever is in is served, with new files."""
+    script = tmp_path / "few-files"
+    script.write_text(f'#!/bin/sh\nulimit -n 256\nexec {node_module.OTTLA} "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setattr(node_module, "OTTLA", str(script))
+    node = make_node(log__segment__bytes=1048576, socket__listen__backlog__size=1000).start()
     with Neighbour(node):
-        limit = len(os.listdir(f"/proc/{node.process.pid}/fd")) + 20
-        _, hard = resource.prlimit(node.process.pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(node.process.pid, resource.RLIMIT_NOFILE, (limit, hard))
-        crowd = [Connection(node.port) for _ in range(60)]
-        assert sum(served(connection) for connection in crowd[:10]) == 10
+        admin = Connection(node.port)
+        crowd = [Connection(getattr(node, port)) for _ in range(300)]
+        assert all(served(connection) for connection in crowd[:50])
         assert not served(crowd[-1])
+        topics = array([text("t%d" % i) + struct.pack(">ih", 10, 1) + array([]) + array([])
+                        for i in range(20)])
+        admin.call(CREATE_TOPICS, 2, topics + struct.pack(">ib", 10000, 0))
+        for i in range(100):
+            for _ in range(3):
+                error, _ = admin.produce("t%d" % (i // 5), batch(b"x" * 500000), partition=i % 5)
+                assert error == 0, i
         for connection in crowd[:-1]:
             connection.close()
+        crowd[-1].socket.settimeout(10)
         crowd[-1].receive()  # what it asked for before
-        resource.prlimit(node.process.pid, resource.RLIMIT_NOFILE, (hard, hard))
+    assert "no file descriptor left to accept a connection" in node.log()
 
 
 def test_max_connections(make_node):

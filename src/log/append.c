@@ -233,6 +233,11 @@ static err_t run_write(struct log *log, const struct log_config *config,
     return err;
 }
 
+/* Under the lock. */
+static bool flush_due(const struct log *log) {
+    return log->end_offset - log->recovery_point >= log->config.flush_messages;
+}
+
 /* Step 7. */
 static void run_publish(struct log *log, const struct log_append *append, const struct run *run,
                         struct log_append_result *ret_result) {
@@ -247,7 +252,7 @@ static void run_publish(struct log *log, const struct log_append *append, const 
         .last_offset = run->last_offset,
         .log_start_offset = log->start_offset,
         .duplicate_timestamp_ms = -1,
-        .flush_due = log->end_offset - log->recovery_point >= log->config.flush_messages,
+        .flush_due = flush_due(log),
     };
     sys_lock_give(&log->lock);
     directory_dirty_add(log->directory, (int64_t)append->size);
@@ -275,6 +280,21 @@ static err_t tail_check(struct log *log) {
     return err;
 }
 
+/* It may have been written by a process that was killed before it could sync it. */
+static void tell_duplicate(struct log *log, const struct sequence_batch *duplicate,
+                           struct log_append_result *ret_result) {
+    sys_lock_take(&log->lock);
+    *ret_result = (struct log_append_result){
+        .first_offset = duplicate->last_offset - duplicate->offset_delta,
+        .last_offset = duplicate->last_offset,
+        .log_start_offset = log->start_offset,
+        .duplicate_timestamp_ms = duplicate->timestamp_ms,
+        .duplicate = true,
+        .flush_due = flush_due(log),
+    };
+    sys_lock_give(&log->lock);
+}
+
 err_t log_append(struct log *log, const struct log_append *append,
                  struct log_append_result *ret_result) {
     assert(log->recovery == NULL);
@@ -300,13 +320,7 @@ err_t log_append(struct log *log, const struct log_append *append,
         struct sequence_batch duplicate = {.last_offset = -1};
         err = producers_check(log, append, &duplicate);
         if (err == ERR_OK && duplicate.last_offset >= 0) {
-            *ret_result = (struct log_append_result){
-                .first_offset = duplicate.last_offset - duplicate.offset_delta,
-                .last_offset = duplicate.last_offset,
-                .log_start_offset = log->start_offset,
-                .duplicate_timestamp_ms = duplicate.timestamp_ms,
-                .duplicate = true,
-            };
+            tell_duplicate(log, &duplicate, ret_result);
             return ERR_OK;
         }
     }

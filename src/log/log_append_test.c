@@ -209,6 +209,25 @@ static void duplicates_are_answered(void **state) {
     free(producers);
 }
 
+/* A repeated batch is acknowledged as synced, too, though its first writer was killed before. */
+static void duplicates_ask_for_their_flush(void **state) {
+    struct fixture *f = *state;
+    f->config.flush_messages = 1;
+    fixture_open(f);
+    struct log_append_result result;
+    struct batch_spec spec = {.records = 3, .producer_id = 9};
+    assert_int_equal(fixture_try_append(f, &spec, &result), ERR_OK);
+    assert_true(result.flush_due);
+    fixture_crash(f, false);
+    fixture_open(f);
+    assert_int_equal(fixture_try_append(f, &spec, &result), ERR_OK);
+    assert_true(result.duplicate);
+    assert_true(result.flush_due);
+    assert_int_equal(log_flush(f->log, INT64_MAX), ERR_OK);
+    assert_int_equal(fixture_try_append(f, &spec, &result), ERR_OK);
+    assert_false(result.flush_due);
+}
+
 static void producers_survive_every_end(void **state) {
     struct fixture *f = *state;
     f->config.segment_bytes = 1000;
@@ -541,6 +560,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(segments_roll_by_full_index, setup, teardown),
         cmocka_unit_test_setup_teardown(index_entries_are_kafkas, setup, teardown),
         cmocka_unit_test_setup_teardown(duplicates_are_answered, setup, teardown),
+        cmocka_unit_test_setup_teardown(duplicates_ask_for_their_flush, setup, teardown),
         cmocka_unit_test_setup_teardown(producers_survive_every_end, setup, teardown),
         cmocka_unit_test_setup_teardown(producers_expire, setup, teardown),
         cmocka_unit_test_setup_teardown(transactions_hold_the_stable_offset, setup, teardown),

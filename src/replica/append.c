@@ -244,12 +244,12 @@ static err_t run_append(struct partition_write *write, struct partition *partiti
         return err;
     }
     take_result(append, &result);
-    if (result.duplicate) {
-        return ERR_OK; /* its offsets are of long ago: nothing moved */
-    }
-    if (result.flush_due) {
+    if (result.flush_due) { /* of a duplicate, too: its first writer may have been killed before */
         err = volume_note(partition->volume, log_flush(log, INT64_MAX));
         volume_note_synced(partition->volume);
+    }
+    if (result.duplicate) {
+        return err; /* its offsets are of long ago: nothing moved */
     }
     log_high_watermark_set(log, result.last_offset + 1);
     partition_wake(partition);

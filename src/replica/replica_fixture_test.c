@@ -416,6 +416,62 @@ int64_t count_records(struct partition *partition, int64_t offset) {
     }
 }
 
+/* --- partition 0 of a topic --- */
+
+int64_t fill(struct fixture *f, struct uuid id, int records) {
+    struct partition *partition = find(f, id, 0);
+    int64_t last = -1;
+    for (int i = 0; i < records; i++) {
+        last = append(f, partition, &(struct batch){.records = 1});
+    }
+    partition_unref(partition);
+    return last + 1;
+}
+
+int64_t records_of(struct fixture *f, struct uuid id, int64_t offset) {
+    struct partition *partition = find(f, id, 0);
+    int64_t count = count_records(partition, offset);
+    partition_unref(partition);
+    return count;
+}
+
+struct partition_offsets offsets_of(struct fixture *f, struct uuid id) {
+    struct partition *partition = find(f, id, 0);
+    struct partition_offsets offsets;
+    assert_int_equal(partition_offsets(partition, PARTITION_ANY_EPOCH, &offsets), ERR_OK);
+    partition_unref(partition);
+    return offsets;
+}
+
+/* DeleteRecords. */
+struct cut {
+    struct partition_write write;
+    int64_t offset;
+    bool done;
+};
+
+static err_t run_cut(struct partition_write *write, struct partition *partition, struct log *log) {
+    (void)partition;
+    return log_delete_records(log, container_of(write, struct cut, write)->offset);
+}
+
+static void cut_done(struct partition_write *write) {
+    container_of(write, struct cut, write)->done = true;
+}
+
+void cut_below(struct fixture *f, struct uuid id, int64_t offset) {
+    struct partition *partition = find(f, id, 0);
+    struct cut cut = {
+        .write = {.run = run_cut, .done = cut_done, .loop = f->loop, .blocking = true},
+        .offset = offset};
+    assert_int_equal(partition_submit(partition, &cut.write), ERR_PENDING);
+    fixture_settle(f);
+    assert_true(cut.done);
+    assert_int_equal(cut.write.err, ERR_OK);
+    replicas_note_log_start(f->replicas);
+    partition_unref(partition);
+}
+
 /* --- what is to be seen --- */
 
 bool told(struct fixture *f, const char *text) {

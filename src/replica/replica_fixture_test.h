@@ -117,6 +117,12 @@ struct partition *find(struct fixture *f, struct uuid id, int32_t index);
 /* Reads all, checks that offsets follow on, and returns how many records there are. */
 int64_t count_records(struct partition *partition, int64_t offset);
 
+/* Of partition 0. Appends so many records, and returns its end; reads; DeleteRecords. */
+int64_t fill(struct fixture *f, struct uuid id, int records);
+int64_t records_of(struct fixture *f, struct uuid id, int64_t offset);
+struct partition_offsets offsets_of(struct fixture *f, struct uuid id);
+void cut_below(struct fixture *f, struct uuid id, int64_t offset);
+
 /* Whether something was told that has this in it; forgets all that was told. */
 bool told(struct fixture *f, const char *text);
 bool exists(struct fixture *f, const char *path);

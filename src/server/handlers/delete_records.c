@@ -6,6 +6,9 @@
  * files; the answer leaves when the last one is done. There is one replica, so the low watermark is
  * this log's start.
  */
+#include <string.h>
+
+#include "base/duplicates.h"
 #include "replica/partition.h"
 #include "server/handlers/handlers.h"
 #include "server/handlers/topics.h"
@@ -104,24 +107,60 @@ static void begin_partition(struct deletion *deletion, struct str topic_name,
     }
 }
 
-void handle_delete_records(struct request *request) {
+/* Named again later in the request: Kafka gathers it in a map, where the last one stays. */
+static const bool *find_superseded(struct request *request, int32_t count) {
     const struct delete_records_request *message = request->message;
+    struct bytes *keys = ARENA_ARRAY(&request->arena, struct bytes, (size_t)count);
+    bool *superseded = ARENA_ARRAY(&request->arena, bool, (size_t)count);
+    int32_t place = count; /* backwards: the last is the first that is seen */
+    for (int32_t t = 0; t < message->topics_count; t++) {
+        const topic_request *topic = &message->topics[t];
+        for (int32_t p = 0; p < topic->partitions_count; p++) {
+            uint8_t *key = arena_alloc(&request->arena, topic->name.size + 4);
+            put_be32(key, (uint32_t)topic->partitions[p].partition_index);
+            memcpy(key + 4, topic->name.data, topic->name.size);
+            keys[--place] = (struct bytes){key, topic->name.size + 4};
+        }
+    }
+    struct duplicates duplicates;
+    duplicates_find(&request->arena, keys, count, &duplicates);
+    for (int32_t i = 0; i < count; i++) {
+        superseded[i] = duplicates.again[count - 1 - i];
+    }
+    return superseded;
+}
+
+static void begin_all(struct deletion *deletion) {
+    struct request *request = deletion->request;
+    const struct delete_records_request *message = request->message;
+    struct delete_records_response *response = &deletion->response;
+    response->topics = ARENA_ARRAY(&request->arena, topic_answer, message->topics_count);
+    int32_t count = 0;
+    for (int32_t t = 0; t < message->topics_count; t++) {
+        count += message->topics[t].partitions_count;
+    }
+    const bool *superseded = find_superseded(request, count);
+    for (int32_t t = 0, place = 0; t < message->topics_count; t++) {
+        const topic_request *asked = &message->topics[t];
+        topic_answer *answer = &response->topics[response->topics_count];
+        *answer = (topic_answer){.name = asked->name};
+        answer->partitions =
+            ARENA_ARRAY(&request->arena, partition_answer, asked->partitions_count);
+        for (int32_t p = 0; p < asked->partitions_count; p++, place++) {
+            if (!superseded[place]) {
+                begin_partition(deletion, asked->name, &asked->partitions[p],
+                                &answer->partitions[answer->partitions_count++]);
+            }
+        }
+        response->topics_count += answer->partitions_count > 0;
+    }
+}
+
+void handle_delete_records(struct request *request) {
     struct deletion *deletion = ARENA_NEW(&request->arena, struct deletion);
     deletion->request = request;
     wire_init(&delete_records_response_type, &deletion->response);
-    deletion->response.topics = ARENA_ARRAY(&request->arena, topic_answer, message->topics_count);
-    deletion->response.topics_count = message->topics_count;
-    for (int32_t t = 0; t < message->topics_count; t++) {
-        const topic_request *asked = &message->topics[t];
-        topic_answer *answer = &deletion->response.topics[t];
-        answer->name = asked->name;
-        answer->partitions_count = asked->partitions_count;
-        answer->partitions =
-            ARENA_ARRAY(&request->arena, partition_answer, asked->partitions_count);
-        for (int32_t p = 0; p < asked->partitions_count; p++) {
-            begin_partition(deletion, asked->name, &asked->partitions[p], &answer->partitions[p]);
-        }
-    }
+    begin_all(deletion);
     if (deletion->pending == 0) {
         respond(deletion);
     } else {

@@ -144,7 +144,7 @@ def encode_records(value):
 def sort_key(fields):
     """The order of an array says nothing: it is sorted by the first of these fields there is."""
     def key(item):
-        found = next((item[field] for field in fields.split(",") if field in item), "")
+        found = next((item[field] for field in fields.split(",") if item.get(field)), "")
         return f"{found:10}" if type(found) is int else str(found)
     return key
 

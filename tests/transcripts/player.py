@@ -1,7 +1,6 @@
 """Plays a transcript against a node, Ottla or Apache Kafka, and gives back what it answered."""
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -70,9 +69,9 @@ class Player:
         self.node, self.settle_s = node, settle_s
         self.connections = {}
         self.names = Names()
-        data = node.settings["log.dirs"]
-        for index, folder in enumerate(data.split(","), 1):
-            self.names.bind("path", folder, "$log_dir" if index == 1 else f"$log_dir{index}")
+        self.folders = node.settings["log.dirs"].split(",")
+        if len(self.folders) == 1:  # else it depends on what lies where: act_obstruct
+            self.names.bind("path", self.folders[0], "$log_dir")
         self.names.bind("port", node.port, "$port")
         self.names.bind("port", node.controller_port, "$controller_port")
         for port, name in ((node.port, "$port"), (node.controller_port, "$controller_port")):
@@ -155,7 +154,7 @@ class Player:
         self.node.start()
 
     def partition_folder(self, partition):
-        for folder in self.node.settings["log.dirs"].split(","):
+        for folder in self.folders:
             path = os.path.join(folder, partition)
             if os.path.isdir(path):
                 return path
@@ -165,9 +164,9 @@ class Player:
         """A folder stands where the partition's next segment has to go: its disk has failed."""
         path = os.path.join(self.partition_folder(partition), f"{int(offset):020d}.log")
         os.makedirs(os.path.join(path, "obstacle"))
-
-    def act_remove(self, partition):
-        shutil.rmtree(self.partition_folder(partition))
+        for folder in self.folders:
+            broken = path.startswith(folder + os.sep)
+            self.names.bind("path", folder, "$broken_dir" if broken else "$whole_dir")
 
 
 def play(transcript, node, settle_s, on_outcome):

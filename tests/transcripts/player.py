@@ -153,6 +153,23 @@ class Player:
         self.node.kill()
         self.node.start()
 
+    def act_coordinator(self, group):
+        """Waits until the group has a coordinator, which may have to be made, and to load."""
+        asks = (("FindCoordinator:4", {"keyType": 0, "coordinatorKeys": [group]}, "coordinators"),
+                ("DescribeGroups:5", {"groups": [group]}, "groups"))
+        connection = self.connection("broker")
+        deadline = time.monotonic() + 30
+        while asks:
+            name, request, items = asks[0]
+            connection.send(f"{name} {json.dumps(request)}")
+            code = connection.receive()["answer"][items][0]["errorCode"]
+            if code == 0:
+                asks = asks[1:]
+            elif time.monotonic() > deadline:
+                raise RuntimeError(f"{group} has no coordinator: {name} says {code}")
+            else:
+                time.sleep(0.1)
+
     def partition_folder(self, partition):
         for folder in self.folders:
             path = os.path.join(folder, partition)

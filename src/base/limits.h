@@ -171,7 +171,8 @@
 #define FETCH_WARM_CHUNK_SIZE (128 * 1024)
 
 /* File descriptors: a quarter is for segment files, these are for all else but connections (loops,
- * listeners, locks, checkpoints, HTTP, files that are just being made). Connections get the rest. */
+ * listeners, locks, checkpoints, HTTP, files that are just being made). Connections get the rest.
+ */
 #define SERVER_FILES_RESERVED 64
 
 /* Segment files held open for reading and appending, however many the system allows. */

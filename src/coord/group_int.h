@@ -1,0 +1,334 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/rng.h"
+#include "config/config.h"
+#include "coord/coord.h"
+#include "meta/delta.h"
+#include "meta/image.h"
+#include "strand/strand.h"
+#include "sys/worker.h"
+#include "wire/messages.h"
+
+/*
+ * Inside the group coordinator: what the kinds of groups are written against.
+ *
+ *   request ─► coord_api.step ──┐
+ *   timer   ─► group_timer.fire ├─► step(struct group_step *) ─► records ─► log ─► coord_kind.apply
+ *   job     ─► group_job.finish ┘        │                                              │
+ *                                        ├─► soft state, timers, jobs                   ▼
+ *                                        └─► answers ──────── when the records are committed ──►
+ *
+ * A shard (struct groups) is one state machine: the groups of one partition of __consumer_offsets.
+ * All of it belongs to one loop. A step sees the state and the clock, and does no I/O.
+ *
+ *   - Hard state, that which is in records, changes in apply only: when a step's records are
+ *     appended, and when the log is replayed. Both call the same function.
+ *   - Soft state (who waits, which session ends when) may change in the step itself. It is gone
+ *     when the shard moves; `loaded` builds what can be built.
+ *   - Between a step, its append, its apply and its `settled` no other step runs. If the append
+ *     fails, apply is not called and settled gets the error.
+ *   - Answers leave when all records appended up to the end of their step are committed. What
+ *     they point at is copied at the end of the step, so they may borrow from the state.
+ *
+ * Kinds: classic*.c (the protocol of JoinGroup), consumer*.c (KIP-848), offsets*.c (what every
+ * group has). A kind adds its requests to the table in apis.c, its records to the one in records.c,
+ * and its struct group_ops.
+ */
+
+struct group_answer;
+struct group_ops;
+struct group_step;
+struct groups;
+struct groups_runtime;
+struct offsets;
+
+/* --- records --- */
+
+/* A record of __consumer_offsets. The key's version on the disk is the record's type. */
+struct coord_record {
+    int16_t type;          /* enum group_record */
+    int16_t value_version; /* -1: a tombstone */
+    const void *key;       /* struct offset_commit_key and so on */
+    const void *value;     /* NULL: a tombstone */
+};
+
+enum group_record {
+    GROUP_RECORD_LEGACY_OFFSET_COMMIT = 0,
+    GROUP_RECORD_OFFSET_COMMIT = 1,
+    GROUP_RECORD_GROUP_METADATA = 2,
+    GROUP_RECORD_CONSUMER_GROUP_METADATA = 3,
+    GROUP_RECORD_CONSUMER_GROUP_PARTITION_METADATA = 4,
+    GROUP_RECORD_CONSUMER_GROUP_MEMBER_METADATA = 5,
+    GROUP_RECORD_CONSUMER_GROUP_TARGET_ASSIGNMENT_METADATA = 6,
+    GROUP_RECORD_CONSUMER_GROUP_TARGET_ASSIGNMENT_MEMBER = 7,
+    GROUP_RECORD_CONSUMER_GROUP_CURRENT_MEMBER_ASSIGNMENT = 8,
+    GROUP_RECORD_CONSUMER_GROUP_REGULAR_EXPRESSION = 16,
+    GROUP_RECORD_TYPES = 24, /* one above the last */
+};
+
+/* A row of the table in records.c. */
+struct coord_record_kind {
+    int16_t type; /* enum group_record */
+    const struct wire_type *key_type;
+    const struct wire_type *value_type;
+    int16_t value_version; /* that we write */
+    /* Takes a record into the state; its memory is borrowed. groups->loading tells a replay. Bytes
+     * from a disk may say anything: what makes no sense is passed over. */
+    void (*apply)(struct groups *groups, const struct coord_record *record);
+};
+
+/* NULL: a type that is not known, or not acted upon (it is kept in the log as it is). */
+const struct coord_record_kind *coord_record_kind(int16_t type);
+
+/* --- groups --- */
+
+enum group_type {
+    GROUP_SIMPLE,  /* nothing but offsets: some client commits without being a member. Kafka shows
+                      it as a classic group that is Empty, with the protocol type "" */
+    GROUP_CLASSIC, /* group->part is a struct classic_group */
+    GROUP_CONSUMER /* group->part is a struct consumer_group */
+};
+
+struct group {
+    struct groups *groups;
+    struct str id; /* behind the struct */
+    enum group_type type;
+    const struct group_ops *ops; /* of the type */
+    void *part;                  /* of the type; NULL for GROUP_SIMPLE */
+    struct offsets *offsets;     /* see offsets_int.h; NULL: none were ever committed */
+};
+
+/* Who commits or fetches offsets, as the request says. */
+struct group_caller {
+    int16_t api_key; /* OffsetCommit, TxnOffsetCommit, OffsetFetch */
+    int16_t version; /* of the request */
+    struct str member_id;
+    struct str instance_id;      /* null: none */
+    int32_t generation_or_epoch; /* generation of a classic group, member epoch of others */
+};
+
+/* What all kinds of groups can be asked. */
+struct group_ops {
+    const char *type_name;                                  /* "classic", "consumer" */
+    const char *(*state_name)(const struct group *group);   /* "Stable", "PreparingRebalance" … */
+    struct str (*protocol_type)(const struct group *group); /* "consumer", "" */
+    bool (*is_empty)(const struct group *group);            /* no members */
+
+    /* Whether this caller may commit: ERR_OK, UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION,
+     * STALE_MEMBER_EPOCH, FENCED_INSTANCE_ID, REBALANCE_IN_PROGRESS …; keeps the member's session
+     * alive where Kafka does. */
+    err_t (*check_commit)(struct group_step *step, struct group *group,
+                          const struct group_caller *caller);
+    err_t (*check_fetch)(struct group_step *step, struct group *group,
+                         const struct group_caller *caller);
+    /* OffsetDelete and DeleteGroups: ERR_OK, NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND. */
+    err_t (*check_offset_delete)(const struct group *group);
+    err_t (*check_delete)(const struct group *group);
+
+    /* Whether members read this topic, so that its offsets are neither deleted nor expired. */
+    bool (*is_subscribed)(const struct group *group, struct str topic);
+
+    /* Whether offsets of this group may expire now. *ret_empty_since_ms: wall clock; the retention
+     * counts from there, or, with -1, from each commit. */
+    bool (*offsets_may_expire)(const struct group *group, int64_t *ret_empty_since_ms);
+
+    /* JoinGroup, SyncGroup, Heartbeat and LeaveGroup, for a group that exists: a classic group
+     * serves them itself, a consumer group its classic members. Whoever has no group yet, or a
+     * GROUP_SIMPLE, goes to the classic protocol (see requests.c). As coord_api.step. */
+    err_t (*join)(struct group_step *step, struct group *group);
+    err_t (*sync)(struct group_step *step, struct group *group);
+    err_t (*heartbeat)(struct group_step *step, struct group *group);
+    err_t (*leave)(struct group_step *step, struct group *group);
+
+    /* DescribeGroups and ConsumerGroupDescribe: fills in an initialised answer. NULL: not a group
+     * of that protocol, the answer is GROUP_ID_NOT_FOUND. */
+    void (*describe_classic)(struct group_step *step, const struct group *group,
+                             struct describe_groups_response_described_group *ret);
+    void (*describe_consumer)(struct group_step *step, const struct group *group,
+                              struct consumer_group_describe_response_described_group *ret);
+
+    /* Adds the tombstones of all of the group's records but the offsets'. */
+    void (*add_tombstones)(struct group_step *step, struct group *group);
+
+    /* The log was replayed and the shard leads: sessions start anew. */
+    void (*loaded)(struct group_step *step, struct group *group);
+
+    /* Frees group->part: clears its timers, cancels its jobs. Nobody waits in it: groups_free_part
+     * has answered them. */
+    void (*free_part)(struct group *group);
+};
+
+/* --- the shard's state --- */
+
+struct groups {
+    struct sys_loop *loop;
+    struct text_log *text_log;      /* component "coord" */
+    int32_t partition;              /* of __consumer_offsets */
+    struct meta_image *image;       /* changes between steps only */
+    struct config *config;          /* of the node, with dynamic settings; likewise */
+    struct map by_id;               /* struct group */
+    bool loading;                   /* records are being replayed */
+    struct groups_runtime *runtime; /* groups.c */
+};
+
+/* NULL: no such group. */
+struct group *groups_find(const struct groups *groups, struct str id);
+
+/* Makes a GROUP_SIMPLE; in apply, or as soft state. */
+struct group *groups_add(struct groups *groups, struct str id);
+
+/* The group becomes one of this type. The part of the type before is freed. */
+void group_set_part(struct group *group, enum group_type type, const struct group_ops *ops,
+                    void *part);
+
+/* The group is of no kind any more: it becomes GROUP_SIMPLE when it has offsets, else it is freed.
+ * For tombstones, and for soft groups that nobody is in any more. */
+void group_drop_part(struct group *group);
+
+/* A setting of the group (GROUP_CONFIG_…), within the bounds that the node's settings give:
+ * of the group's own resource, else the node's. */
+int32_t group_config_int(const struct groups *groups, struct str group_id, enum config_key key);
+
+/* --- steps --- */
+
+struct group_step {
+    struct groups *groups;
+    struct coord_call *call; /* the request that this step is of; NULL: a timer or a job */
+    const void *request;     /* call's */
+    void *response;          /* call's: initialised with wire_init, to be filled in */
+    int64_t mono_ms;
+    int64_t wall_ms;
+    struct rng *random;
+    struct arena *arena; /* for records, and for what answers point at; until the next step */
+
+    /*
+     * Set by a step that must know whether its records were appended. Called once, right after
+     * apply (ERR_OK) or the failed append, before any other step: may change soft state, answer,
+     * park no one, and add no records. Not called when the shard is unloaded instead.
+     */
+    void (*settled)(struct group_step *step, err_t err);
+    void *context; /* for settled; in the arena */
+
+    /* groups.c's. */
+    struct strand_output *output;
+    struct list answers;
+    bool parked;
+};
+
+/* Adds a record, with key and value structs in the step's arena, zeroed by wire_init; fill them in.
+ * The value's version is the newest that Kafka writes. ret_value may be NULL: a tombstone. */
+void *step_record(struct group_step *step, enum group_record type, void **ret_value);
+
+/* The same, for a value version that is not the newest. */
+void *step_record_version(struct group_step *step, enum group_record type, int16_t value_version,
+                          void **ret_value);
+
+/* --- requests that wait --- */
+
+/*
+ * A place where one request waits for a later step, usually a field of a member: zero-initialise.
+ * It stays `waiting` when the client goes away; then answers to it are thrown away.
+ */
+struct group_wait {
+    bool waiting;
+    struct coord_call *call; /* NULL: the client is gone */
+    struct groups *groups;
+    struct list link;
+    struct list answer_link;
+    struct group_answer *answer;
+};
+
+/* The step's own request is not answered now, it waits here. `wait` must not be waiting. */
+void step_park(struct group_step *step, struct group_wait *wait);
+
+/*
+ * Ends a wait: returns the response to fill in before the step is over, initialised with wire_init
+ * (struct join_group_response and so on; of the API that was parked). It leaves when this step's
+ * records are committed; if that fails, the request gets the error as if its own step had failed.
+ * *ret_version: of the request; may be NULL. The wait can be used again at once.
+ */
+void *step_answer(struct group_step *step, struct group_wait *wait, int16_t *ret_version);
+
+/* --- timers --- */
+
+/*
+ * Runs `fire` as a step of its own, at mono_ms >= deadline. Zero-initialise; usually a field of a
+ * group or a member. Set and cleared in steps, settled, apply and loaded; clear it before its
+ * memory goes. Setting again moves it. One that fired is not set any more.
+ */
+struct group_timer {
+    err_t (*fire)(struct group_step *step, struct group_timer *timer);
+    int64_t deadline_ms; /* of mono_ms */
+    uint64_t order;
+    struct heap_node node;
+};
+
+void group_timer_set(struct groups *groups, struct group_timer *timer, int64_t deadline_ms);
+void group_timer_clear(struct groups *groups, struct group_timer *timer);
+
+static inline bool group_timer_is_set(const struct group_timer *timer) {
+    return heap_contains(&timer->node);
+}
+
+/* --- jobs --- */
+
+/*
+ * Long work off the loop (an assignor, a regular expression): `run` on a worker, which may look at
+ * nothing but the job and what it holds references to; then `finish` as a step; then `free`.
+ * Allocated by the owner, who finds its group again by id in finish. When the shard is unloaded
+ * meanwhile, or group_job_cancel was called, finish is left out.
+ */
+struct group_job {
+    void (*run)(struct group_job *job);
+    err_t (*finish)(struct group_step *step, struct group_job *job);
+    void (*free)(struct group_job *job);
+
+    /* groups.c's. Zero-initialise. */
+    struct groups *groups;
+    struct group_op *op;
+    struct sys_job job;
+    struct list link;
+    bool cancelled;
+};
+
+/* In a step, settled, apply or loaded. */
+void group_job_start(struct groups *groups, struct group_job *job);
+void group_job_cancel(struct group_job *job); /* accepts NULL */
+
+/* --- tables --- */
+
+/* A row of the table in apis.c: a request that belongs to one group, or to a shard. */
+struct coord_api {
+    int16_t key;
+    const struct wire_type *request_type;
+    const struct wire_type *response_type;
+    /* The group that decides the shard. */
+    struct str (*group_id)(const void *request);
+    /*
+     * Fills in step->response, or parks. An error other than ERR_OK: records are dropped, and the
+     * response is made by `fail`. Mistakes of the client belong into the response, with ERR_OK.
+     */
+    err_t (*step)(struct group_step *step);
+    /* Fills in an initialised response for a request that failed as a whole: by the step's error,
+     * a failed append, COORDINATOR_LOAD_IN_PROGRESS, NOT_COORDINATOR. `code` is Kafka's. */
+    void (*fail)(const struct coord_call *call, int16_t code, void *response);
+};
+
+/* NULL: none. */
+const struct coord_api *coord_api_find(int16_t key);
+
+/* What kinds want to know when the image moves on: a row per kind in apis.c. Between steps, while
+ * active; may set timers. groups->image is the new one. */
+struct coord_image_change {
+    const struct meta_topic_change *topics;
+    int32_t topic_count;
+    bool brokers; /* racks may have changed */
+};
+typedef void (*coord_image_fn)(struct groups *groups, const struct coord_image_change *change);

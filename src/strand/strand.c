@@ -4,7 +4,7 @@
  *   strand_submit      any thread: counted against the mailbox, posted to the loop
  *   arrive             on the loop; not active: done with the error of the unload
  *   queue              waits for its turn; more than one waits only while an append is pending
- *   step               decides; its records are appended, then applied
+ *   step               decides; its records are appended, then applied; settled knows how it went
  *   waiting            ordered by the offset that must be committed before it may be answered
  *   done               the operation is its owner's again
  *
@@ -141,6 +141,9 @@ static void settle(struct strand *strand, struct strand_op *op, err_t outcome,
         strand->options.machine->apply(strand->options.state, strand->output.records, count,
                                        last_offset - count + 1);
         strand->appended_offset = last_offset;
+    }
+    if (op->settled != NULL) {
+        op->settled(op, strand->options.state, outcome);
     }
     output_reset(strand);
     op->outcome = outcome;

@@ -57,6 +57,13 @@ struct strand_op {
     err_t (*step)(struct strand_op *op, void *state, const struct strand_input *input,
                   struct strand_output *output);
 
+    /*
+     * May be NULL. Called after the step and before any other step: ERR_OK when its records are
+     * appended and applied (or it had none), else the step's or the append's error. May change what
+     * is not in records. Left out when the strand is unloaded before.
+     */
+    void (*settled)(struct strand_op *op, void *state, err_t err);
+
     /* Called once for every operation that was accepted, on the strand's loop; afterwards the
      * operation is its owner's again. */
     void (*done)(struct strand_op *op, err_t err);

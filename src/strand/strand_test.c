@@ -135,6 +135,12 @@ static err_t op_step(struct strand_op *base, void *state, const struct strand_in
     return op->fails ? ERR_INVALID : ERR_OK;
 }
 
+static void op_settled(struct strand_op *base, void *state, err_t err) {
+    const struct test_op *op = container_of(base, struct test_op, op);
+    struct test *test = state;
+    fprintf(test->out, "  settled %s: %s\n", op->name, err == ERR_OK ? "ok" : err_name(err));
+}
+
 static void op_done(struct strand_op *base, err_t err) {
     struct test_op *op = container_of(base, struct test_op, op);
     struct test *test = op->test;
@@ -157,6 +163,7 @@ static struct test_op *op_new(struct test *test, const char *name, const char *n
     struct test_op *op = &test->ops[test->op_count++];
     *op = (struct test_op){.test = test};
     op->op.step = op_step;
+    op->op.settled = op_settled;
     op->op.done = op_done;
     snprintf(op->name, sizeof op->name, "%s", name);
     char *end;

@@ -112,7 +112,8 @@ err_t log_segment_begin(struct log *log, int64_t base_offset) {
         segment_create_files(segment, config.preallocate ? (uint64_t)config.segment_bytes : 0);
     if (err != ERR_OK) {
         segment_unref(segment);
-        return log_note(log, err);
+        /* Something that is no file stands where the segment has to go. */
+        return log_note(log, err == ERR_INVALID ? ERR_IO : err);
     }
     sys_lock_take(&log->lock);
     log_segment_insert(log, segment);

@@ -383,7 +383,7 @@ struct volume *replicas_choose_volume(struct replicas *replicas,
         if (!ours && uuid_equal(volume->id, wanted)) {
             return volume;
         }
-        if (log_directory_state(volume->directory) == ERR_OK &&
+        if (i < replicas->data_volume_count && log_directory_state(volume->directory) == ERR_OK &&
             (fewest < 0 || replicas->volume_logs[i] < replicas->volume_logs[fewest])) {
             fewest = i;
         }

@@ -30,6 +30,7 @@ struct replicas *replicas_new(const struct replicas_settings *settings) {
     replicas->text_log = settings->text_log;
     replicas->node_id = settings->node_id;
     replicas->volume_count = settings->volume_count;
+    replicas->data_volume_count = settings->data_volume_count;
     replicas->volumes = calloc((size_t)settings->volume_count, sizeof *replicas->volumes);
     memcpy(replicas->volumes, settings->volumes,
            (size_t)settings->volume_count * sizeof *replicas->volumes);
@@ -139,6 +140,10 @@ size_t replicas_count(const struct replicas *replicas) {
 
 int replicas_volume_count(const struct replicas *replicas) {
     return replicas->volume_count;
+}
+
+int replicas_data_volume_count(const struct replicas *replicas) {
+    return replicas->data_volume_count;
 }
 
 struct volume *replicas_volume(const struct replicas *replicas, int index) {

@@ -25,6 +25,7 @@ struct replicas_settings {
     int32_t node_id;
     struct volume **volumes; /* opened; copied, borrowed */
     int volume_count;
+    int data_volume_count; /* the first take partitions, others hold metadata only */
     struct config *config; /* a reference is taken */
 };
 
@@ -80,4 +81,5 @@ size_t replicas_count(const struct replicas *replicas);
 void replicas_note_log_start(struct replicas *replicas);
 
 int replicas_volume_count(const struct replicas *replicas);
+int replicas_data_volume_count(const struct replicas *replicas); /* the first ones: of log.dirs */
 struct volume *replicas_volume(const struct replicas *replicas, int index);

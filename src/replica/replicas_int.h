@@ -22,6 +22,7 @@ struct replicas {
     int32_t node_id;
     struct volume **volumes;
     int volume_count;
+    int data_volume_count;
     size_t *volume_logs; /* how many logs each has, or will have */
     struct config *config;
     struct meta_image *image; /* applied last */

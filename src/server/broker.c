@@ -289,9 +289,9 @@ static void register_broker(struct broker *broker) {
     request->previous_broker_epoch = clean_shutdown_epoch(node);
     fill_listeners(broker, request);
     fill_features(broker, request);
-    request->log_dirs = ARENA_ARRAY(&broker->arena, struct uuid, node->volume_count);
-    request->log_dirs_count = node->volume_count;
-    for (int i = 0; i < node->volume_count; i++) {
+    request->log_dirs = ARENA_ARRAY(&broker->arena, struct uuid, node->data_volume_count);
+    request->log_dirs_count = node->data_volume_count;
+    for (int i = 0; i < node->data_volume_count; i++) {
         request->log_dirs[i] = node->volumes[i]->id;
     }
     controller_register_broker(node->controller, call, request, &broker->response.registration);

@@ -210,6 +210,7 @@ static void make_replicas(struct node *node) {
         .node_id = node->node_id,
         .volumes = node->volumes,
         .volume_count = node->volume_count,
+        .data_volume_count = node->data_volume_count,
         .config = node->config,
     };
     node->replicas = replicas_new(&settings);

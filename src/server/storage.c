@@ -28,7 +28,8 @@ struct directories {
     char paths[NODE_VOLUMES_MAX][4096];
     const char *list[NODE_VOLUMES_MAX];
     size_t count;
-    size_t metadata; /* index */
+    size_t data_count; /* the first of them: log.dirs */
+    size_t metadata;   /* index */
 };
 
 static err_t add_directory(struct node *node, struct directories *dirs, struct str path,
@@ -60,6 +61,7 @@ static err_t list_directories(struct node *node, struct directories *dirs) {
     while (err == ERR_OK && config_list_next(list, &position, &path)) {
         err = add_directory(node, dirs, path, &index);
     }
+    dirs->data_count = dirs->count;
     if (err == ERR_OK) {
         err = add_directory(node, dirs, config_metadata_log_dir(node->config), &dirs->metadata);
     }
@@ -245,6 +247,7 @@ static err_t open_all(struct node *node, struct directories *dirs) {
             return err;
         }
     }
+    node->data_volume_count = (int)dirs->data_count;
     node->metadata_volume = node->volumes[dirs->metadata];
     return ERR_OK;
 }

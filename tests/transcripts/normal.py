@@ -154,6 +154,11 @@ def is_now(value):
     return type(value) is int and abs(value - time.time() * 1000) < 3600000
 
 
+def is_made_up(pattern, value):
+    """Whether an id was made by the node, not chosen by the client: it has a form of its own."""
+    return not pattern or re.search(pattern, value) is not None
+
+
 class Normaliser:
     def __init__(self, volatile, names):
         self.volatile, self.names = volatile, names
@@ -186,7 +191,7 @@ class Normaliser:
             value = re.sub(what, "*", value) if how == "mask" else value
         if how == "now":
             return "*" if is_now(value) else value
-        if how not in ("", "by", "mask") and value not in NO_ID:
+        if how not in ("", "by", "mask") and value not in NO_ID and is_made_up(what, value):
             return "*" if how == "any" else self.names.name(how, value, owner)
         return self.names.hide(value) if isinstance(value, str) else value
 
@@ -207,15 +212,15 @@ class Differences:
         if isinstance(theirs, dict) and isinstance(ours, dict):
             return {key: self.expect(file, api, item, ours.get(key), path + (key,))
                     for key, item in theirs.items()}
-        if isinstance(theirs, list) and isinstance(ours, list):
-            theirs = self.leave_out(file, api, path, theirs, ours)
-            ours = ours + [None] * (len(theirs) - len(ours))
-            return [self.expect(file, api, *pair, path) for pair in zip(theirs, ours)]
         for index, (pattern, want_theirs, want_ours) in enumerate(self.rules):
             if (matches(pattern, api, path, file) and same(theirs, want_theirs)
                     and same(ours, want_ours)):
                 self.used.add(index)
                 return ours
+        if isinstance(theirs, list) and isinstance(ours, list):
+            theirs = self.leave_out(file, api, path, theirs, ours)
+            ours = ours + [None] * (len(theirs) - len(ours))
+            return [self.expect(file, api, *pair, path) for pair in zip(theirs, ours)]
         return theirs
 
     def leave_out(self, file, api, path, theirs, ours):

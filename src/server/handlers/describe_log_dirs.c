@@ -224,7 +224,7 @@ void handle_describe_log_dirs(struct request *request) {
     struct description *description = ARENA_NEW(&request->arena, struct description);
     description->request = request;
     wire_init(&describe_log_dirs_response_type, &description->response);
-    description->directory_count = replicas_volume_count(replicas);
+    description->directory_count = replicas_data_volume_count(replicas);
     description->directories =
         ARENA_ARRAY(&request->arena, struct directory, description->directory_count);
     if (message->topics_count < 0) {

@@ -8,7 +8,7 @@
 typedef struct fetch_response_fetchable_topic_response topic_answer;
 typedef struct fetch_response_partition_data partition_answer;
 
-enum { VERSION_OF_LEADERS = 16 };
+enum { VERSION_OF_STORAGE_ERRORS = 6, VERSION_OF_LEADERS = 16 };
 
 static void release_slice(void *arg) {
     log_slice_release(arg);
@@ -63,10 +63,18 @@ static void fill_leader(struct fetch *fetch, const struct fetch_part *part,
     }
 }
 
+/* Clients of before KAFKA_STORAGE_ERROR are told what makes them ask again, too. */
+static err_t known_error(const struct fetch *fetch, err_t err) {
+    err_t code = err_kafka_code(err);
+    bool unknown =
+        code == ERR_KAFKA_STORAGE_ERROR && fetch->request->version < VERSION_OF_STORAGE_ERRORS;
+    return unknown ? ERR_NOT_LEADER_OR_FOLLOWER : code;
+}
+
 static void fill_answer(struct fetch *fetch, struct fetch_part *part, partition_answer *answer) {
     *answer = (partition_answer){
         .partition_index = part->item->index,
-        .error_code = err_kafka_code(part->err),
+        .error_code = known_error(fetch, part->err),
         .high_watermark = part->err == ERR_OK ? part->read.high_watermark : -1,
         .last_stable_offset = part->err == ERR_OK ? part->read.last_stable_offset : -1,
         .log_start_offset = part->err == ERR_OK ? part->read.log_start_offset : -1,

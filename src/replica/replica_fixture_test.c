@@ -103,7 +103,7 @@ void fixture_begin(struct fixture *f) {
                                          .node_id = 1,
                                          .volumes = f->volumes,
                                          .volume_count = f->volume_count,
-                                         .data_volume_count = f->volume_count,
+                                         .data_volume_count = f->volume_count - f->metadata_volumes,
                                          .config = f->config};
     f->replicas = replicas_new(&settings);
     f->loaded = false;

@@ -31,6 +31,7 @@ struct fixture {
     struct log_cache *cache;
     struct volume *volumes[FIXTURE_VOLUMES_MAX];
     int volume_count;
+    int metadata_volumes; /* the last of them take no partitions */
     struct config *config;
     struct meta_image *image;
     struct meta_delta *delta; /* changes not yet committed */

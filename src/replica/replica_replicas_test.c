@@ -158,6 +158,17 @@ static void a_failed_directory_gets_none(void **state) {
     assert_int_equal(count_names(f, "/d1", "a-"), 4);
 }
 
+static void a_directory_for_metadata_only_gets_none(void **state) {
+    struct fixture *f = *state;
+    f->volume_count = 2;
+    f->metadata_volumes = 1;
+    fixture_start(f);
+    (void)fixture_topic(f, "a", 4);
+    fixture_commit(f);
+    fixture_settle(f);
+    assert_int_equal(count_names(f, "/d0", "a-"), 4);
+}
+
 /* --- settings --- */
 
 static void settings_reach_a_log_that_is_being_made(void **state) {
@@ -192,6 +203,7 @@ int main(void) {
         TEST(a_checkpoint_does_not_outlive_its_topic),
         TEST(the_emptier_directory_gets_the_next_log),
         TEST(a_failed_directory_gets_none),
+        TEST(a_directory_for_metadata_only_gets_none),
         TEST(settings_reach_a_log_that_is_being_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,7 +61,7 @@ struct node {
     struct log_cache *log_cache;
     struct volume *volumes[NODE_VOLUMES_MAX];
     int volume_count;
-    int data_volume_count; /* the first of them: log.dirs */
+    int data_volume_count;          /* the first of them: log.dirs */
     struct volume *metadata_volume; /* one of them */
     struct quorum *quorum;
     struct controller *controller;

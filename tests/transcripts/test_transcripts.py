@@ -103,9 +103,10 @@ def flipped_trees(tree, path=()):
 
 def is_hidden(api, path, value, names):
     """Whether a flip of this field may go unseen: anything goes, or an id is seen first."""
-    kind = volatile.find(api, path)
-    if kind is None or value in NO_ID:
+    rule = volatile.find(api, path)
+    if rule is None or value in NO_ID:
         return False
+    kind = rule.partition(" ")[0]
     if kind == "now":
         return is_now(value) and is_now(value + 1)
     return kind == "any" or (kind, value) not in names.shown

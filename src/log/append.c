@@ -127,14 +127,28 @@ bool log_roll_due(struct log *log, size_t size, int64_t max_timestamp_ms, int64_
     return due;
 }
 
+/* From the next segment on recovery looks no further back, if all below was synced by then. */
+static err_t active_end(struct log *log) {
+    struct log_segment *active = log_active(log);
+    log->untouched = false;
+    sys_lock_take(&log->lock);
+    active->indexes_synced = false;
+    sys_lock_give(&log->lock);
+    err_t err = log_note(log, segment_seal(active));
+    if (err == ERR_OK) {
+        err = segment_sync_cut(active);
+        err = log_note(log, err == ERR_NO_SPACE ? ERR_IO : err); /* see flush.c */
+    }
+    return err;
+}
+
 err_t log_roll(struct log *log, int64_t now_ms) {
     (void)now_ms;
-    struct log_segment *active = log_active(log);
     err_t err = log_writable(log);
-    if (err != ERR_OK || active->size == 0) {
+    if (err != ERR_OK || log_active(log)->size == 0) {
         return err;
     }
-    err = log_note(log, segment_seal(active));
+    err = active_end(log);
     if (err == ERR_OK) {
         err = log_snapshot_write(log);
     }
@@ -211,6 +225,7 @@ static err_t run_write(struct log *log, const struct log_config *config,
                        const struct log_append *append, const struct run *run) {
     struct log_segment *active = log_active(log);
     bool torn = false;
+    log->untouched = false;
     err_t err = aborts_write(log);
     if (err == ERR_OK) {
         err = log_note(log, segment_append(active, append->data, append->size, run->batch_count,
@@ -241,7 +256,6 @@ static bool flush_due(const struct log *log) {
 /* Step 7. */
 static void run_publish(struct log *log, const struct log_append *append, const struct run *run,
                         struct log_append_result *ret_result) {
-    log->untouched = false;
     sys_lock_take(&log->lock);
     producer_append_commit(&log->producers, &log->append);
     log->end_offset = run->last_offset + 1;

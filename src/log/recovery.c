@@ -276,6 +276,7 @@ static err_t scan_segment_done(struct log *log) {
     struct log_segment *segment = log->segments[recovery->segment];
     segment->reserved = recovery->config.preallocate;
     err_t err = log_note(log, segment_seal(segment));
+    segment->cut_unsynced = true; /* by whoever was killed, perhaps */
     if (err == ERR_OK && recovery_at_hole(log, recovery)) {
         err = recovery_end_at_hole(log, recovery);
     }

@@ -178,9 +178,10 @@ static err_t write_or_cut(struct log_segment *segment, const uint8_t *data, size
     }
     if (err == ERR_OK) {
         err = sys_file_write(file, segment->size, data, size);
-        if (err != ERR_OK && sys_file_truncate(file, segment->size) != ERR_OK) {
-            segment->torn = true;
-            *ret_torn = true;
+        if (err != ERR_OK) {
+            segment->cut_unsynced = true;
+            segment->torn = sys_file_truncate(file, segment->size) != ERR_OK;
+            *ret_torn = segment->torn;
         }
     }
     cached_file_give(&segment->log);
@@ -262,6 +263,15 @@ err_t segment_seal(struct log_segment *segment) {
     return err == ERR_OK ? index_file_write(&segment->times) : err;
 }
 
+err_t segment_sync_cut(struct log_segment *segment) {
+    if (!segment->cut_unsynced) {
+        return ERR_OK;
+    }
+    err_t err = segment_sync(segment, false);
+    segment->cut_unsynced = err != ERR_OK;
+    return err;
+}
+
 err_t segment_sync(struct log_segment *segment, bool with_indexes) {
     struct sys_file *file;
     err_t err = cached_file_take(&segment->log, false, &file);
@@ -289,6 +299,7 @@ err_t segment_truncate(struct log_segment *segment, uint64_t position, int64_t n
     segment->first_timestamp_known &= position > 0;
     sys_lock_give(&segment->lock);
     segment->bytes_since_entry = 0;
+    segment->cut_unsynced = true;
     err_t err = offset_index_cut(&segment->offsets, (uint32_t)position);
     if (err == ERR_OK) {
         err = time_index_cut(&segment->times, next_offset - segment->base_offset);

@@ -50,6 +50,7 @@ struct log_segment {
 
     /* writer only */
     bool torn;                  /* remains of a failed write may stand behind the end */
+    bool cut_unsynced;          /* what was cut off may come back with a power cut */
     uint32_t bytes_since_entry; /* appended since the last index entry */
     int64_t created_ms;
     int64_t roll_jitter_ms;
@@ -99,6 +100,10 @@ err_t segment_index_batch(struct log_segment *segment, const struct batch_header
 /* [writer] The last time entry, and both indexes written to their files; space that was reserved
  * and not used is given back. */
 err_t segment_seal(struct log_segment *segment);
+
+/* [writer] Syncs the .log where it was cut and may not have been synced since: the next segment
+ * must not be there before the end of this one is for good. */
+err_t segment_sync_cut(struct log_segment *segment);
 
 /* [any] Syncs the .log, and the indexes of a sealed segment. */
 err_t segment_sync(struct log_segment *segment, bool with_indexes);

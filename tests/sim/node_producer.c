@@ -11,6 +11,8 @@
  *   answer of the oldest batch             what it means
  *   ------------------------------------   --------------------------------------------------------
  *   offset                                 acknowledged; the auditor is told
+ *   no answer                              sent again; when a younger batch is acknowledged first,
+ *                                          it was written, and must be known as a duplicate
  *   OUT_OF_ORDER, after a power cut that   the broker forgot what it had promised to nobody: a new
  *   may have taken records                 epoch, sequences from 0
  *   OUT_OF_ORDER otherwise                 a violation: the broker lost records or producers
@@ -68,6 +70,7 @@ struct batch {
     int64_t timestamp_ms;
     enum compression_type codec;
     bool in_flight;
+    bool may_be_written; /* sent, and not refused before anything was written */
     struct buffer bytes;
 };
 
@@ -251,20 +254,36 @@ static bool may_have_lost(const struct stream *stream) {
            stream->acknowledged_cut < run->power_cut_count;
 }
 
+/* Batches older than one that is acknowledged are there, too, written by a process that was killed
+ * before it could say so: they are sent again, and must be known as duplicates. Only where the
+ * broker knew nothing of the producer any more it took any sequence. */
+static void check_older(struct batch *acknowledged) {
+    struct stream *stream = acknowledged->stream;
+    bool known = stream->acknowledged_once && !may_have_lost(stream);
+    struct batch *batch;
+    while ((batch = oldest(stream)) != acknowledged && !known) {
+        drop_batch(batch);
+    }
+    struct list *link;
+    list_for_each (link, &stream->batches) {
+        batch = container_of(link, struct batch, link);
+        if (batch == acknowledged) {
+            return;
+        }
+        if (!batch->may_be_written) {
+            node_fail(stream->producer->client.sim,
+                      "%s-%d: a batch with sequence %d is acknowledged before that with %d",
+                      stream->topic->name, stream->partition, acknowledged->sequence,
+                      batch->sequence);
+        }
+    }
+}
+
 static void acknowledge(struct batch *batch, int64_t base_offset) {
     struct stream *stream = batch->stream;
     struct node_sim *sim = stream->producer->client.sim;
-    while (oldest(stream) != batch) {
-        /* Where the broker knows nothing of the producer any more it takes any sequence. */
-        if (stream->producer->idempotent && stream->acknowledged_once && !may_have_lost(stream)) {
-            node_fail(sim, "%s-%d: a batch with sequence %d is acknowledged before that with %d",
-                      stream->topic->name, stream->partition, batch->sequence,
-                      oldest(stream)->sequence);
-        }
-        if (!stream->producer->idempotent) {
-            break;
-        }
-        drop_batch(oldest(stream));
+    if (stream->producer->idempotent) {
+        check_older(batch);
     }
     for (int32_t i = 0; i < batch->count; i++) {
         audit_ack(sim->run->audit, batch->first_value + (uint64_t)i, base_offset + i,
@@ -307,6 +326,7 @@ static void take_answer(struct batch *batch, int16_t code, int64_t base_offset) 
     batch->in_flight = false;
     stream->in_flight--;
     if (code != ERR_OK) {
+        batch->may_be_written |= code == ERR_REQUEST_TIMED_OUT || code == ERR_KAFKA_STORAGE_ERROR;
         refuse(batch, code);
     } else if (base_offset < 0) {
         node_fail(stream->producer->client.sim, "%s-%d: acknowledged at offset %" PRId64,

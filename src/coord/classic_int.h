@@ -1,0 +1,224 @@
+#pragma once
+
+#include "coord/classic.h"
+
+/*
+ * The state of a classic group, and what the files of its state machine share:
+ *
+ *   classic_requests.c   which group a request is for; answers that refuse
+ *   classic_join.c       JoinGroup
+ *   classic_static.c     JoinGroup of a static member that comes back under a new id
+ *   classic_sync.c       SyncGroup, Heartbeat
+ *   classic_leave.c      LeaveGroup
+ *   classic_rebalance.c  from state to state: the table is there
+ *   classic_records.c    GroupMetadata: made, and taken in
+ *   classic_ops.c        what all kinds of groups are asked; DescribeGroups
+ *   classic_convert.c    from and to consumer groups
+ *   classic_group.c      members, and who leads them
+ *   classic_protocols.c  what members can speak, and which topics they read
+ *
+ * Hard and soft: the log has the last generation that became stable or empty. What follows upon it
+ * is soft: who joined since, the generation that they wait for. A coordinator that dies meanwhile
+ * falls back to the record, its members' requests have a generation that it does not know, and
+ * they join anew.
+ */
+enum classic_state {
+    CLASSIC_EMPTY,
+    CLASSIC_PREPARING_REBALANCE,
+    CLASSIC_COMPLETING_REBALANCE,
+    CLASSIC_STABLE,
+};
+
+/* --- protocols --- */
+
+struct classic_protocol {
+    struct str name;
+    struct bytes metadata;
+};
+
+/* What one member can speak, the best first. One piece of memory; free() it. */
+struct classic_protocols {
+    int32_t count;
+    struct classic_protocol list[];
+};
+
+struct classic_protocols *classic_protocols_new(const struct join_group_request_protocol *protocols,
+                                                int32_t count);
+bool classic_protocols_equal(const struct classic_protocols *protocols,
+                             const struct join_group_request *request);
+/* Empty when the member does not have it. */
+struct bytes classic_protocols_metadata(const struct classic_protocols *protocols, struct str name);
+
+/* How many members have each protocol, by name. */
+struct classic_tally {
+    struct map by_name; /* struct classic_count */
+    uint32_t pass;
+};
+
+void classic_tally_add(struct classic_tally *tally, const struct classic_protocols *protocols);
+void classic_tally_remove(struct classic_tally *tally, const struct classic_protocols *protocols);
+void classic_tally_done(struct classic_tally *tally);
+/* Whether this is a protocol that `members` members have, that is all of them. */
+bool classic_tally_is_common(const struct classic_tally *tally, struct str name, size_t members);
+
+/* --- members --- */
+
+struct classic_group;
+
+struct classic_member {
+    struct classic_group *classic;
+    struct str id;
+    struct str instance_id; /* null: a dynamic member */
+    struct str client_id;
+    struct str client_host;
+    int32_t rebalance_timeout_ms;
+    int32_t session_timeout_ms;
+    struct classic_protocols *protocols;
+    struct bytes assignment;
+    struct classic_protocols *replaced; /* until it is known whether the record was appended */
+    struct group_wait join;             /* for the others to join */
+    struct group_wait sync;             /* for the leader's word */
+    struct group_timer session;
+    int32_t place;  /* in the record that is being made */
+    bool is_new;    /* has not heard of its id yet, so it cannot be in touch */
+    bool must_sync; /* of this generation, and has not asked */
+    bool listed;    /* in the record that is being taken in */
+};
+
+/* An id that was given out and not come back yet (KIP-394). */
+struct classic_pending {
+    struct classic_group *classic;
+    struct group_timer session;
+    struct str id; /* behind the struct */
+};
+
+struct classic_group {
+    struct group *group;
+    enum classic_state state;
+    int64_t state_since_ms; /* wall clock; -1: not known */
+    int32_t generation;
+    struct str protocol_type; /* null: nobody ever joined */
+    struct str protocol_name; /* null: none was chosen */
+    struct classic_member *leader;
+    struct map members;   /* struct classic_member by id, in the order in which they came */
+    struct map instances; /* the static ones, by instance id */
+    struct map pending;   /* struct classic_pending by id */
+    int32_t joined_count; /* of the members that wait in `join` */
+    struct classic_tally tally;
+
+    /* The first rebalance of an empty group waits for more members. */
+    bool first_rebalance;
+    bool member_came;          /* since the timer was set */
+    int32_t first_delay_ms;    /* of the timer that is set */
+    int32_t first_left_ms;     /* that it may still be put off */
+    struct group_timer rejoin; /* PREPARING_REBALANCE: the last moment to join */
+    struct group_timer resync; /* the last moment to sync */
+
+    /* What members read, as the chosen protocol's metadata say; made when it is asked for. */
+    struct map topics; /* keys point into the members' metadata; a value says nothing */
+    bool topics_known;
+    bool topics_stale;
+};
+
+/* --- classic_group.c --- */
+
+struct classic_group *classic_new(struct group *group);
+void classic_free(struct classic_group *classic);
+
+/* The part of a group that is GROUP_CLASSIC. */
+struct classic_group *classic_of(const struct group *group);
+
+/* What a member is when it comes. Everything is copied. */
+struct classic_member *classic_member_add(struct classic_group *classic,
+                                          const struct classic_newcomer *newcomer);
+/* Clears its timer. It waits nowhere. If it led, another one does: the one that came first. */
+void classic_member_remove(struct classic_member *member);
+void classic_member_rename(struct classic_member *member, struct str id);
+void classic_member_set_protocols(struct classic_member *member,
+                                  struct classic_protocols *protocols); /* takes them */
+void classic_member_set_assignment(struct classic_member *member, struct bytes assignment);
+
+struct classic_member *classic_member_find(const struct classic_group *classic, struct str id);
+struct classic_member *classic_instance_find(const struct classic_group *classic, struct str id);
+
+/* The member that a request names. UNKNOWN_MEMBER_ID; FENCED_INSTANCE_ID: the instance is another
+ * member now. */
+err_t classic_member_check(const struct classic_group *classic, struct str member_id,
+                           struct str instance_id, struct classic_member **ret_member);
+
+struct classic_pending *classic_pending_add(struct classic_group *classic, struct str id);
+void classic_pending_remove(struct classic_pending *pending);
+struct classic_pending *classic_pending_find(const struct classic_group *classic, struct str id);
+
+/* Whether a member with these protocols could be in the group. */
+bool classic_supports(const struct classic_group *classic,
+                      const struct join_group_request *request);
+/* The protocol of the next generation; there are members. */
+struct str classic_select_protocol(const struct classic_group *classic);
+void classic_set_protocol_name(struct classic_group *classic, struct str name); /* null: none */
+void classic_set_protocol_type(struct classic_group *classic, struct str type);
+
+bool classic_is_consumer(const struct classic_group *classic); /* protocol type "consumer" */
+int32_t classic_rebalance_timeout_ms(const struct classic_group *classic);
+bool classic_all_joined(const struct classic_group *classic);
+bool classic_all_synced(const struct classic_group *classic);
+
+/* Makes sure that a member leads who has joined. False: nobody has. */
+bool classic_elect_joined(struct classic_group *classic);
+
+/* --- classic_rebalance.c --- */
+
+void classic_set_state(struct classic_group *classic, const struct group_step *step,
+                       enum classic_state state);
+const char *classic_state_name(enum classic_state state);
+
+/* The member waits for the others; an older request of it is told to try again. */
+void classic_park_join(struct group_step *step, struct classic_member *member);
+void classic_park_sync(struct group_step *step, struct classic_member *member);
+
+/* A member is in touch. */
+void classic_session_begin(struct group_step *step, struct classic_member *member,
+                           int32_t timeout_ms);
+void classic_session_renew(struct group_step *step, struct classic_member *member);
+
+/* Members must join again. `reason` goes to the text log. */
+void classic_prepare_rebalance(struct group_step *step, struct classic_group *classic,
+                               const char *reason, ...) __attribute__((format(printf, 3, 4)));
+
+/* All who were waited for may be there now. */
+void classic_maybe_complete_join(struct group_step *step, struct classic_group *classic);
+void classic_complete_join(struct group_step *step, struct classic_group *classic);
+
+/* The member leaves, or is thrown out: it is told so if it waits. The rest is the caller's. */
+void classic_expel(struct group_step *step, struct classic_member *member);
+
+/* group_timer.fire */
+err_t classic_pending_expired(struct group_step *step, struct group_timer *timer);
+
+/* Where a member that has joined stands. */
+void classic_answer_join(const struct classic_member *member, int16_t version, struct arena *arena,
+                         struct join_group_response *response);
+
+/* Ends the waits of all members with this error. */
+void classic_answer_syncs(struct group_step *step, struct classic_group *classic, err_t err);
+
+/* --- classic_records.c --- */
+
+/* Adds the record of the state as it is, without members' assignments; value->members[] are by
+ * `place` of the members. */
+struct group_metadata_value *classic_add_record(struct group_step *step,
+                                                struct classic_group *classic);
+
+/* --- classic_static.c --- */
+
+/* JoinGroup of a static member without an id, whose instance is known: it is a new process. */
+err_t classic_replace_static(struct group_step *step, struct classic_member *member);
+
+/* --- classic_ops.c --- */
+
+/* --- by classic_ops: as group_ops.join and so on --- */
+
+err_t classic_join(struct group_step *step, struct group *group);
+err_t classic_sync(struct group_step *step, struct group *group);
+err_t classic_heartbeat(struct group_step *step, struct group *group);
+err_t classic_leave(struct group_step *step, struct group *group);

@@ -239,12 +239,11 @@ def steps():
         pytest("tests/transcripts", "transcripts", ALL, needs=("build",), cores=1),
         Step("simulation: 500 seeds", "build/tests/sim/sim --seeds 1-500 --jobs 2", read_line, TEST,
              needs=("build",), minutes=15),
-        pytest("tests/cluster/test_librdkafka.py tests/cluster/test_kafka_python.py "
-               "tests/cluster/test_java_and_go.py tests/cluster/test_admin.py",
-               "a real node and real clients", ("test",), "-m 'not slow'",
+        pytest("tests/cluster", "a real node and real clients", ("test",), "-m 'not slow'",
                needs=("build", "packages of Maven and Go"), minutes=20),
         pytest("tests/cluster/test_librdkafka.py tests/cluster/test_kafka_python.py "
-               "tests/cluster/test_hostile.py", "ASan and UBSan: a real node", FULL,
+               "tests/cluster/test_hostile.py tests/cluster/test_hostile_limits.py",
+               "ASan and UBSan: a real node", TEST,
                "-m 'not slow'", needs=("ASan and UBSan: build",),
                environment={**ASAN, "OTTLA": os.path.join(ROOT, "build-asan", "ottla")}),
         pytest("tests/cluster", "a real node and real clients, all", FULL,

@@ -35,12 +35,17 @@ struct coord_call {
     void *response;
 
     /* The coordinator's. Zero-initialise. */
-    struct group_op *op;
-    struct group_wait *wait; /* where it is parked; the shard's loop only */
-    struct groups *groups;
+    struct list link;
     struct sys_task task;
     struct sys_task cancel_task;
     const struct coord_api *api;
-    bool cancelling; /* these two: the call's loop only */
+    struct groups *groups;   /* of the shard */
+    struct group_wait *wait; /* where it is parked; the shard's loop only */
+    bool stands;             /* the answer is given whatever becomes of the step */
+    bool cancelling;         /* these two: the call's loop only */
     bool answered;
 };
+
+/* On the call's loop: the client is gone, `done` comes soon, and what it brings is worth nothing.
+ */
+void coord_cancel(struct coord_call *call);

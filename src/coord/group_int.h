@@ -42,7 +42,6 @@
  * and its struct group_ops.
  */
 
-struct group_answer;
 struct group_ops;
 struct group_step;
 struct groups;
@@ -57,6 +56,7 @@ struct coord_record {
     int16_t value_version; /* -1: a tombstone */
     const void *key;       /* struct offset_commit_key and so on */
     const void *value;     /* NULL: a tombstone */
+    int64_t producer_id;   /* of the transaction it was written in; -1: none */
 };
 
 enum group_record {
@@ -70,12 +70,17 @@ enum group_record {
     GROUP_RECORD_CONSUMER_GROUP_TARGET_ASSIGNMENT_MEMBER = 7,
     GROUP_RECORD_CONSUMER_GROUP_CURRENT_MEMBER_ASSIGNMENT = 8,
     GROUP_RECORD_CONSUMER_GROUP_REGULAR_EXPRESSION = 16,
-    GROUP_RECORD_TYPES = 24, /* one above the last */
+    GROUP_RECORD_TYPES = 24, /* one above the last on the disk */
+
+    /* A transaction's end: a control batch's record. Only producer_id counts. */
+    GROUP_RECORD_TRANSACTION_COMMIT = 100,
+    GROUP_RECORD_TRANSACTION_ABORT = 101,
 };
 
 /* A row of the table in records.c. */
 struct coord_record_kind {
     int16_t type; /* enum group_record */
+    const char *name;
     const struct wire_type *key_type;
     const struct wire_type *value_type;
     int16_t value_version; /* that we write */
@@ -147,8 +152,8 @@ struct group_ops {
     err_t (*heartbeat)(struct group_step *step, struct group *group);
     err_t (*leave)(struct group_step *step, struct group *group);
 
-    /* DescribeGroups and ConsumerGroupDescribe: fills in an initialised answer. NULL: not a group
-     * of that protocol, the answer is GROUP_ID_NOT_FOUND. */
+    /* DescribeGroups and ConsumerGroupDescribe: fills in an answer that has the group's id, empty
+     * strings and defaults. NULL: not a group of that protocol, which is answered as unknown. */
     void (*describe_classic)(struct group_step *step, const struct group *group,
                              struct describe_groups_response_described_group *ret);
     void (*describe_consumer)(struct group_step *step, const struct group *group,
@@ -160,8 +165,8 @@ struct group_ops {
     /* The log was replayed and the shard leads: sessions start anew. */
     void (*loaded)(struct group_step *step, struct group *group);
 
-    /* Frees group->part: clears its timers, cancels its jobs. Nobody waits in it: groups_free_part
-     * has answered them. */
+    /* Frees group->part: clears its timers, cancels its jobs. Nobody waits in it: the step before
+     * answered them, or the shard is being unloaded. */
     void (*free_part)(struct group *group);
 };
 
@@ -175,7 +180,9 @@ struct groups {
     struct config *config;          /* of the node, with dynamic settings; likewise */
     struct map by_id;               /* struct group */
     bool loading;                   /* records are being replayed */
-    struct groups_runtime *runtime; /* groups.c */
+    int64_t apply_offset;           /* of the record that is being applied */
+    struct map transactions;        /* open ones that wrote offsets; offsets.c's */
+    struct groups_runtime *runtime; /* groups.c's */
 };
 
 /* NULL: no such group. */
@@ -192,9 +199,21 @@ void group_set_part(struct group *group, enum group_type type, const struct grou
  * For tombstones, and for soft groups that nobody is in any more. */
 void group_drop_part(struct group *group);
 
-/* A setting of the group (GROUP_CONFIG_…), within the bounds that the node's settings give:
- * of the group's own resource, else the node's. */
+/* A setting of the group (GROUP_CONFIG_…): as its own resource says, else the node. */
 int32_t group_config_int(const struct groups *groups, struct str group_id, enum config_key key);
+
+/* What Kafka says to a caller of a group that has no members: one that names no generation stores
+ * offsets as it likes, others are unknown. */
+err_t group_check_no_members(const struct group_caller *caller);
+
+/* The names in ListGroups, for groups of every type. */
+const char *group_state_name(const struct group *group);
+const char *group_type_name(const struct group *group);
+struct str group_protocol_type(const struct group *group);
+
+/* Whether nobody is in it; and the tombstones of the group itself, not of its offsets. */
+bool group_is_empty(const struct group *group);
+void group_add_tombstones(struct group_step *step, struct group *group);
 
 /* --- steps --- */
 
@@ -218,8 +237,9 @@ struct group_step {
 
     /* groups.c's. */
     struct strand_output *output;
-    struct list answers;
+    struct list answers; /* struct coord_call */
     bool parked;
+    bool settling;
 };
 
 /* Adds a record, with key and value structs in the step's arena, zeroed by wire_init; fill them in.
@@ -238,11 +258,10 @@ void *step_record_version(struct group_step *step, enum group_record type, int16
  */
 struct group_wait {
     bool waiting;
+    int16_t version;         /* of the request */
     struct coord_call *call; /* NULL: the client is gone */
-    struct groups *groups;
+    const struct coord_api *api;
     struct list link;
-    struct list answer_link;
-    struct group_answer *answer;
 };
 
 /* The step's own request is not answered now, it waits here. `wait` must not be waiting. */
@@ -319,16 +338,24 @@ struct coord_api {
     /* Fills in an initialised response for a request that failed as a whole: by the step's error,
      * a failed append, COORDINATOR_LOAD_IN_PROGRESS, NOT_COORDINATOR. `code` is Kafka's. */
     void (*fail)(const struct coord_call *call, int16_t code, void *response);
+    bool keeps_answer; /* responses point at nothing but the request and call->arena: no copy */
 };
 
 /* NULL: none. */
 const struct coord_api *coord_api_find(int16_t key);
 
 /* What kinds want to know when the image moves on: a row per kind in apis.c. Between steps, while
- * active; may set timers. groups->image is the new one. */
+ * active; may change soft state and set timers. groups->image is the new one. */
+struct coord_topic_change {
+    struct str name;
+    struct uuid id;
+    enum meta_change change;
+};
 struct coord_image_change {
-    const struct meta_topic_change *topics;
+    const struct coord_topic_change *topics;
     int32_t topic_count;
-    bool brokers; /* racks may have changed */
+    bool brokers; /* some came, went or changed: racks may be others */
+    bool configs; /* of groups, or of this node */
 };
 typedef void (*coord_image_fn)(struct groups *groups, const struct coord_image_change *change);
+const coord_image_fn *coord_image_fns(size_t *ret_count);

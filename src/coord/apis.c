@@ -1,0 +1,137 @@
+/* The table of requests that belong to groups: a row each, and how each of them fails as a whole.
+ */
+#include "coord/groups_int.h"
+#include "coord/offsets_int.h"
+#include "coord/requests_int.h"
+#include "wire/api_keys.h"
+
+/* --- whose group decides the shard --- */
+
+static struct str offset_commit_group(const void *request) {
+    return ((const struct offset_commit_request *)request)->group_id;
+}
+
+static struct str offset_fetch_group(const void *request) {
+    return ((const struct offset_fetch_request *)request)->groups[0].group_id;
+}
+
+static struct str offset_delete_group(const void *request) {
+    return ((const struct offset_delete_request *)request)->group_id;
+}
+
+static struct str describe_group(const void *request) {
+    return ((const struct describe_groups_request *)request)->groups[0];
+}
+
+static struct str delete_group(const void *request) {
+    return ((const struct delete_groups_request *)request)->groups_names[0];
+}
+
+/* --- failures --- */
+
+static void offset_commit_fail(const struct coord_call *call, int16_t code, void *ret) {
+    const struct offset_commit_request *request = call->request;
+    struct offset_commit_response *response = ret;
+    response->topics =
+        ARENA_ARRAY(call->arena, struct offset_commit_response_topic, request->topics_count);
+    response->topics_count = request->topics_count;
+    for (int32_t i = 0; i < request->topics_count; i++) {
+        const struct offset_commit_request_topic *topic = &request->topics[i];
+        struct offset_commit_response_topic *answer = &response->topics[i];
+        answer->name = topic->name;
+        answer->topic_id = topic->topic_id;
+        answer->partitions = ARENA_ARRAY(call->arena, struct offset_commit_response_partition,
+                                         topic->partitions_count);
+        answer->partitions_count = topic->partitions_count;
+        for (int32_t k = 0; k < topic->partitions_count; k++) {
+            answer->partitions[k].partition_index = topic->partitions[k].partition_index;
+            answer->partitions[k].error_code = code;
+        }
+    }
+}
+
+static void offset_fetch_fail(const struct coord_call *call, int16_t code, void *ret) {
+    const struct offset_fetch_request *request = call->request;
+    struct offset_fetch_response *response = ret;
+    response->groups =
+        ARENA_ARRAY(call->arena, struct offset_fetch_response_group, request->groups_count);
+    response->groups_count = request->groups_count;
+    for (int32_t i = 0; i < request->groups_count; i++) {
+        response->groups[i].group_id = request->groups[i].group_id;
+        response->groups[i].error_code = code;
+    }
+}
+
+static void offset_delete_fail(const struct coord_call *call, int16_t code, void *ret) {
+    (void)call;
+    ((struct offset_delete_response *)ret)->error_code = code;
+}
+
+static void list_fail(const struct coord_call *call, int16_t code, void *ret) {
+    (void)call;
+    ((struct list_groups_response *)ret)->error_code = code;
+}
+
+static void describe_fail(const struct coord_call *call, int16_t code, void *ret) {
+    const struct describe_groups_request *request = call->request;
+    struct describe_groups_response *response = ret;
+    response->groups = ARENA_ARRAY(call->arena, struct describe_groups_response_described_group,
+                                   request->groups_count);
+    response->groups_count = request->groups_count;
+    for (int32_t i = 0; i < request->groups_count; i++) {
+        response->groups[i] = (struct describe_groups_response_described_group){
+            .error_code = code,
+            .group_id = request->groups[i],
+            .group_state = STR(""),
+            .protocol_type = STR(""),
+            .protocol_data = STR(""),
+            .authorized_operations = INT32_MIN,
+        };
+    }
+}
+
+static void delete_fail(const struct coord_call *call, int16_t code, void *ret) {
+    const struct delete_groups_request *request = call->request;
+    struct delete_groups_response *response = ret;
+    response->results =
+        ARENA_ARRAY(call->arena, struct delete_groups_response_deletable_group_result,
+                    request->groups_names_count);
+    response->results_count = request->groups_names_count;
+    for (int32_t i = 0; i < request->groups_names_count; i++) {
+        response->results[i].group_id = request->groups_names[i];
+        response->results[i].error_code = code;
+    }
+}
+
+/* --- the tables --- */
+
+static const struct coord_api apis[] = {
+    {API_OFFSET_COMMIT, &offset_commit_request_type, &offset_commit_response_type,
+     offset_commit_group, offsets_commit_step, offset_commit_fail, true},
+    {API_OFFSET_FETCH, &offset_fetch_request_type, &offset_fetch_response_type, offset_fetch_group,
+     offsets_fetch_step, offset_fetch_fail, true},
+    {API_OFFSET_DELETE, &offset_delete_request_type, &offset_delete_response_type,
+     offset_delete_group, offsets_delete_step, offset_delete_fail, true},
+    {API_LIST_GROUPS, &list_groups_request_type, &list_groups_response_type, NULL, groups_list_step,
+     list_fail, true},
+    {API_DESCRIBE_GROUPS, &describe_groups_request_type, &describe_groups_response_type,
+     describe_group, groups_describe_step, describe_fail, false},
+    {API_DELETE_GROUPS, &delete_groups_request_type, &delete_groups_response_type, delete_group,
+     groups_delete_step, delete_fail, true},
+};
+
+const struct coord_api *coord_api_find(int16_t key) {
+    for (size_t i = 0; i < sizeof apis / sizeof apis[0]; i++) {
+        if (apis[i].key == key) {
+            return &apis[i];
+        }
+    }
+    return NULL;
+}
+
+static const coord_image_fn image_fns[] = {NULL}; /* NULL ends them */
+
+const coord_image_fn *coord_image_fns(size_t *ret_count) {
+    *ret_count = sizeof image_fns / sizeof image_fns[0] - 1;
+    return image_fns;
+}

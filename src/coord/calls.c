@@ -1,0 +1,162 @@
+/*
+ * A call from its own loop to the shard's and back, and the requests that wait in between.
+ *
+ * A client that goes away: coord_cancel posts to the shard's loop, which takes the call out of its
+ * wait, if it is in one, and posts back. `done` comes after both have arrived, the answer and the
+ * word that nobody will look at the call any more.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "coord/groups_int.h"
+
+/* --- calls --- */
+
+static void deliver(struct coord_call *call) {
+    call->answered = true;
+    if (!call->cancelling) {
+        call->done(call);
+    }
+}
+
+static void deliver_task(struct sys_task *task) {
+    deliver(container_of(task, struct coord_call, task));
+}
+
+void coord_call_return(struct coord_call *call, bool here) {
+    if (here) {
+        deliver(call);
+        return;
+    }
+    call->task.run = deliver_task;
+    sys_loop_post(call->loop, &call->task);
+}
+
+/* What Kafka's clients are told for errors of an append. */
+static int16_t call_error_code(err_t err) {
+    switch (err) {
+    case ERR_UNKNOWN_TOPIC_OR_PARTITION:
+    case ERR_NOT_ENOUGH_REPLICAS:
+    case ERR_REQUEST_TIMED_OUT:
+    case ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND:
+    case ERR_BUSY:
+    case ERR_NO_SPACE: /* it may be tried again, there may be room then */
+        return ERR_COORDINATOR_NOT_AVAILABLE;
+    case ERR_NOT_LEADER_OR_FOLLOWER:
+    case ERR_FENCED_LEADER_EPOCH:
+    case ERR_KAFKA_STORAGE_ERROR:
+    case ERR_SHUTTING_DOWN:
+        return ERR_NOT_COORDINATOR;
+    case ERR_MESSAGE_TOO_LARGE:
+    case ERR_RECORD_LIST_TOO_LARGE:
+        return ERR_UNKNOWN_SERVER_ERROR;
+    default:
+        return err_kafka_code(err);
+    }
+}
+
+void coord_call_fail(struct coord_call *call, err_t err) {
+    call->response = arena_alloc(call->arena, wire_struct_size(call->api->response_type));
+    wire_init(call->api->response_type, call->response);
+    call->api->fail(call, call_error_code(err), call->response);
+}
+
+void groups_call_refuse(struct coord_call *call, const struct coord_api *api, err_t err) {
+    call->api = api;
+    coord_call_fail(call, err);
+    coord_call_return(call, false);
+}
+
+void groups_call(struct groups *groups, struct coord_call *call, const struct coord_api *api) {
+    call->api = api;
+    call->groups = groups;
+    call->wait = NULL;
+    struct group_op *op = group_op_new(groups, OP_CALL);
+    op->step.call = call;
+    op->step.request = call->request;
+    err_t err = strand_submit(groups->runtime->strand, &op->op);
+    if (err != ERR_OK) {
+        free(op);
+        groups_call_refuse(call, api, err);
+    }
+}
+
+static void cancel_acked(struct sys_task *task) {
+    struct coord_call *call = container_of(task, struct coord_call, cancel_task);
+    call->cancelling = false;
+    if (call->answered) {
+        call->done(call);
+    }
+}
+
+/* On the shard's loop. One that does not wait is on its way back already, or will be soon. */
+static void cancel_run(struct sys_task *task) {
+    struct coord_call *call = container_of(task, struct coord_call, cancel_task);
+    if (call->wait != NULL) {
+        call->wait->call = NULL;
+        call->wait = NULL;
+        coord_call_fail(call, ERR_COORDINATOR_NOT_AVAILABLE); /* nobody will read it */
+        coord_call_return(call, call->loop == call->groups->loop);
+    }
+    call->cancel_task.run = cancel_acked;
+    sys_loop_post(call->loop, &call->cancel_task);
+}
+
+void coord_cancel(struct coord_call *call) {
+    if (call->answered || call->cancelling || call->groups == NULL) {
+        return;
+    }
+    call->cancelling = true;
+    call->cancel_task.run = cancel_run;
+    sys_loop_post(call->groups->loop, &call->cancel_task);
+}
+
+/* --- requests that wait --- */
+
+void step_park(struct group_step *step, struct group_wait *wait) {
+    assert(step->call != NULL);
+    assert(!step->parked);
+    assert(!wait->waiting);
+    step->parked = true;
+    step->call->wait = wait;
+    *wait = (struct group_wait){.waiting = true,
+                                .version = step->call->version,
+                                .call = step->call,
+                                .api = step->call->api};
+    list_add_last(&step->groups->runtime->waits, &wait->link);
+}
+
+void *step_answer(struct group_step *step, struct group_wait *wait, int16_t *ret_version) {
+    assert(wait->waiting);
+    struct coord_call *call = wait->call;
+    const struct wire_type *type = wait->api->response_type;
+    bool stands = step->settling;
+    void *response = arena_alloc(step->arena, wire_struct_size(type));
+    wire_init(type, response);
+    if (ret_version != NULL) {
+        *ret_version = wait->version;
+    }
+    list_remove(&wait->link);
+    *wait = (struct group_wait){0};
+    if (call != NULL) {
+        call->wait = NULL;
+        call->response = response;
+        call->stands = stands;
+        list_add_last(&step->answers, &call->link);
+    }
+    return response;
+}
+
+void groups_fail_waits(struct groups *groups, err_t err) {
+    struct list *link;
+    while ((link = list_take_first(&groups->runtime->waits)) != NULL) {
+        struct group_wait *wait = container_of(link, struct group_wait, link);
+        struct coord_call *call = wait->call;
+        *wait = (struct group_wait){0};
+        if (call != NULL) {
+            call->wait = NULL;
+            coord_call_fail(call, err);
+            coord_call_return(call, call->loop == groups->loop);
+        }
+    }
+}

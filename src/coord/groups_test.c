@@ -1,0 +1,750 @@
+/*
+ * Runs a transcript over one shard of groups whose log is in memory: each command is carried out,
+ * and the records and answers that it prints must be the indented lines that follow it.
+ *
+ *   config NAME VALUE             a setting of the node; before start
+ *   topic NAME PARTITIONS [RACK…] the topic is made, its replicas on brokers of these racks; or it
+ *                                 gets more partitions
+ *   delete-topic NAME             it is gone
+ *   group-config GROUP NAME VALUE a setting of a group
+ *   start                         an empty log, and we lead
+ *   [WHO:] Api VERSION {json}     a request. What is answered to WHO has its name before it; a
+ *                                 memberId in it is from then on $WHO, in requests and in what is
+ *                                 printed
+ *   client ID                     the client id of the requests that follow
+ *   gone WHO                      the client of a request that waits is gone
+ *   wait MS                       time passes
+ *   hold                          what is appended is not committed, until
+ *   commit                        all of it is
+ *   fail ERROR                    the next append fails
+ *   unload                        leadership is lost; the log keeps what was committed
+ *   load                          we lead again: the log is read, and sessions begin anew
+ *   log NAME VERSION {key} {value} [PRODUCER]
+ *                                 a record that some other coordinator left in the log; while
+ *                                 unloaded. VERSION -1: a tombstone, {value} is {}
+ *   end-transaction PRODUCER commit|abort
+ *   groups                        prints the groups
+ *
+ * A record is printed when it is appended, "offset NAME vVERSION {key} {value}", an answer when it
+ * is given. Times are told since the start.
+ */
+#include <assert.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "coord/groups_int.h"
+#include "coord/offsets_int.h"
+#include "sys/sim.h"
+#include "wire/api.h"
+#include "wire/json.h"
+
+enum { SETTINGS_MAX = 32, LINE_MAX_SIZE = 64 * 1024, CALLS_MAX = 4096, NAMES_MAX = 256 };
+
+struct kept_record { /* as bytes */
+    struct buffer key;
+    struct buffer value;
+    bool tombstone;
+    int64_t producer_id;
+    int16_t end_type; /* of a transaction; 0: an ordinary record */
+};
+
+struct name { /* $WHO */
+    char *who;
+    char *value;
+};
+
+struct test;
+
+struct test_call {
+    struct coord_call call;
+    struct test *test;
+    char *who;
+    bool done;
+};
+
+struct test {
+    FILE *out;
+    struct sim_world *world;
+    struct sys_loop *loop;
+    struct sys_pool *pool;
+    struct config *config;
+    struct groups *groups;
+    struct meta_image *image;
+    struct config_pair settings[SETTINGS_MAX];
+    size_t setting_count;
+    struct kept_record *log;
+    size_t log_count; /* appended */
+    size_t committed_count;
+    bool hold;
+    err_t fail;
+    char client_id[64];
+    struct test_call *calls[CALLS_MAX];
+    size_t call_count;
+    struct name names[NAMES_MAX];
+    size_t name_count;
+    int next_broker;
+    struct arena arena;
+    struct sys_task command_task;
+    struct sys_task commit_task;
+    const char *command;
+};
+
+/* --- printing --- */
+
+/* Member ids that are known get their names back. */
+static void print_named(struct test *test, const char *text) {
+    while (*text != '\0') {
+        const struct name *found = NULL;
+        for (size_t i = 0; i < test->name_count && found == NULL; i++) {
+            const struct name *name = &test->names[i];
+            found = strncmp(text, name->value, strlen(name->value)) == 0 ? name : NULL;
+        }
+        if (found != NULL) {
+            fprintf(test->out, "$%s", found->who);
+            text += strlen(found->value);
+        } else {
+            fputc(*text++, test->out);
+        }
+    }
+}
+
+/* Times become what has passed since the start. */
+static void relate_times(json_t *json) {
+    const char *key;
+    json_t *value;
+    json_object_foreach(json, key, value) {
+        if (json_is_integer(value) && json_integer_value(value) >= SIM_START_WALL_MS) {
+            json_integer_set(value, json_integer_value(value) - SIM_START_WALL_MS);
+        }
+    }
+}
+
+static void print_json(struct test *test, json_t *json) {
+    relate_times(json);
+    char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+    print_named(test, text);
+    free(text);
+    json_decref(json);
+}
+
+/* --- the log --- */
+
+static int64_t log_next_offset(void *arg) {
+    const struct test *test = arg;
+    return (int64_t)test->log_count;
+}
+
+static struct kept_record *log_add(struct test *test) {
+    test->log = realloc(test->log, (test->log_count + 1) * sizeof *test->log);
+    struct kept_record *kept = &test->log[test->log_count++];
+    *kept = (struct kept_record){.producer_id = -1};
+    return kept;
+}
+
+static void log_record(struct test *test, const struct coord_record *record) {
+    struct kept_record *kept = log_add(test);
+    kept->tombstone = record->value == NULL;
+    kept->producer_id = record->producer_id;
+    err_t err = coord_record_encode(record, &kept->key, &kept->value);
+    if (err != ERR_OK) {
+        fprintf(test->out, "  cannot be encoded: %s\n", err_name(err));
+    }
+}
+
+static void print_record(struct test *test, int64_t offset, const struct coord_record *record) {
+    const struct coord_record_kind *kind = coord_record_kind(record->type);
+    fprintf(test->out, "  %" PRId64 " %s ", offset, kind->name);
+    if (record->value != NULL) {
+        fprintf(test->out, "v%d ", record->value_version);
+    }
+    print_json(test, wire_to_json(kind->key_type, 0, record->key));
+    if (record->value != NULL) {
+        fprintf(test->out, " ");
+        print_json(test, wire_to_json(kind->value_type, record->value_version, record->value));
+    } else {
+        fprintf(test->out, " tombstone");
+    }
+    fprintf(test->out, "\n");
+}
+
+static err_t log_append(void *arg, void *const *records, int32_t record_count, bool splittable,
+                        int64_t *ret_last_offset) {
+    struct test *test = arg;
+    if (test->fail != ERR_OK) {
+        err_t err = test->fail;
+        test->fail = ERR_OK;
+        fprintf(test->out, "  append fails\n");
+        return err;
+    }
+    if (record_count > 1 && splittable) {
+        fprintf(test->out, "  splittable:\n");
+    }
+    for (int32_t i = 0; i < record_count; i++) {
+        print_record(test, (int64_t)test->log_count, records[i]);
+        log_record(test, records[i]);
+    }
+    *ret_last_offset = (int64_t)test->log_count - 1;
+    if (!test->hold && !list_linked(&test->commit_task.link)) {
+        sys_loop_post(test->loop, &test->commit_task);
+    }
+    return ERR_OK;
+}
+
+static void commit(struct sys_task *task) {
+    struct test *test = container_of(task, struct test, commit_task);
+    if (!test->hold) {
+        test->committed_count = test->log_count;
+        strand_committed(groups_strand(test->groups), (int64_t)test->log_count - 1);
+    }
+}
+
+/* --- calls --- */
+
+static void learn_name(struct test *test, const char *who, const json_t *answer) {
+    const char *value = json_string_value(json_object_get(answer, "memberId"));
+    if (who == NULL || value == NULL || value[0] == '\0') {
+        return;
+    }
+    for (size_t i = 0; i < test->name_count; i++) {
+        if (strcmp(test->names[i].who, who) == 0) {
+            free(test->names[i].value);
+            test->names[i].value = strdup(value);
+            return;
+        }
+    }
+    assert(test->name_count < NAMES_MAX);
+    test->names[test->name_count++] = (struct name){strdup(who), strdup(value)};
+}
+
+static void call_done(struct coord_call *base) {
+    struct test_call *call = container_of(base, struct test_call, call);
+    struct test *test = call->test;
+    json_t *json = wire_to_json(base->api->response_type, base->version, base->response);
+    learn_name(test, call->who, json);
+    fprintf(test->out, "  %s%s", call->who == NULL ? "" : call->who, call->who == NULL ? "" : ": ");
+    print_json(test, json);
+    fprintf(test->out, "\n");
+    call->done = true;
+}
+
+/* json: taken over. */
+static void call_api(struct test *test, const char *who, const char *name, int16_t version,
+                     json_t *json) {
+    const struct wire_api *wire = wire_api_by_name(str_from_c(name));
+    const struct coord_api *api = wire == NULL ? NULL : coord_api_find(wire->key);
+    if (api == NULL || json == NULL) {
+        fprintf(test->out, "  unknown command, or no JSON\n");
+        json_decref(json);
+        return;
+    }
+    struct test_call *call = calloc(1, sizeof *call);
+    struct arena *arena = calloc(1, sizeof *arena);
+    arena_init(arena, SIZE_MAX);
+    call->test = test;
+    call->who = who == NULL ? NULL : strdup(who);
+    assert(test->call_count < CALLS_MAX);
+    test->calls[test->call_count++] = call;
+    void *request = arena_alloc(arena, wire_struct_size(api->request_type));
+    call->call = (struct coord_call){
+        .api_key = api->key,
+        .version = version,
+        .client_id = arena_str(arena, str_from_c(test->client_id)),
+        .client_host = STR("/127.0.0.1"),
+        .arena = arena,
+        .request = request,
+        .loop = test->loop,
+        .done = call_done,
+    };
+    struct buffer error = {0};
+    err_t err = wire_from_json(api->request_type, version, json, arena, request, &error);
+    if (err != ERR_OK) {
+        fprintf(test->out, "  no such request: %.*s\n", (int)error.size, (char *)error.data);
+        call->done = true;
+    } else {
+        groups_call(test->groups, &call->call, api);
+    }
+    buffer_done(&error);
+    json_decref(json);
+}
+
+static void free_done_calls(struct test *test) {
+    size_t kept = 0;
+    for (size_t i = 0; i < test->call_count; i++) {
+        struct test_call *call = test->calls[i];
+        if (!call->done) {
+            test->calls[kept++] = call;
+            continue;
+        }
+        arena_done(call->call.arena);
+        free(call->call.arena);
+        free(call->who);
+        free(call);
+    }
+    test->call_count = kept;
+}
+
+static void client_gone(struct test *test, const char *who) {
+    for (size_t i = 0; i < test->call_count; i++) {
+        struct test_call *call = test->calls[i];
+        if (call->who != NULL && strcmp(call->who, who) == 0 && !call->done) {
+            coord_cancel(&call->call);
+        }
+    }
+}
+
+/* --- the image --- */
+
+static void set_view(struct test *test, struct meta_delta *delta,
+                     const struct coord_image_change *change) {
+    struct meta_provenance provenance = {.offset = 1, .epoch = 1};
+    struct meta_image *image = meta_delta_finish(delta, &provenance, NULL);
+    meta_image_unref(test->image);
+    test->image = image;
+    if (test->groups != NULL) {
+        groups_set_view(test->groups, image, test->config, change);
+    }
+}
+
+static void apply(struct test *test, struct meta_delta *delta, int16_t type, const void *message) {
+    struct meta_record record = {
+        .type = type, .version = wire_version_max(meta_record_wire_type(type)), .message = message};
+    if (meta_delta_apply(delta, &record) != ERR_OK) {
+        fprintf(test->out, "  %s\n", meta_delta_error(delta));
+    }
+}
+
+static int32_t add_broker(struct test *test, struct meta_delta *delta, const char *rack) {
+    struct register_broker_record broker;
+    wire_init(&register_broker_record_type, &broker);
+    broker.broker_id = ++test->next_broker;
+    broker.incarnation_id.bytes[15] = (uint8_t)test->next_broker;
+    broker.rack = rack[0] == '-' ? STR_NULL : str_from_c(rack);
+    apply(test, delta, META_RECORD_REGISTER_BROKER, &broker);
+    return broker.broker_id;
+}
+
+static void make_topic(struct test *test, const char *name, int partitions, const char *racks) {
+    struct meta_delta *delta = meta_delta_new(test->image);
+    int32_t replicas[16];
+    int replica_count = 0, used;
+    char rack[32];
+    while (replica_count < 16 && sscanf(racks, " %31s%n", rack, &used) == 1) {
+        racks += used;
+        replicas[replica_count++] = add_broker(test, delta, rack);
+    }
+    if (replica_count == 0) {
+        replicas[replica_count++] = 1;
+    }
+    const struct meta_topic *topic = meta_image_topic(test->image, str_from_c(name));
+    struct uuid id = {{0}};
+    int first = 0;
+    if (topic == NULL) { /* an id that tells the name */
+        memcpy(id.bytes, name, strnlen(name, 15));
+        struct topic_record record = {.name = str_from_c(name), .topic_id = id};
+        apply(test, delta, META_RECORD_TOPIC, &record);
+    } else {
+        id = topic->id;
+        while (meta_topic_partition(topic, first) != NULL) {
+            first++;
+        }
+    }
+    struct uuid directories[16] = {{{0}}};
+    for (int i = first; i < partitions; i++) {
+        struct partition_record record;
+        wire_init(&partition_record_type, &record);
+        record.partition_id = i;
+        record.topic_id = id;
+        record.replicas = record.isr = replicas;
+        record.replicas_count = record.isr_count = replica_count;
+        record.directories = directories;
+        record.directories_count = replica_count;
+        record.leader = replicas[0];
+        apply(test, delta, META_RECORD_PARTITION, &record);
+    }
+    struct coord_topic_change change = {str_from_c(name), id,
+                                        topic == NULL ? META_CREATED : META_CHANGED};
+    set_view(test, delta, &(struct coord_image_change){.topics = &change, .topic_count = 1});
+}
+
+static void delete_topic(struct test *test, const char *name) {
+    const struct meta_topic *topic = meta_image_topic(test->image, str_from_c(name));
+    if (topic == NULL) {
+        fprintf(test->out, "  no such topic\n");
+        return;
+    }
+    struct coord_topic_change change = {str_from_c(name), topic->id, META_DELETED};
+    struct meta_delta *delta = meta_delta_new(test->image);
+    struct remove_topic_record record = {.topic_id = topic->id};
+    apply(test, delta, META_RECORD_REMOVE_TOPIC, &record);
+    set_view(test, delta, &(struct coord_image_change){.topics = &change, .topic_count = 1});
+}
+
+static void set_group_config(struct test *test, const char *group, const char *name,
+                             const char *value) {
+    struct meta_delta *delta = meta_delta_new(test->image);
+    struct config_record record;
+    wire_init(&config_record_type, &record);
+    record.resource_type = META_RESOURCE_GROUP;
+    record.resource_name = str_from_c(group);
+    record.name = str_from_c(name);
+    record.value = str_from_c(value);
+    apply(test, delta, META_RECORD_CONFIG, &record);
+    set_view(test, delta, &(struct coord_image_change){.configs = true});
+}
+
+/* --- life --- */
+
+static void print_line(void *arg, enum text_log_level level, const char *line, int size) {
+    (void)arg;
+    (void)level;
+    fprintf(stderr, "%.*s", size, line);
+}
+
+static int64_t no_time(void *arg) {
+    (void)arg;
+    return 0;
+}
+
+static void start(struct test *test) {
+    struct config_report report;
+    config_report_init(&report);
+    if (config_new(test->settings, test->setting_count, &report, &test->config) != ERR_OK) {
+        for (size_t i = 0; i < report.error_count; i++) {
+            printf("%.*s\n", STR_ARGS(report.errors[i]));
+        }
+        exit(2);
+    }
+    config_report_done(&report);
+    static struct text_log errors_only = {
+        .sink = print_line, .now_ms = no_time, .level = TEXT_LOG_ERROR};
+    struct groups_options options = {
+        .loop = test->loop,
+        .pool = test->pool,
+        .text_log = &errors_only,
+        .log = {.arg = test, .next_offset = log_next_offset, .append = log_append},
+        .mailbox_max = 1000,
+        .image = test->image,
+        .config = test->config,
+    };
+    test->groups = groups_new(&options, ERR_NOT_COORDINATOR);
+    groups_activate(test->groups);
+}
+
+static void unload(struct test *test) {
+    for (size_t i = test->committed_count; i < test->log_count; i++) {
+        buffer_done(&test->log[i].key);
+        buffer_done(&test->log[i].value);
+    }
+    test->log_count = test->committed_count;
+    test->hold = false;
+    groups_unload(test->groups, ERR_NOT_COORDINATOR);
+}
+
+static void load(struct test *test) {
+    groups_unload(test->groups, ERR_COORDINATOR_LOAD_IN_PROGRESS);
+    for (size_t i = 0; i < test->log_count; i++) {
+        const struct kept_record *kept = &test->log[i];
+        struct coord_record record = {.type = kept->end_type};
+        struct bytes value = buffer_bytes(&kept->value);
+        err_t err = kept->end_type != 0
+                        ? ERR_OK
+                        : coord_record_decode(buffer_bytes(&kept->key),
+                                              kept->tombstone ? (struct bytes){NULL, 0} : value,
+                                              &test->arena, &record);
+        if (err != ERR_OK) {
+            fprintf(test->out, "  record %zu: %s\n", i, err_name(err));
+            continue;
+        }
+        record.producer_id = kept->producer_id;
+        groups_replay(test->groups, (void *[]){&record}, 1, (int64_t)i);
+    }
+    test->committed_count = test->log_count;
+    groups_activate(test->groups);
+}
+
+/* A record from elsewhere. */
+static void keep_record(struct test *test, const char *name, int16_t version, const char *text) {
+    json_error_t where;
+    json_t *key = json_loads(text, JSON_DISABLE_EOF_CHECK, &where);
+    json_t *value =
+        key == NULL ? NULL : json_loads(text + where.position, JSON_DISABLE_EOF_CHECK, &where);
+    const struct coord_record_kind *kind = NULL;
+    for (int16_t type = 0; type < GROUP_RECORD_TYPES; type++) {
+        const struct coord_record_kind *row = coord_record_kind(type);
+        kind = row != NULL && strcmp(row->name, name) == 0 ? row : kind;
+    }
+    if (key == NULL || value == NULL || kind == NULL) {
+        fprintf(test->out, "  no such record\n");
+        return;
+    }
+    struct buffer error = {0};
+    struct coord_record record = {.type = kind->type, .value_version = version, .producer_id = -1};
+    void *key_made = arena_alloc(&test->arena, wire_struct_size(kind->key_type));
+    void *value_made = arena_alloc(&test->arena, wire_struct_size(kind->value_type));
+    err_t err = wire_from_json(kind->key_type, 0, key, &test->arena, key_made, &error);
+    if (err == ERR_OK && version >= 0) {
+        err = wire_from_json(kind->value_type, version, value, &test->arena, value_made, &error);
+        record.value = value_made;
+    }
+    record.key = key_made;
+    const char *rest = strrchr(text, '}');
+    (void)sscanf(rest + 1, " %" SCNd64, &record.producer_id);
+    if (err != ERR_OK) {
+        fprintf(test->out, "  no such record: %.*s\n", (int)error.size, (char *)error.data);
+    } else {
+        log_record(test, &record);
+        test->committed_count = test->log_count;
+    }
+    buffer_done(&error);
+    json_decref(key);
+    json_decref(value);
+}
+
+static void end_transaction(struct test *test, int64_t producer_id, const char *how) {
+    struct kept_record *kept = log_add(test);
+    kept->producer_id = producer_id;
+    kept->end_type = strcmp(how, "commit") == 0 ? GROUP_RECORD_TRANSACTION_COMMIT
+                                                : GROUP_RECORD_TRANSACTION_ABORT;
+    test->committed_count = test->log_count;
+}
+
+static void print_groups(struct test *test) {
+    const struct group *group;
+    size_t cursor;
+    map_for_each (&test->groups->by_id, cursor, group) {
+        fprintf(test->out, "  %.*s %s %s \"%.*s\", %d offsets\n", STR_ARGS(group->id),
+                group_type_name(group), group_state_name(group),
+                STR_ARGS(group_protocol_type(group)),
+                group->offsets == NULL ? 0 : (int)group->offsets->slot_count);
+    }
+}
+
+/* --- commands --- */
+
+static void add_setting(struct test *test, const char *name, const char *value) {
+    test->settings[test->setting_count++] = (struct config_pair){
+        arena_str(&test->arena, str_from_c(name)), arena_str(&test->arena, str_from_c(value))};
+}
+
+static err_t error_named(const char *name) {
+    for (int code = -1; code < ERR_OWN_LAST; code++) {
+        if (strcmp(err_name((err_t)code), name) == 0) {
+            return (err_t)code;
+        }
+    }
+    return ERR_INVALID;
+}
+
+static bool run_life(struct test *test, const char *line) {
+    char name[128], value[256], third[256];
+    int64_t number;
+    int count, used = 0;
+    if (sscanf(line, "config %127s %255s", name, value) == 2) {
+        add_setting(test, name, value);
+    } else if (sscanf(line, "topic %127s %d%n", name, &count, &used) == 2) {
+        make_topic(test, name, count, line + used);
+    } else if (sscanf(line, "delete-topic %127s", name) == 1) {
+        delete_topic(test, name);
+    } else if (sscanf(line, "group-config %127s %255s %255s", name, value, third) == 3) {
+        set_group_config(test, name, value, third);
+    } else if (strncmp(line, "start", 5) == 0) {
+        start(test);
+    } else if (strncmp(line, "unload", 6) == 0) {
+        unload(test);
+    } else if (strncmp(line, "load", 4) == 0) {
+        load(test);
+    } else if (sscanf(line, "log %127s %d%n", name, &count, &used) == 2) {
+        keep_record(test, name, (int16_t)count, line + used);
+    } else if (sscanf(line, "end-transaction %" SCNd64 " %255s", &number, value) == 2) {
+        end_transaction(test, number, value);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static void run(struct sys_task *task) {
+    struct test *test = container_of(task, struct test, command_task);
+    const char *line = test->command;
+    char who[64], name[64];
+    int version, used = 0;
+    if (run_life(test, line)) {
+        return;
+    }
+    if (strncmp(line, "groups", 6) == 0) {
+        print_groups(test);
+    } else if (strncmp(line, "hold", 4) == 0) {
+        test->hold = true;
+    } else if (strncmp(line, "commit", 6) == 0) {
+        test->hold = false;
+        commit(&test->commit_task);
+    } else if (sscanf(line, "fail %63s", name) == 1) {
+        test->fail = error_named(name);
+    } else if (sscanf(line, "client %63s", name) == 1) {
+        memcpy(test->client_id, name, sizeof name);
+    } else if (sscanf(line, "gone %63s", name) == 1) {
+        client_gone(test, name);
+    } else if (sscanf(line, "%63[^: ]: %63s %d%n", who, name, &version, &used) == 3) {
+        call_api(test, who, name, (int16_t)version, json_loads(line + used, 0, NULL));
+    } else if (sscanf(line, "%63s %d%n", name, &version, &used) == 2) {
+        call_api(test, NULL, name, (int16_t)version, json_loads(line + used, 0, NULL));
+    } else {
+        fprintf(test->out, "  unknown command\n");
+    }
+}
+
+/* $WHO becomes the member id. */
+static char *with_names(const struct test *test, const char *line) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    while (*line != '\0') {
+        const struct name *found = NULL;
+        for (size_t i = 0; *line == '$' && i < test->name_count; i++) {
+            size_t length = strlen(test->names[i].who);
+            bool same = strncmp(line + 1, test->names[i].who, length) == 0;
+            if (same && (found == NULL || length > strlen(found->who))) {
+                found = &test->names[i];
+            }
+        }
+        if (found != NULL) {
+            fputs(found->value, out);
+            line += 1 + strlen(found->who);
+        } else {
+            fputc(*line++, out);
+        }
+    }
+    fclose(out);
+    return text;
+}
+
+static void run_line(struct test *test, const char *line) {
+    int64_t ms;
+    if (sscanf(line, "wait %" SCNd64, &ms) == 1) {
+        sim_world_run_for(test->world, ms);
+    } else {
+        char *named = with_names(test, line);
+        test->command = named;
+        test->command_task = (struct sys_task){.run = run};
+        sys_loop_post(test->loop, &test->command_task);
+        sim_world_run_for(test->world, 1); /* takes a moment */
+        free(named);
+    }
+    free_done_calls(test);
+}
+
+/* --- the transcript --- */
+
+static char *read_all(const char *path) {
+    FILE *in = fopen(path, "r");
+    if (in == NULL) {
+        perror(path);
+        exit(2);
+    }
+    char *text = NULL;
+    size_t size = 0;
+    if (getdelim(&text, &size, '\0', in) < 0) {
+        text = strdup("");
+    }
+    fclose(in);
+    return text;
+}
+
+static void run_all(struct test *test, char *transcript) {
+    static char line[LINE_MAX_SIZE];
+    FILE *in = fmemopen(transcript, strlen(transcript), "r");
+    while (fgets(line, sizeof line, in) != NULL) {
+        if (strncmp(line, "  ", 2) == 0) {
+            continue; /* an outcome of before */
+        }
+        fputs(line, test->out);
+        if (line[0] != '#' && line[0] != '\n') {
+            run_line(test, line);
+        }
+    }
+    fclose(in);
+}
+
+static void test_start(struct test *test) {
+    arena_init(&test->arena, SIZE_MAX);
+    test->world = sim_world_new(1);
+    struct sim_host *host = sim_host_new(test->world, "node", "10.0.0.1");
+    if (sys_loop_new(sim_host_sys(host), "shard", &test->loop) != ERR_OK ||
+        sys_pool_new(sim_host_sys(host), "jobs", 1, &test->pool) != ERR_OK ||
+        sys_loop_start(test->loop) != ERR_OK) {
+        fprintf(stderr, "no loop\n");
+        exit(2);
+    }
+    test->commit_task.run = commit;
+    test->image = meta_image_new();
+    (void)snprintf(test->client_id, sizeof test->client_id, "client");
+    add_setting(test, "process.roles", "broker,controller");
+    add_setting(test, "node.id", "1");
+    add_setting(test, "listeners", "PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093");
+    add_setting(test, "controller.listener.names", "CONTROLLER");
+    add_setting(test, "controller.quorum.voters", "1@127.0.0.1:9093");
+}
+
+static void stop_shard(struct sys_task *task) {
+    unload(container_of(task, struct test, command_task));
+}
+
+static void test_stop(struct test *test) {
+    test->command_task = (struct sys_task){.run = stop_shard};
+    if (test->groups != NULL) {
+        sys_loop_post(test->loop, &test->command_task);
+        sim_world_run_for(test->world, 1000);
+    }
+    fclose(test->out);
+    free_done_calls(test);
+    groups_free(test->groups);
+    meta_image_unref(test->image);
+    config_unref(test->config);
+    sys_pool_free(test->pool);
+    sys_loop_stop(test->loop);
+    sim_world_run_for(test->world, 1);
+    sys_loop_free(test->loop);
+    sim_world_free(test->world);
+    for (size_t i = 0; i < test->log_count; i++) {
+        buffer_done(&test->log[i].key);
+        buffer_done(&test->log[i].value);
+    }
+    free(test->log);
+    for (size_t i = 0; i < test->name_count; i++) {
+        free(test->names[i].who);
+        free(test->names[i].value);
+    }
+    arena_done(&test->arena);
+}
+
+int main(int argc, char **argv) {
+    if (argc != 2) {
+        fprintf(stderr, "usage: %s TRANSCRIPT\n", argv[0]);
+        return 2;
+    }
+    char *expected = read_all(argv[1]);
+    char *actual = NULL;
+    size_t actual_size = 0;
+    static struct test test;
+    test.out = open_memstream(&actual, &actual_size);
+    test_start(&test);
+    run_all(&test, expected);
+    test_stop(&test);
+
+    int failed = strcmp(expected, actual) != 0;
+    if (failed && getenv("REWRITE") != NULL) {
+        FILE *file = fopen(argv[1], "w");
+        fputs(actual, file);
+        fclose(file);
+        failed = 0;
+    } else if (failed) {
+        printf("%s differs; now it would read:\n%s", argv[1], actual);
+    }
+    printf("%d passed, %d failed\n", !failed, failed);
+    free(expected);
+    free(actual);
+    return failed;
+}

@@ -1,0 +1,91 @@
+/*
+ * Offsets that nobody needs any more, and groups without any.
+ *
+ * Every offsets.retention.check.interval.ms all groups are looked through, some in each step. A
+ * group that comes while it goes on may be passed over until the next time.
+ *
+ *   the group                                the retention counts from
+ *   -------------------------------------- -------------------------------------------------------
+ *   has members that read the topic          never
+ *   has members of another topic             the commit
+ *   is empty                                 the moment it became empty
+ *   only commits, without members            the commit
+ *
+ * An offset that was committed with a retention of its own (old clients) has a time of its own.
+ */
+#include "coord/groups_int.h"
+#include "coord/offsets_int.h"
+
+/* Of one step, so that nobody waits long for a turn. */
+enum { GROUPS_PER_STEP_MAX = 64 };
+
+static bool is_expired(const struct offset_value *value, int64_t since_ms, int64_t now_ms,
+                       int64_t retention_ms) {
+    if (value->expire_ms >= 0) {
+        return now_ms >= value->expire_ms;
+    }
+    return now_ms - (since_ms >= 0 ? since_ms : value->commit_ms) >= retention_ms;
+}
+
+/* Adds tombstones for what expired; returns whether nothing is left. */
+static bool expire_group(struct group_step *step, const struct group *group, int64_t retention_ms) {
+    int64_t since_ms = -1;
+    if (group->offsets == NULL) {
+        return true;
+    }
+    if (group->ops != NULL && !group->ops->offsets_may_expire(group, &since_ms)) {
+        return false;
+    }
+    int32_t left = 0;
+    const struct offset_topic *topic;
+    const struct offset_slot *slot;
+    size_t topics, slots;
+    map_for_each (&group->offsets->topics, topics, topic) {
+        bool subscribed = group->ops != NULL && group->ops->is_subscribed(group, topic->name);
+        map_for_each (&topic->partitions, slots, slot) {
+            if (!subscribed && list_empty(&slot->pending) &&
+                is_expired(&slot->value, since_ms, step->wall_ms, retention_ms)) {
+                offsets_add_tombstone(step, group->id, topic->name, slot->partition);
+            } else {
+                left++;
+            }
+        }
+    }
+    return left == 0;
+}
+
+static err_t expire(struct group_step *step, struct group_timer *timer) {
+    struct groups *groups = step->groups;
+    struct groups_runtime *runtime = groups->runtime;
+    const struct config *config = groups->config;
+    int64_t retention_ms =
+        (int64_t)config_int(config, CONFIG_OFFSETS_RETENTION_MINUTES) * 60 * 1000;
+    struct group *group = NULL;
+    step->output->splittable = true;
+    for (int i = 0; i < GROUPS_PER_STEP_MAX; i++) {
+        group = map_next(&groups->by_id, &runtime->expiry_cursor);
+        if (group == NULL) {
+            break;
+        }
+        if (expire_group(step, group, retention_ms) && group_is_empty(group)) {
+            group_add_tombstones(step, group);
+        }
+    }
+    int64_t wait_ms = 0;
+    if (group == NULL) {
+        runtime->expiry_cursor = 0;
+        wait_ms = config_long(config, CONFIG_OFFSETS_RETENTION_CHECK_INTERVAL_MS);
+    }
+    group_timer_set(groups, timer, step->mono_ms + wait_ms);
+    return ERR_OK;
+}
+
+void offsets_begin(struct group_step *step) {
+    struct groups *groups = step->groups;
+    struct group_timer *timer = &groups->runtime->expiry;
+    timer->fire = expire;
+    groups->runtime->expiry_cursor = 0;
+    group_timer_set(groups, timer,
+                    step->mono_ms +
+                        config_long(groups->config, CONFIG_OFFSETS_RETENTION_CHECK_INTERVAL_MS));
+}

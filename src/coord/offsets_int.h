@@ -1,0 +1,73 @@
+#pragma once
+
+#include "coord/group_int.h"
+
+/*
+ * Committed offsets, which every kind of group has: a slot for each partition that a group
+ * committed. All hard state: it changes in apply only.
+ *
+ * Offsets written in a transaction that is still open are pending in the slot; the transaction's
+ * end makes them the committed ones, or drops them.
+ */
+struct offsets {
+    struct map topics;     /* struct offset_topic by name */
+    int32_t slot_count;    /* of all topics */
+    int32_t pending_count; /* of all slots */
+};
+
+struct offset_topic {
+    struct str name;       /* behind the struct */
+    struct map partitions; /* struct offset_slot by number */
+};
+
+struct offset_value {
+    int64_t offset;
+    int64_t commit_ms; /* wall clock */
+    int64_t expire_ms; /* -1: by the retention of all */
+    int64_t record_offset;
+    struct uuid topic_id; /* zero: not said */
+    int32_t leader_epoch; /* -1: not said */
+    struct str metadata;  /* owned; never null */
+};
+
+struct offset_slot {
+    int32_t partition;
+    bool committed;
+    struct offset_value value; /* when committed */
+    struct list pending;       /* struct offset_pending */
+};
+
+/* NULL: none. */
+struct offset_topic *offsets_topic(const struct group *group, struct str topic);
+struct offset_slot *offsets_topic_slot(const struct offset_topic *topic, int32_t partition);
+struct offset_slot *offsets_slot(const struct group *group, struct str topic, int32_t partition);
+
+/* Whether it is the same topic as far as both ids say; zero says nothing. */
+bool offsets_topic_matches(struct uuid a, struct uuid b);
+
+/* --- records --- */
+
+void offsets_apply(struct groups *groups, const struct coord_record *record);
+void offsets_apply_legacy(struct groups *groups, const struct coord_record *record);
+void offsets_apply_transaction_end(struct groups *groups, const struct coord_record *record);
+
+/* Adds the tombstone of one slot; of all of a group's. Returns how many. */
+void offsets_add_tombstone(struct group_step *step, struct str group, struct str topic,
+                           int32_t partition);
+int32_t offsets_add_tombstones(struct group_step *step, const struct group *group);
+
+/* --- life --- */
+
+void offsets_free(struct offsets *offsets); /* accepts NULL */
+
+/* The shard forgets everything, transactions too; the groups are gone already. */
+void offsets_reset(struct groups *groups);
+
+/* The shard was loaded: expiry begins. */
+void offsets_begin(struct group_step *step);
+
+/* --- requests: rows of apis.c --- */
+
+err_t offsets_commit_step(struct group_step *step);
+err_t offsets_fetch_step(struct group_step *step);
+err_t offsets_delete_step(struct group_step *step);

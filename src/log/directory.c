@@ -117,7 +117,7 @@ err_t log_meta_read(struct sys *sys, const char *path, struct log_meta *ret_meta
     err_t err = sys_file_read_all(sys, file, LOG_SMALL_FILE_SIZE_MAX, &data, &size);
     free(file);
     if (err != ERR_OK) {
-        snprintf(reason, reason_size, "it cannot be read");
+        snprintf(reason, reason_size, "%s", err_text(err));
         return err;
     }
     const char *wrong = meta_properties_parse(data, size, ret_meta);

@@ -135,13 +135,20 @@ static err_t check_dir(const struct format *format, const char *dir, bool *ret_f
                     reason[0] != '\0' ? reason : err_text(err));
     }
     if (!str_equal(str_from_c(meta.cluster_id), format->options->cluster_id)) {
-        return fail(format, ERR_EXISTS, "%s belongs to cluster %s", dir, meta.cluster_id);
+        return fail(format, ERR_EXISTS,
+                    "%s is formatted already, and belongs to cluster %s. Give that id with "
+                    "--ignore-formatted, or set other log.dirs",
+                    dir, meta.cluster_id);
     }
     if (meta.node_id != format->options->node_id) {
-        return fail(format, ERR_EXISTS, "%s belongs to node %d", dir, meta.node_id);
+        return fail(format, ERR_EXISTS,
+                    "%s is formatted already, and belongs to node %d: set node.id=%d, or other "
+                    "log.dirs",
+                    dir, meta.node_id, meta.node_id);
     }
     if (!format->options->ignore_formatted) {
-        return fail(format, ERR_EXISTS, "%s is formatted already", dir);
+        return fail(format, ERR_EXISTS,
+                    "%s is formatted already; --ignore-formatted leaves it as it is", dir);
     }
     *ret_formatted = true;
     return ERR_OK;

@@ -6,7 +6,7 @@
 #include "base/bytes.h"
 
 /* A listener as the node knows it: its name and what it tells clients to connect to. Texts belong
- * to the node's settings. */
+ * to the node or its settings. */
 struct listener {
     struct str name;
     struct str advertised_host;

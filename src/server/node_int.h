@@ -32,6 +32,7 @@ struct node {
     struct sys *sys;
     struct text_log *text_log;
     int32_t node_id;
+    char host_name[256];
     char cluster_id[LOG_CLUSTER_ID_MAX + 1];
     int64_t started_ms;
 

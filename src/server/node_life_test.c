@@ -93,7 +93,7 @@ static void a_directory_in_use(void **state) {
     struct machine second = {.f = machine->f, .number = 0, .host = machine->host, .formats = true};
     machine_set(&second, "listeners", "PLAINTEXT://10.0.0.1:19092,CONTROLLER://10.0.0.1:19093");
     assert_int_equal(machine_try(&second), ERR_IN_USE);
-    assert_non_null(strstr(second.start_text, "is another server running on it?"));
+    assert_non_null(strstr(second.start_text, "another process holds its .lock"));
 }
 
 static void a_port_in_use(void **state) {
@@ -103,6 +103,23 @@ static void a_port_in_use(void **state) {
     machine_set(&second, "log.dirs", "/other");
     assert_int_equal(machine_try(&second), ERR_IN_USE);
     assert_non_null(strstr(second.start_text, "Cannot listen on 10.0.0.1:9092"));
+}
+
+static void a_listener_without_a_host(void **state) {
+    struct machine *machine = machine_of(state);
+    machine_set(machine, "listeners", "PLAINTEXT://:9092,CONTROLLER://:9093");
+    machine_set(machine, "advertised.listeners", "PLAINTEXT://:9092");
+    machine_start(machine);
+    struct peer peer;
+    peer_open(&peer, machine);
+    struct describe_cluster_request request;
+    struct describe_cluster_response response;
+    wire_init(&describe_cluster_request_type, &request);
+    call(&peer, API_DESCRIBE_CLUSTER, 1, &request, &response);
+    assert_int_equal(response.brokers_count, 1);
+    assert_true(str_equal(response.brokers[0].host, str_from_c(sim_host_name(machine->host))));
+    assert_int_equal(response.brokers[0].port, 9092);
+    peer_close(&peer);
 }
 
 /* --- again --- */
@@ -296,6 +313,7 @@ int main(void) {
         TEST(a_directory_of_another_node),
         TEST(a_directory_in_use),
         TEST(a_port_in_use),
+        TEST(a_listener_without_a_host),
         TEST(a_second_start_has_everything),
         TEST(a_topic_made_anew_is_empty),
         TEST(a_stop_at_any_moment_of_the_start),

@@ -9,13 +9,20 @@
 #include "server/node_int.h"
 #include "server/request_metrics.h"
 
+/* A listener on every address, written without a host, is told to others by the host's name. */
+static struct str host_to_tell(const struct node *node, const struct config_listener *listener) {
+    return listener->advertised_host.size > 0 ? listener->advertised_host
+                                              : str_from_c(node->host_name);
+}
+
 err_t node_make_listeners(struct node *node) {
     struct config_listener found[CONFIG_LISTENER_MAX];
+    sys_host_name(node->sys, node->host_name, sizeof node->host_name);
     size_t count = config_listeners(node->config, found, CONFIG_LISTENER_MAX);
     for (size_t i = 0; i < count; i++) {
         node->listeners[node->listener_count++] = (struct listener){
             .name = found[i].name,
-            .advertised_host = found[i].advertised_host,
+            .advertised_host = host_to_tell(node, &found[i]),
             .advertised_port = found[i].advertised_port,
             .controller = found[i].controller,
             .advertised = found[i].advertised,
@@ -142,15 +149,20 @@ static void request_done(void *arg, struct net_request *net) {
 static err_t fail_listen(struct node *node, const struct net_listener_settings *settings,
                          err_t err) {
     char address[SYS_ADDRESS_TEXT_MAX];
-    char holder[128] = "";
+    char holder[128];
     sys_address_format(&settings->address, address);
-    if (err == ERR_IN_USE &&
-        sys_port_holder(node->sys, settings->address.port, holder, sizeof holder) != ERR_OK) {
+    if (err != ERR_IN_USE) {
+        (void)snprintf(node->error, sizeof node->error, "Cannot listen on %s (%s): %s", address,
+                       settings->name, err_text(err));
+        return err;
+    }
+    if (sys_port_holder(node->sys, settings->address.port, holder, sizeof holder) != ERR_OK) {
         (void)snprintf(holder, sizeof holder, "another process");
     }
-    (void)snprintf(node->error, sizeof node->error, "Cannot listen on %s (%s): %s%s%s", address,
-                   settings->name, err_text(err), holder[0] != '\0' ? "; the port is held by " : "",
-                   holder);
+    (void)snprintf(node->error, sizeof node->error,
+                   "Cannot listen on %s (%s): the port is held by %s. Stop that, or give listeners "
+                   "another port",
+                   address, settings->name, holder);
     return err;
 }
 

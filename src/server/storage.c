@@ -197,8 +197,11 @@ static err_t open_volume(struct node *node, const char *path, int threads) {
     err_t err = volume_open(&settings, &volume);
     if (err != ERR_OK) {
         (void)snprintf(node->error, sizeof node->error,
-                       "The log directory %.300s cannot be used: %s%s", path, err_text(err),
-                       err == ERR_IN_USE ? "; is another server running on it?" : "");
+                       err == ERR_IN_USE
+                           ? "The log directory %.300s cannot be used: another process holds its "
+                             ".lock. Stop the server that runs on it, or set other log.dirs"
+                           : "The log directory %.300s cannot be used: %s",
+                       path, err_text(err));
         return err;
     }
     node->volumes[node->volume_count++] = volume;
@@ -217,14 +220,16 @@ static err_t check_identity(struct node *node, struct volume *volume) {
     }
     if (strcmp(node->cluster_id, meta.cluster_id) != 0) {
         (void)snprintf(node->error, sizeof node->error,
-                       "%.200s belongs to cluster %.60s, other log directories to cluster %.60s",
+                       "%.200s belongs to cluster %.60s, other log directories to cluster %.60s: "
+                       "take the one out of log.dirs that is not this node's",
                        path, meta.cluster_id, node->cluster_id);
         return ERR_INCONSISTENT_CLUSTER_ID;
     }
     if (meta.node_id != node->node_id) {
         (void)snprintf(node->error, sizeof node->error,
-                       "%.200s belongs to node %d, but node.id is %d", path, (int)meta.node_id,
-                       (int)node->node_id);
+                       "%.200s belongs to node %d, but node.id is %d: set node.id=%d, or other "
+                       "log.dirs",
+                       path, (int)meta.node_id, (int)node->node_id, (int)meta.node_id);
         return ERR_INVALID;
     }
     return ERR_OK;

@@ -165,6 +165,21 @@ void *rpc_make_request(const struct wire_api *api, int16_t version, const json_t
     return err == ERR_OK ? request : NULL;
 }
 
+/* Why a call was not sent, or what became of it. */
+static int fail_call(const struct rpc *rpc, int16_t version, err_t err) {
+    const struct wire_versions known = rpc->api->versions;
+    if (err == ERR_UNSUPPORTED_VERSION && version < 0) {
+        fprintf(stderr, "%s: %s is not served there in a version from %d to %d\n", rpc->address,
+                rpc->api->name, known.low, known.high);
+    } else if (version < 0) {
+        fprintf(stderr, "%s: %s (%s)\n", rpc->address, err_text(err), err_name(err));
+    } else {
+        fprintf(stderr, "%s %s:%d: %s (%s)\n", rpc->address, rpc->api->name, version, err_text(err),
+                err_name(err));
+    }
+    return 1;
+}
+
 static int call(const struct rpc *rpc, const json_t *json, struct client_connection *connection,
                 struct arena *arena) {
     int16_t version = rpc->version;
@@ -180,9 +195,13 @@ static int call(const struct rpc *rpc, const json_t *json, struct client_connect
             err = client_connection_version(connection, rpc->api->key, &version);
         }
         if (err != ERR_OK) {
-            fprintf(stderr, "%s: %s (%s)\n", rpc->address, err_text(err), err_name(err));
-            return 1;
+            return fail_call(rpc, -1, err);
         }
+    }
+    if (!wire_versions_have(rpc->api->versions, version)) {
+        fprintf(stderr, "%s:%d: the versions of this API are %d to %d\n", rpc->api->name, version,
+                rpc->api->versions.low, rpc->api->versions.high);
+        return 2;
     }
     struct buffer error = {0};
     void *request = rpc_make_request(rpc->api, version, json, arena, &error);
@@ -196,9 +215,7 @@ static int call(const struct rpc *rpc, const json_t *json, struct client_connect
     void *answer;
     err_t err = client_call_blocking(connection, rpc->api->key, version, request, arena, &answer);
     if (err != ERR_OK) {
-        fprintf(stderr, "%s %s:%d: %s (%s)\n", rpc->address, rpc->api->name, version, err_text(err),
-                err_name(err));
-        return 1;
+        return fail_call(rpc, version, err);
     }
     return print_answer(rpc, version, answer);
 }

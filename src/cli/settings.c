@@ -75,6 +75,10 @@ int cli_config_load(struct sys *sys, const char *file, char *const *overrides, i
             fprintf(stderr, "%s: %s\n", file, err_text(err));
             goto out;
         }
+        if (size == 0) { /* what pipes look like */
+            fprintf(stderr, "%s: the file is empty, or not a regular file\n", file);
+            goto out;
+        }
         err = config_properties_parse((struct str){.data = text, .size = size}, &arena, &found,
                                       &count);
         if (err != ERR_OK) {

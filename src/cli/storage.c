@@ -201,10 +201,11 @@ static int format(struct storage *storage) {
     size_t count = config_listeners(storage->config, listeners, CONFIG_LISTENER_MAX);
     for (size_t i = 0; i < count; i++) {
         if (listeners[i].controller) {
-            endpoints[endpoint_count++] =
-                (struct meta_endpoint){.name = listeners[i].name,
-                                       .host = listeners[i].advertised_host,
-                                       .port = listeners[i].advertised_port};
+            endpoints[endpoint_count++] = (struct meta_endpoint){
+                .name = listeners[i].name,
+                .host = listeners[i].advertised_host.size > 0 ? listeners[i].advertised_host
+                                                              : STR("localhost"),
+                .port = listeners[i].advertised_port};
         }
     }
     struct meta_format_options options = {

@@ -153,6 +153,12 @@
  * written; the bound is for a damaged one. */
 #define LOG_DECOMPRESSED_SIZE_MAX (1024ll * 1024 * 1024)
 
+/* --- coord --- */
+
+/* Member ids of one group that were given out and not come back yet (KIP-394): more than members
+ * that start at the same time. The oldest goes for the next, its owner asks for another. */
+#define GROUP_PENDING_MEMBERS_MAX 10000
+
 /* --- server --- */
 
 /* Memory of one answer that repeats what it is asked for again and again (settings of resources,

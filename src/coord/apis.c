@@ -1,5 +1,6 @@
 /* The table of requests that belong to groups: a row each, and how each of them fails as a whole.
  */
+#include "coord/classic.h"
 #include "coord/groups_int.h"
 #include "coord/offsets_int.h"
 #include "coord/requests_int.h"
@@ -25,6 +26,22 @@ static struct str describe_group(const void *request) {
 
 static struct str delete_group(const void *request) {
     return ((const struct delete_groups_request *)request)->groups_names[0];
+}
+
+static struct str join_group(const void *request) {
+    return ((const struct join_group_request *)request)->group_id;
+}
+
+static struct str sync_group(const void *request) {
+    return ((const struct sync_group_request *)request)->group_id;
+}
+
+static struct str heartbeat_group(const void *request) {
+    return ((const struct heartbeat_request *)request)->group_id;
+}
+
+static struct str leave_group(const void *request) {
+    return ((const struct leave_group_request *)request)->group_id;
 }
 
 /* --- failures --- */
@@ -106,6 +123,14 @@ static void delete_fail(const struct coord_call *call, int16_t code, void *ret) 
 /* --- the tables --- */
 
 static const struct coord_api apis[] = {
+    {API_JOIN_GROUP, &join_group_request_type, &join_group_response_type, join_group,
+     classic_step_join, classic_fail_join, false},
+    {API_SYNC_GROUP, &sync_group_request_type, &sync_group_response_type, sync_group,
+     classic_step_sync, classic_fail_sync, false},
+    {API_HEARTBEAT, &heartbeat_request_type, &heartbeat_response_type, heartbeat_group,
+     classic_step_heartbeat, classic_fail_heartbeat, true},
+    {API_LEAVE_GROUP, &leave_group_request_type, &leave_group_response_type, leave_group,
+     classic_step_leave, classic_fail_leave, false},
     {API_OFFSET_COMMIT, &offset_commit_request_type, &offset_commit_response_type,
      offset_commit_group, offsets_commit_step, offset_commit_fail, true},
     {API_OFFSET_FETCH, &offset_fetch_request_type, &offset_fetch_response_type, offset_fetch_group,

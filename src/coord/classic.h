@@ -24,13 +24,11 @@ err_t classic_step_join(struct group_step *step);
 err_t classic_step_sync(struct group_step *step);
 err_t classic_step_heartbeat(struct group_step *step);
 err_t classic_step_leave(struct group_step *step);
-err_t classic_step_describe(struct group_step *step); /* DescribeGroups, of groups of one shard */
 
 void classic_fail_join(const struct coord_call *call, int16_t code, void *response);
 void classic_fail_sync(const struct coord_call *call, int16_t code, void *response);
 void classic_fail_heartbeat(const struct coord_call *call, int16_t code, void *response);
 void classic_fail_leave(const struct coord_call *call, int16_t code, void *response);
-void classic_fail_describe(const struct coord_call *call, int16_t code, void *response);
 
 /* --- for consumer groups: classic members, and groups that change their protocol --- */
 
@@ -42,7 +40,8 @@ void classic_refuse_join(struct join_group_response *response, int16_t version, 
                          struct str member_id);
 
 /* JoinGroup for a consumer group without members: its tombstones, then a classic group begins. The
- * request is the step's. */
+ * request is the step's. The part of before is freed at once, so the tombstones must not point into
+ * it. */
 err_t classic_join_instead(struct group_step *step, struct group *group);
 
 /* From classic: everybody who waits is told to join again (classic_int.h has the members). Before

@@ -15,7 +15,8 @@
  *   classic_ops.c        what all kinds of groups are asked; DescribeGroups
  *   classic_convert.c    from and to consumer groups
  *   classic_group.c      members, and who leads them
- *   classic_protocols.c  what members can speak, and which topics they read
+ *   classic_protocols.c  what members can speak
+ *   classic_topics.c     which topics they read
  *
  * Hard and soft: the log has the last generation that became stable or empty. What follows upon it
  * is soft: who joined since, the generation that they wait for. A coordinator that dies meanwhile
@@ -61,12 +62,20 @@ void classic_tally_done(struct classic_tally *tally);
 /* Whether this is a protocol that `members` members have, that is all of them. */
 bool classic_tally_is_common(const struct classic_tally *tally, struct str name, size_t members);
 
+/* Each member votes for the first of its protocols that all members have. Where two have as many
+ * votes, the one that came into the tally first wins; null when nobody could vote. */
+void classic_tally_begin_vote(struct classic_tally *tally);
+void classic_tally_vote(struct classic_tally *tally, const struct classic_protocols *protocols,
+                        size_t members);
+struct str classic_tally_winner(const struct classic_tally *tally);
+
 /* --- members --- */
 
 struct classic_group;
 
 struct classic_member {
     struct classic_group *classic;
+    struct list link; /* of the group's order */
     struct str id;
     struct str instance_id; /* null: a dynamic member */
     struct str client_id;
@@ -75,14 +84,12 @@ struct classic_member {
     int32_t session_timeout_ms;
     struct classic_protocols *protocols;
     struct bytes assignment;
-    struct classic_protocols *replaced; /* until it is known whether the record was appended */
-    struct group_wait join;             /* for the others to join */
-    struct group_wait sync;             /* for the leader's word */
+    struct group_wait join; /* for the others to join */
+    struct group_wait sync; /* for the leader's word */
     struct group_timer session;
     int32_t place;  /* in the record that is being made */
     bool is_new;    /* has not heard of its id yet, so it cannot be in touch */
     bool must_sync; /* of this generation, and has not asked */
-    bool listed;    /* in the record that is being taken in */
 };
 
 /* An id that was given out and not come back yet (KIP-394). */
@@ -100,10 +107,12 @@ struct classic_group {
     struct str protocol_type; /* null: nobody ever joined */
     struct str protocol_name; /* null: none was chosen */
     struct classic_member *leader;
-    struct map members;   /* struct classic_member by id, in the order in which they came */
-    struct map instances; /* the static ones, by instance id */
-    struct map pending;   /* struct classic_pending by id */
-    int32_t joined_count; /* of the members that wait in `join` */
+    struct list order;      /* struct classic_member, as they came */
+    struct map members;     /* the same by id */
+    struct map instances;   /* the static ones, by instance id */
+    struct map pending;     /* struct classic_pending by id */
+    int32_t joined_count;   /* of the members that wait in `join` */
+    int32_t unsynced_count; /* of those that must_sync */
     struct classic_tally tally;
 
     /* The first rebalance of an empty group waits for more members. */
@@ -131,6 +140,10 @@ struct classic_group *classic_of(const struct group *group);
 /* What a member is when it comes. Everything is copied. */
 struct classic_member *classic_member_add(struct classic_group *classic,
                                           const struct classic_newcomer *newcomer);
+/* They come as they joined; NULL at the end. */
+struct classic_member *classic_member_first(const struct classic_group *classic);
+struct classic_member *classic_member_next(const struct classic_member *member);
+
 /* Clears its timer. It waits nowhere. If it led, another one does: the one that came first. */
 void classic_member_remove(struct classic_member *member);
 void classic_member_rename(struct classic_member *member, struct str id);
@@ -154,17 +167,26 @@ struct classic_pending *classic_pending_find(const struct classic_group *classic
 bool classic_supports(const struct classic_group *classic,
                       const struct join_group_request *request);
 /* The protocol of the next generation; there are members. */
-struct str classic_select_protocol(const struct classic_group *classic);
+struct str classic_select_protocol(struct classic_group *classic);
 void classic_set_protocol_name(struct classic_group *classic, struct str name); /* null: none */
 void classic_set_protocol_type(struct classic_group *classic, struct str type);
 
 bool classic_is_consumer(const struct classic_group *classic); /* protocol type "consumer" */
 int32_t classic_rebalance_timeout_ms(const struct classic_group *classic);
-bool classic_all_joined(const struct classic_group *classic);
-bool classic_all_synced(const struct classic_group *classic);
+bool classic_all_joined(const struct classic_group *classic); /* also those with pending ids */
+
+/* Who has to ask for its assignment of this generation. */
+void classic_member_set_must_sync(struct classic_member *member, bool must_sync);
 
 /* Makes sure that a member leads who has joined. False: nobody has. */
 bool classic_elect_joined(struct classic_group *classic);
+
+/* --- classic_topics.c --- */
+
+/* Whether it is known which topics the members of a group of consumers read; and if they read one.
+ */
+bool classic_topics_known(struct classic_group *classic);
+bool classic_reads_topic(struct classic_group *classic, struct str topic);
 
 /* --- classic_rebalance.c --- */
 
@@ -189,18 +211,19 @@ void classic_prepare_rebalance(struct group_step *step, struct classic_group *cl
 void classic_maybe_complete_join(struct group_step *step, struct classic_group *classic);
 void classic_complete_join(struct group_step *step, struct classic_group *classic);
 
-/* The member leaves, or is thrown out: it is told so if it waits. The rest is the caller's. */
-void classic_expel(struct group_step *step, struct classic_member *member);
+/* The member is none any more; if it waits, it gets the error. What follows from it is the
+ * caller's business. */
+void classic_expel(struct group_step *step, struct classic_member *member, err_t err);
+
+/* The member's instance is somebody else from now on: it is told so if it waits. */
+void classic_fence(struct group_step *step, struct classic_member *member);
 
 /* group_timer.fire */
 err_t classic_pending_expired(struct group_step *step, struct group_timer *timer);
 
 /* Where a member that has joined stands. */
-void classic_answer_join(const struct classic_member *member, int16_t version, struct arena *arena,
+void classic_answer_join(const struct classic_member *member, struct arena *arena,
                          struct join_group_response *response);
-
-/* Ends the waits of all members with this error. */
-void classic_answer_syncs(struct group_step *step, struct classic_group *classic, err_t err);
 
 /* --- classic_records.c --- */
 
@@ -209,14 +232,23 @@ void classic_answer_syncs(struct group_step *step, struct classic_group *classic
 struct group_metadata_value *classic_add_record(struct group_step *step,
                                                 struct classic_group *classic);
 
+/* --- classic_join.c --- */
+
+/* Takes what the step's JoinGroup says of a member that is there. */
+void classic_update_member(struct group_step *step, struct classic_member *member);
+
+/* The client's reason, for the text log. */
+char *classic_join_reason(const struct group_step *step);
+
+/* JoinGroup where no group is (NULL), or a GROUP_SIMPLE. */
+err_t classic_join_first(struct group_step *step, struct group *group);
+
 /* --- classic_static.c --- */
 
-/* JoinGroup of a static member without an id, whose instance is known: it is a new process. */
-err_t classic_replace_static(struct group_step *step, struct classic_member *member);
+/* JoinGroup without an id of an instance that is known: a new process has taken its place. */
+void classic_replace_static(struct group_step *step, struct classic_member *member, struct str id);
 
-/* --- classic_ops.c --- */
-
-/* --- by classic_ops: as group_ops.join and so on --- */
+/* --- as group_ops --- */
 
 err_t classic_join(struct group_step *step, struct group *group);
 err_t classic_sync(struct group_step *step, struct group *group);

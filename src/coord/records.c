@@ -1,18 +1,10 @@
 /* The table of records of __consumer_offsets, and records as bytes: a row for each type. */
 #include <assert.h>
 
+#include "coord/classic.h"
 #include "coord/groups_int.h"
 #include "coord/offsets_int.h"
 #include "wire/codec.h"
-
-/* A group of simple commits has one record of its own: the one that ends it. */
-static void groups_apply_tombstone(struct groups *groups, const struct coord_record *record) {
-    const struct group_metadata_key *key = record->key;
-    struct group *group = groups_find(groups, key->group);
-    if (group != NULL && record->value == NULL) {
-        group_drop_part(group);
-    }
-}
 
 static const struct coord_record_kind kinds[] = {
     {GROUP_RECORD_LEGACY_OFFSET_COMMIT, "LEGACY_OFFSET_COMMIT", &legacy_offset_commit_key_type,
@@ -20,7 +12,7 @@ static const struct coord_record_kind kinds[] = {
     {GROUP_RECORD_OFFSET_COMMIT, "OFFSET_COMMIT", &offset_commit_key_type,
      &offset_commit_value_type, 4, offsets_apply},
     {GROUP_RECORD_GROUP_METADATA, "GROUP_METADATA", &group_metadata_key_type,
-     &group_metadata_value_type, 3, groups_apply_tombstone},
+     &group_metadata_value_type, 3, classic_apply},
     {GROUP_RECORD_TRANSACTION_COMMIT, "TRANSACTION_COMMIT", NULL, NULL, -1,
      offsets_apply_transaction_end},
     {GROUP_RECORD_TRANSACTION_ABORT, "TRANSACTION_ABORT", NULL, NULL, -1,

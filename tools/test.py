@@ -220,10 +220,9 @@ def steps():
         build("build-tsan", "TSan: build", TEST,
               "-Db_sanitize=thread -Db_lundef=false -Doptimization=1 -Dyields=true",
               needs=("build",)),
-        # One thread of the real world runs a simulation: it has no races to find. Timed tests need a
-        # node at its usual speed; the stress below covers their code.
+        # One thread of the real world runs a simulation: it has no races to find.
         unit_tests("build-tsan", "TSan: unit tests", TEST, "TSan: build",
-                   "--no-suite slow --no-suite simulated --no-suite timed", environment=TSAN),
+                   "--no-suite slow --no-suite simulated", environment=TSAN),
         Step("TSan: stress with four reactors",
              "build-tsan/tests/stress/stress --ottla build-tsan/ottla --seconds 60", read_line,
              TEST, needs=("TSan: build",), environment=TSAN),

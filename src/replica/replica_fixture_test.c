@@ -444,33 +444,40 @@ struct partition_offsets offsets_of(struct fixture *f, struct uuid id) {
     return offsets;
 }
 
-/* DeleteRecords. */
-struct cut {
-    struct partition_write write;
-    int64_t offset;
-    bool done;
-};
-
 static err_t run_cut(struct partition_write *write, struct partition *partition, struct log *log) {
     (void)partition;
     return log_delete_records(log, container_of(write, struct cut, write)->offset);
 }
 
-static void cut_done(struct partition_write *write) {
-    container_of(write, struct cut, write)->done = true;
+static void cut_done(struct log_start_wait *wait) {
+    container_of(wait, struct cut, wait)->done = true;
+}
+
+static void cut_written(struct partition_write *write) {
+    struct cut *cut = container_of(write, struct cut, write);
+    assert_int_equal(write->err, ERR_OK);
+    cut->wait = (struct log_start_wait){.loop = cut->fixture->loop, .done = cut_done};
+    replicas_log_start_wait(cut->fixture->replicas, cut->volume, &cut->wait);
+}
+
+void cut_begin(struct fixture *f, struct uuid id, int64_t offset, struct cut *ret_cut) {
+    struct partition *partition = find(f, id, 0);
+    *ret_cut = (struct cut){
+        .write = {.run = run_cut, .done = cut_written, .loop = f->loop, .blocking = true},
+        .fixture = f,
+        .volume = partition_volume(partition),
+        .offset = offset,
+    };
+    assert_int_equal(partition_submit(partition, &ret_cut->write), ERR_PENDING);
+    partition_unref(partition);
 }
 
 void cut_below(struct fixture *f, struct uuid id, int64_t offset) {
-    struct partition *partition = find(f, id, 0);
-    struct cut cut = {
-        .write = {.run = run_cut, .done = cut_done, .loop = f->loop, .blocking = true},
-        .offset = offset};
-    assert_int_equal(partition_submit(partition, &cut.write), ERR_PENDING);
+    struct cut cut;
+    cut_begin(f, id, offset, &cut);
     fixture_settle(f);
     assert_true(cut.done);
-    assert_int_equal(cut.write.err, ERR_OK);
-    replicas_note_log_start(f->replicas);
-    partition_unref(partition);
+    assert_int_equal(cut.wait.err, ERR_OK);
 }
 
 /* --- what is to be seen --- */

@@ -118,6 +118,18 @@ struct partition *find(struct fixture *f, struct uuid id, int32_t index);
 /* Reads all, checks that offsets follow on, and returns how many records there are. */
 int64_t count_records(struct partition *partition, int64_t offset);
 
+/* DeleteRecords on partition 0, on its way. */
+struct cut {
+    struct partition_write write;
+    struct log_start_wait wait; /* its err is the outcome, when it is done */
+    struct fixture *fixture;
+    struct volume *volume;
+    int64_t offset;
+    bool done;
+};
+
+void cut_begin(struct fixture *f, struct uuid id, int64_t offset, struct cut *ret_cut);
+
 /* Of partition 0. Appends so many records, and returns its end; reads; DeleteRecords. */
 int64_t fill(struct fixture *f, struct uuid id, int records);
 int64_t records_of(struct fixture *f, struct uuid id, int64_t offset);

@@ -129,6 +129,104 @@ static void an_idle_node_leaves_the_disk_alone(void **state) {
     assert_int_equal(calls_seen, 0);
 }
 
+/* --- log starts --- */
+
+static void what_was_deleted_stays_deleted(void **state) {
+    struct fixture *f = *state;
+    for (int round = 1; round <= 8; round++) {
+        fixture_start(f);
+        struct uuid id = fixture_topic(f, round % 2 == 0 ? "even" : "odd", 1);
+        fixture_commit(f);
+        fill(f, id, 10);
+        fixture_run_for(f, 20 * 1000); /* its records are synced */
+        cut_below(f, id, 7);
+        fixture_crash(f, true);
+        fixture_start(f);
+        assert_int_equal(offsets_of(f, id).log_start_offset, 7);
+        fixture_delete(f, id);
+        fixture_commit(f);
+        fixture_run_for(f, 20 * 1000);
+        fixture_stop(f);
+    }
+}
+
+static int64_t log_start(struct fixture *f, const char *topic) {
+    int64_t offset = -1;
+    (void)log_directory_checkpoint_get(f->volumes[0]->directory, LOG_CHECKPOINT_LOG_START,
+                                       str_from_c(topic), 0, &offset);
+    return offset;
+}
+
+/* Between two logs that it syncs; but what the run does not know is left to the next. */
+static void log_starts_are_written_while_a_run_goes_on(void **state) {
+    struct fixture *f = *state;
+    fixture_start(f);
+    struct uuid id = fixture_topic(f, "t", 6);
+    fixture_commit(f);
+    for (int i = 0; i < 6; i++) {
+        struct partition *partition = find(f, id, i);
+        append(f, partition, &(struct batch){.records = 10});
+        partition_unref(partition);
+    }
+    struct sim_fault fault = {
+        .kind = SIM_FAULT_DELAY, .calls = SIM_CALL_SYNC, .path = "*.log", .delay_ms = 2000};
+    (void)sim_disk_add_fault(f->host, &fault);
+    fixture_run_for(f, 16 * 1000);
+    struct cut known;
+    cut_begin(f, id, 3, &known);
+    fixture_run_for(f, 3000);
+    assert_true(known.done);
+    assert_int_equal(known.wait.err, ERR_OK);
+    assert_int_equal(log_start(f, "t"), 3);
+
+    struct uuid later = fixture_topic(f, "later", 1);
+    fixture_commit(f);
+    fill(f, later, 10);
+    struct cut unknown;
+    cut_begin(f, later, 5, &unknown);
+    fixture_run_for(f, 3000);
+    assert_int_equal(sys_pool_depth(f->volumes[0]->upkeep), 1);
+    assert_false(unknown.done);
+    fixture_settle(f);
+    assert_true(unknown.done);
+    assert_int_equal(unknown.wait.err, ERR_OK);
+    assert_int_equal(log_start(f, "later"), 5);
+}
+
+static void a_log_start_that_cannot_be_written_is_said(void **state) {
+    struct fixture *f = *state;
+    fixture_start(f);
+    struct uuid id = fixture_topic(f, "t", 1);
+    fixture_commit(f);
+    fill(f, id, 10);
+    struct sim_fault fault = {.kind = SIM_FAULT_ERROR,
+                              .calls = SIM_CALL_WRITE,
+                              .path = "*log-start-offset-checkpoint*",
+                              .err = ERR_NO_SPACE};
+    int number = sim_disk_add_fault(f->host, &fault);
+    struct cut cut;
+    cut_begin(f, id, 3, &cut);
+    fixture_settle(f);
+    assert_true(cut.done);
+    assert_int_equal(cut.wait.err, ERR_NO_SPACE);
+    sim_disk_remove_fault(f->host, number);
+    fixture_run_for(f, 3000);
+    assert_int_equal(log_start(f, "t"), 3);
+}
+
+static void at_a_stop_nobody_is_left_waiting(void **state) {
+    struct fixture *f = *state;
+    fixture_start(f);
+    struct uuid id = fixture_topic(f, "t", 1);
+    fixture_commit(f);
+    fill(f, id, 10);
+    struct cut cut;
+    cut_begin(f, id, 3, &cut);
+    fixture_stop(f);
+    assert_true(cut.done);
+    assert_int_equal(cut.wait.err, ERR_NOT_LEADER_OR_FOLLOWER);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -139,6 +237,10 @@ int main(void) {
         TEST(old_segments_go),
         TEST(upkeep_waits_for_a_hung_disk),
         TEST(an_idle_node_leaves_the_disk_alone),
+        TEST(what_was_deleted_stays_deleted),
+        TEST(log_starts_are_written_while_a_run_goes_on),
+        TEST(a_log_start_that_cannot_be_written_is_said),
+        TEST(at_a_stop_nobody_is_left_waiting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,6 +87,9 @@ void replicas_put(struct replicas *replicas, struct partition *partition, struct
     replica->volume = volume;
     replica->found = found;
     count_log(replicas, volume, 1);
+    if (volume != NULL) {
+        replicas_note_addition(replicas, volume);
+    }
     sys_lock_take(&replicas->lock);
     void *before =
         map_put(&replicas->table, (struct bytes){replica->key, sizeof replica->key}, replica);

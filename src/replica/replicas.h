@@ -14,7 +14,7 @@
  * All partitions that this node keeps. Follows the committed image: opens and recovers logs at
  * start, creates and deletes them later, and looks after them in the background.
  *
- * Belongs to reactor 0, except replicas_find and replicas_find_by_name, which any thread may call.
+ * Belongs to reactor 0, except what says that any thread may call it.
  */
 struct replicas;
 
@@ -77,8 +77,22 @@ struct partition **replicas_list(struct replicas *replicas, size_t *ret_count);
 
 size_t replicas_count(const struct replicas *replicas);
 
-/* DeleteRecords moved a log's start: have it on the disk soon. */
-void replicas_note_log_start(struct replicas *replicas);
+/* Somebody who moved the start of a log up (DeleteRecords), and says so only when it will stay
+ * there, whatever happens to the process or the power. */
+struct log_start_wait {
+    /* The caller's. */
+    struct sys_loop *loop;
+    void (*done)(struct log_start_wait *wait); /* on `loop` */
+    err_t err; /* with done: OK; why it could not be written; NOT_LEADER_OR_FOLLOWER at a stop */
+
+    /* Zero-initialise. */
+    struct list link;
+    struct sys_task task;
+};
+
+/* Has the log starts of a volume written down, then calls done. Any thread. */
+void replicas_log_start_wait(struct replicas *replicas, const struct volume *volume,
+                             struct log_start_wait *wait);
 
 int replicas_volume_count(const struct replicas *replicas);
 int replicas_data_volume_count(const struct replicas *replicas); /* the first ones: of log.dirs */

@@ -114,6 +114,9 @@ void replicas_upkeep_stop(struct replicas *replicas); /* nothing is begun any mo
 void replicas_upkeep_free(struct replicas *replicas);
 void replicas_upkeep_configure(struct replicas *replicas);
 
+/* A partition is about to come to the volume: a run that goes on does not know it. */
+void replicas_note_addition(struct replicas *replicas, const struct volume *volume);
+
 /* A folder was deleted: its files wait to be removed, and a run that goes on may still know it. */
 void replicas_note_removal(struct replicas *replicas, struct volume *volume);
 

@@ -6,205 +6,35 @@
  *               FLUSH_BYTES, flush.ms over, a    crash re-reads little
  *               segment was sealed, or any when
  *               FLUSH_INTERVAL is over
- *   checkpoint  after flushes; when log starts   recovery points and high watermarks; log starts
- *               moved; when a name is wanted
- *               again (replicas_forget)
+ *   checkpoint  after flushes; when a name is    recovery points and high watermarks; log starts
+ *               wanted again (replicas_forget)
+ *   log starts  when somebody waits for them     that checkpoint, between any two slices
+ *               (log_starts_int.h)
  *   retention   log.retention.check.interval.ms  oldest segments by time, size and log start;
  *                                                producers that expired
  *   trash       a file's file.delete.delay.ms    unlink it
  *   open again  logs that a full disk kept from  as opening.c does
  *               being opened
  *
- * A run of a volume goes through its phases, one blocking call per slice; there is never more than
- * one run of it. Flushing stands beside the writers; retention queues as one (tending.c).
+ * There is never more than one run (upkeep_run.c) of a volume.
  */
-#include <assert.h>
 #include <stdlib.h>
 
 #include "base/limits.h"
-#include "replica/tending_int.h"
+#include "replica/upkeep_int.h"
 #include "sys/sys.h"
 
-enum { TICK_MS = 1000 };
+/* --- names that are wanted again, and log starts that are awaited --- */
 
-enum phase { LOGS, RECOVERY_POINTS, HIGH_WATERMARKS, LOG_STARTS, TRASH };
-
-struct upkeep {
-    struct sys_job job;
-    struct replicas *replicas;
-    struct volume *volume;
-    bool running;
-
-    /* When each is due, on sys_mono_ms; reactor 0's. */
-    int64_t flush_all_at_ms;
-    int64_t checkpoint_at_ms;
-    int64_t retention_at_ms;
-    int64_t trash_at_ms;
-    bool removed; /* since the last run began, folders went to the trash */
-    _Atomic bool starts_moved;
-    struct list forgettings;
-
-    /* The run's. */
-    struct checkpoint_part *parts;
-    size_t count;
-    size_t next;
-    enum phase phase;
-    int64_t flush_target; /* of the log that is being synced; -1: not looked at */
-    bool flush_all;
-    bool retention;
-    bool write_points;
-    bool write_starts;
-    err_t err; /* of writing checkpoints */
-};
-
-/* --- a run, on a worker --- */
-
-/* How far the log is to be synced; -1: nothing is due. */
-static int64_t choose_flush_target(struct upkeep *upkeep, struct log *log) {
-    int64_t dirty = log_dirty_bytes(log);
-    int64_t end_offset = log_end_offset(log);
-    if (dirty > 0 && (upkeep->flush_all || dirty >= FLUSH_BYTES ||
-                      log_flush_due(log, sys_wall_ms(upkeep->volume->sys)))) {
-        return end_offset;
+static err_t why_give_up(const struct upkeep *upkeep) {
+    if (atomic_load(&upkeep->replicas->stopping)) {
+        return ERR_NOT_LEADER_OR_FOLLOWER;
     }
-    int64_t sealed_end = log_flush_next(log);
-    return dirty > 0 && sealed_end < end_offset ? sealed_end : -1;
+    return log_directory_state(upkeep->volume->directory);
 }
 
-/* One segment of it. */
-static void flush_slice(struct upkeep *upkeep, struct log *log) {
-    int64_t next = log_flush_next(log);
-    int64_t offset = next < upkeep->flush_target ? next : upkeep->flush_target;
-    err_t err = volume_note(upkeep->volume, log_flush(log, offset));
-    upkeep->write_points = upkeep->write_points || err == ERR_OK;
-    if (err != ERR_OK || offset == upkeep->flush_target) {
-        upkeep->flush_target = -1;
-        upkeep->next++;
-    }
-}
-
-/* Looks at logs until one had to be synced, which was the slice's blocking call. */
-static void look_at_logs(struct upkeep *upkeep) {
-    while (upkeep->next < upkeep->count) {
-        struct partition *partition = upkeep->parts[upkeep->next].partition;
-        struct log *log = partition_log(partition);
-        if (log == NULL || log_directory_state(upkeep->volume->directory) != ERR_OK) {
-            upkeep->next++;
-            continue;
-        }
-        if (upkeep->flush_target < 0) {
-            upkeep->flush_target = choose_flush_target(upkeep, log);
-            bool flush = upkeep->flush_target >= 0;
-            bool queued = flush && tending_flushes(log);
-            if (queued || upkeep->retention) {
-                tending_submit(partition, queued, upkeep->retention);
-            }
-            upkeep->flush_target = queued ? -1 : upkeep->flush_target;
-        }
-        if (upkeep->flush_target >= 0) {
-            flush_slice(upkeep, log);
-            return;
-        }
-        upkeep->next++;
-    }
-    upkeep->phase = RECOVERY_POINTS;
-}
-
-static void write_phase(struct upkeep *upkeep, enum log_checkpoint kind, bool due) {
-    if (due) {
-        err_t err = checkpoint_write(upkeep->volume, kind, upkeep->parts, upkeep->count);
-        upkeep->err = upkeep->err == ERR_OK ? err : upkeep->err;
-        if (err != ERR_OK && kind == LOG_CHECKPOINT_LOG_START) {
-            atomic_store(&upkeep->starts_moved, true); /* it is still to be done */
-        }
-    }
-    upkeep->phase++;
-}
-
-static enum sys_job_result trash_phase(struct upkeep *upkeep) {
-    int64_t next_ms;
-    int64_t now_ms = sys_mono_ms(upkeep->volume->sys);
-    err_t err = log_directory_trash_step(upkeep->volume->directory, &next_ms);
-    upkeep->trash_at_ms = err == ERR_OK ? next_ms : now_ms + TICK_MS;
-    return upkeep->trash_at_ms <= now_ms ? SYS_JOB_AGAIN : SYS_JOB_DONE;
-}
-
-static enum sys_job_result upkeep_step(struct sys_job *job) {
-    struct upkeep *upkeep = container_of(job, struct upkeep, job);
-    switch (upkeep->phase) {
-    case LOGS:
-        look_at_logs(upkeep);
-        return SYS_JOB_AGAIN;
-    case RECOVERY_POINTS:
-        write_phase(upkeep, LOG_CHECKPOINT_RECOVERY_POINT, upkeep->write_points);
-        return SYS_JOB_AGAIN;
-    case HIGH_WATERMARKS:
-        write_phase(upkeep, LOG_CHECKPOINT_HIGH_WATERMARK, upkeep->write_points);
-        return SYS_JOB_AGAIN;
-    case LOG_STARTS:
-        write_phase(upkeep, LOG_CHECKPOINT_LOG_START, upkeep->write_starts);
-        return SYS_JOB_AGAIN;
-    case TRASH:
-        break;
-    }
-    return trash_phase(upkeep);
-}
-
-static void settle(struct upkeep *upkeep);
-
-static void run_done(struct sys_job *job) {
-    struct upkeep *upkeep = container_of(job, struct upkeep, job);
-    struct replicas *replicas = upkeep->replicas;
-    for (size_t i = 0; i < upkeep->count; i++) {
-        partition_unref(upkeep->parts[i].partition);
-    }
-    free(upkeep->parts);
-    upkeep->parts = NULL;
-    upkeep->running = false;
-    settle(upkeep);
-    replicas_task_done(replicas);
-}
-
-static void list_parts(struct upkeep *upkeep) {
-    struct replicas *replicas = upkeep->replicas;
-    upkeep->parts = calloc(map_count(&replicas->table) + 1, sizeof *upkeep->parts);
-    upkeep->count = 0;
-    size_t cursor;
-    struct replica *replica;
-    map_for_each (&replicas->table, cursor, replica) {
-        if (replica->volume == upkeep->volume) {
-            upkeep->parts[upkeep->count++] = (struct checkpoint_part){
-                .partition = partition_ref(replica->partition), .found = replica->found};
-        }
-    }
-}
-
-/* What is to be done was set; checkpoints_only: nothing else, and all of them. */
-static void start_run(struct upkeep *upkeep, bool checkpoints_only) {
-    struct replicas *replicas = upkeep->replicas;
-    assert(!upkeep->running);
-    list_parts(upkeep);
-    upkeep->next = 0;
-    upkeep->flush_target = -1;
-    upkeep->phase = checkpoints_only ? RECOVERY_POINTS : LOGS;
-    upkeep->write_points = checkpoints_only || atomic_exchange(&upkeep->volume->synced, false);
-    upkeep->write_starts =
-        atomic_exchange(&upkeep->starts_moved, false) || checkpoints_only || upkeep->retention;
-    upkeep->err = ERR_OK;
-    upkeep->removed = false;
-    upkeep->running = true;
-    upkeep->job = (struct sys_job){.run = upkeep_step, .done = run_done, .loop = replicas->loop};
-    replicas->tasks_running++;
-    sys_pool_submit(upkeep->volume->upkeep, &upkeep->job);
-}
-
-/* --- names that are wanted again --- */
-
-/* No run goes on. Lets those go on whose names are forgotten; for the others checkpoints are
- * written, at once or, when that failed, at the next tick. */
-static void settle(struct upkeep *upkeep) {
-    bool give_up = atomic_load(&upkeep->replicas->stopping) ||
-                   log_directory_state(upkeep->volume->directory) != ERR_OK;
+/* Lets those go on whose names are forgotten. */
+static void settle_forgettings(struct upkeep *upkeep, bool give_up) {
     struct list *link;
     struct list *after;
     list_for_each_safe (link, after, &upkeep->forgettings) {
@@ -214,8 +44,21 @@ static void settle(struct upkeep *upkeep) {
             forgetting->done(forgetting);
         }
     }
-    if (!list_empty(&upkeep->forgettings) && upkeep->err == ERR_OK) {
-        start_run(upkeep, true);
+}
+
+/* No run goes on. For those who still wait checkpoints are written, at once or, when that failed,
+ * at the next tick. */
+static void settle(struct upkeep *upkeep) {
+    err_t err = why_give_up(upkeep);
+    settle_forgettings(upkeep, err != ERR_OK);
+    if (err != ERR_OK) {
+        struct list waits;
+        log_starts_take(&upkeep->log_starts, &waits);
+        log_starts_tell(&waits, err);
+    } else if (!list_empty(&upkeep->forgettings) && upkeep->err == ERR_OK) {
+        upkeep_run(upkeep, UPKEEP_RECOVERY_POINTS);
+    } else if (log_starts_awaited(&upkeep->log_starts)) {
+        upkeep_run(upkeep, UPKEEP_LOG_STARTS);
     }
 }
 
@@ -246,9 +89,21 @@ void replicas_note_removal(struct replicas *replicas, struct volume *volume) {
     upkeep_of(replicas, volume)->removed = true;
 }
 
-void replicas_note_log_start(struct replicas *replicas) {
-    for (int i = 0; i < replicas->volume_count; i++) {
-        atomic_store(&replicas->upkeep[i].starts_moved, true);
+void replicas_note_addition(struct replicas *replicas, const struct volume *volume) {
+    atomic_store(&upkeep_of(replicas, volume)->log_starts.outdated, true);
+}
+
+void replicas_log_start_wait(struct replicas *replicas, const struct volume *volume,
+                             struct log_start_wait *wait) {
+    log_starts_add(&upkeep_of(replicas, volume)->log_starts, wait);
+}
+
+static void somebody_waits(struct sys_task *task) {
+    struct log_starts *starts = container_of(task, struct log_starts, task);
+    struct upkeep *upkeep = container_of(starts, struct upkeep, log_starts);
+    log_starts_note_task(starts);
+    if (!upkeep->running) {
+        settle(upkeep);
     }
 }
 
@@ -279,9 +134,27 @@ static void tick_volume(struct upkeep *upkeep, int64_t now_ms) {
     bool trash = upkeep->removed || now_ms >= upkeep->trash_at_ms;
     bool names = !list_empty(&upkeep->forgettings);
     if (dirty || points || upkeep->retention || trash || atomic_load(&upkeep->starts_moved)) {
-        start_run(upkeep, false);
+        upkeep_run(upkeep, UPKEEP_LOGS);
     } else if (names) {
-        start_run(upkeep, true);
+        upkeep_run(upkeep, UPKEEP_RECOVERY_POINTS);
+    }
+}
+
+static void look(struct upkeep *upkeep, int64_t now_ms) {
+    if (why_give_up(upkeep) == ERR_OK) {
+        tick_volume(upkeep, now_ms);
+    } else {
+        settle(upkeep);
+    }
+}
+
+static void run_ended(struct upkeep *upkeep) {
+    if (upkeep->late) {
+        upkeep->late = false;
+        look(upkeep, sys_mono_ms(upkeep->volume->sys));
+    }
+    if (!upkeep->running) {
+        settle(upkeep);
     }
 }
 
@@ -292,15 +165,12 @@ static void tick(struct sys_timer *timer) {
     for (int i = 0; i < replicas->volume_count; i++) {
         struct upkeep *upkeep = &replicas->upkeep[i];
         if (upkeep->running) {
-            continue;
-        }
-        if (log_directory_state(upkeep->volume->directory) == ERR_OK) {
-            tick_volume(upkeep, now_ms);
+            upkeep->late = upkeep->from == UPKEEP_LOG_STARTS;
         } else {
-            settle(upkeep);
+            look(upkeep, now_ms);
         }
     }
-    sys_timer_set(replicas->loop, timer, now_ms + TICK_MS);
+    sys_timer_set(replicas->loop, timer, now_ms + UPKEEP_TICK_MS);
 }
 
 /* --- life --- */
@@ -310,7 +180,9 @@ void replicas_upkeep_new(struct replicas *replicas) {
     for (int i = 0; i < replicas->volume_count; i++) {
         replicas->upkeep[i].replicas = replicas;
         replicas->upkeep[i].volume = replicas->volumes[i];
+        replicas->upkeep[i].ended = run_ended;
         list_init(&replicas->upkeep[i].forgettings);
+        log_starts_init(&replicas->upkeep[i].log_starts, replicas->loop, somebody_waits);
     }
 }
 
@@ -324,7 +196,7 @@ void replicas_upkeep_start(struct replicas *replicas) {
         upkeep->trash_at_ms = now_ms;
     }
     replicas->upkeep_timer.fire = tick;
-    sys_timer_set(replicas->loop, &replicas->upkeep_timer, now_ms + TICK_MS);
+    sys_timer_set(replicas->loop, &replicas->upkeep_timer, now_ms + UPKEEP_TICK_MS);
 }
 
 void replicas_upkeep_stop(struct replicas *replicas) {

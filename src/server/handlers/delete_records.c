@@ -3,8 +3,9 @@
  * files follow with the next retention check.
  *
  * Each partition's part stands in its queue of writes and runs on a worker, because it may write
- * files; the answer leaves when the last one is done. There is one replica, so the low watermark is
- * this log's start.
+ * files; then it waits until the log's start is on the disk: what was deleted does not come back.
+ * The answer leaves when the last one is done. There is one replica, so the low watermark is this
+ * log's start.
  */
 #include <string.h>
 
@@ -30,6 +31,7 @@ struct deletion {
 
 struct part {
     struct partition_write write;
+    struct log_start_wait wait;
     struct deletion *deletion;
     struct partition *partition;
     int64_t offset;
@@ -59,7 +61,6 @@ static void fill_answer(struct part *part) {
     part->answer->error_code = err_kafka_code(err);
     if (err == ERR_OK) {
         part->answer->low_watermark = part->low_watermark;
-        replicas_note_log_start(part->deletion->request->node->replicas);
     }
     partition_unref(part->partition);
 }
@@ -68,14 +69,31 @@ static void respond(struct deletion *deletion) {
     request_respond(deletion->request, &deletion->response);
 }
 
-static void done(struct partition_write *write) {
-    struct part *part = container_of(write, struct part, write);
+static void end_part(struct part *part) {
     struct deletion *deletion = part->deletion;
     fill_answer(part);
     deletion->pending--;
     if (deletion->pending == 0 && deletion->parked) {
         respond(deletion);
     }
+}
+
+static void kept(struct log_start_wait *wait) {
+    struct part *part = container_of(wait, struct part, wait);
+    part->write.err = wait->err;
+    end_part(part);
+}
+
+static void done(struct partition_write *write) {
+    struct part *part = container_of(write, struct part, write);
+    if (write->err != ERR_OK) {
+        end_part(part);
+        return;
+    }
+    const struct request *request = part->deletion->request;
+    part->wait = (struct log_start_wait){.loop = request->reactor->loop, .done = kept};
+    replicas_log_start_wait(request->node->replicas, partition_volume(part->partition),
+                            &part->wait);
 }
 
 static void begin_partition(struct deletion *deletion, struct str topic_name,
@@ -97,13 +115,12 @@ static void begin_partition(struct deletion *deletion, struct str topic_name,
     if (err == ERR_OK && topic_is_internal(topic_name)) {
         err = ERR_INVALID_TOPIC_EXCEPTION;
     }
+    deletion->pending++;
     if (err != ERR_OK) {
         part->write.err = err;
-        fill_answer(part);
-    } else if (partition_submit(part->partition, &part->write) == ERR_PENDING) {
-        deletion->pending++;
-    } else {
-        fill_answer(part);
+        end_part(part);
+    } else if (partition_submit(part->partition, &part->write) == ERR_OK) {
+        done(&part->write);
     }
 }
 

@@ -50,12 +50,14 @@ struct audit_partition {
     struct seen *seen; /* by offset, from 0 */
     int64_t end;       /* past the last offset that anybody saw */
     int64_t capacity;
-    int64_t start;       /* below it records may be gone */
-    int64_t start_seen;  /* of the last walk */
-    int64_t synced_end;  /* all below survives the power */
-    int64_t walk_offset; /* the next one, or OFFSET_NONE */
-    uint64_t walk_news;  /* audit->news when the walk began: what came later may lie beyond */
-    int64_t walk_synced; /* likewise synced_end */
+    int64_t start;            /* below it records may be gone */
+    int64_t deleted_end;      /* below it they are gone for good */
+    int64_t start_seen;       /* of the last walk in this life of the node */
+    int64_t synced_end;       /* all below survives the power */
+    int64_t walk_offset;      /* the next one, or OFFSET_NONE */
+    uint64_t walk_news;       /* audit->news when the walk began: what came later may lie beyond */
+    int64_t walk_synced;      /* likewise synced_end */
+    int64_t walk_deleted_end; /* likewise, when its start was asked for */
 };
 
 struct audit_producer {
@@ -353,6 +355,13 @@ void audit_delete(struct audit_partition *partition, int64_t start_offset) {
     }
 }
 
+void audit_deleted(struct audit_partition *partition, int64_t start_offset) {
+    audit_delete(partition, start_offset);
+    if (start_offset > partition->deleted_end) {
+        partition->deleted_end = start_offset;
+    }
+}
+
 void audit_read(struct audit_partition *partition, int64_t offset, uint64_t value) {
     partition->audit->figures.read++;
     (void)note(partition, offset, value);
@@ -360,8 +369,18 @@ void audit_read(struct audit_partition *partition, int64_t offset, uint64_t valu
 
 /* --- walks --- */
 
+void audit_walk_ask(struct audit_partition *partition) {
+    partition->walk_deleted_end = partition->deleted_end;
+}
+
 void audit_walk_begin(struct audit_partition *partition, int64_t start_offset) {
-    if (start_offset < partition->start_seen) {
+    if (start_offset < partition->walk_deleted_end) {
+        audit_fail(partition->audit,
+                   "%s-%d: records below offset %" PRId64
+                   " were deleted, and now the log starts at %" PRId64,
+                   partition->topic, partition->partition, partition->walk_deleted_end,
+                   start_offset);
+    } else if (start_offset < partition->start_seen) {
         audit_fail(partition->audit,
                    "%s-%d: the log started at offset %" PRId64 ", and now at %" PRId64,
                    partition->topic, partition->partition, partition->start_seen, start_offset);
@@ -419,6 +438,13 @@ void audit_walk_end(struct audit_partition *partition, int64_t end_offset) {
                    partition->topic, partition->partition, end_offset, partition->walk_synced);
     }
     partition->walk_offset = OFFSET_NONE;
+}
+
+void audit_down(struct audit *audit) {
+    for (struct audit_partition *partition = audit->partitions; partition != NULL;
+         partition = partition->next) {
+        partition->start_seen = 0;
+    }
 }
 
 void audit_said_after_cuts(struct audit *audit, uint32_t cut_count) {

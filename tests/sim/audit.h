@@ -18,7 +18,8 @@
  *                               may be gone together with all that followed it
  *   5. order                    of an ordered producer the sequences rise with the offsets
  *   6. no duplicates            a value of an idempotent producer is at one offset only
- *   7. nothing goes back        the end of a log falls only by a power cut, its start never
+ *   7. nothing goes back        the end of a log falls only by a power cut; its start never falls
+ *                               below what was promised, and while the node lives not at all
  *
  * Plain memory, no clock; the first violation is kept as a sentence.
  */
@@ -62,18 +63,26 @@ void audit_sync(struct audit_partition *partition, int64_t end_offset);
 /* Records below this offset may be gone: retention, DeleteRecords. */
 void audit_delete(struct audit_partition *partition, int64_t start_offset);
 
+/* They are gone for good: DeleteRecords was acknowledged. */
+void audit_deleted(struct audit_partition *partition, int64_t start_offset);
+
 /* --- reading --- */
 
 /* A reader saw the record at this offset. */
 void audit_read(struct audit_partition *partition, int64_t offset, uint64_t value);
 
-/* A walk over a whole log: begin, a call per record in the order of offsets, end. The end is asked
- * for after the begin. In one walk the log may grow behind it, but nothing may crash. */
+/* A walk over a whole log: its start is asked for; begin, with the answer; a call per record in the
+ * order of offsets; end, which was asked for after the begin. In one walk the log may grow behind
+ * it, but nothing may crash. */
+void audit_walk_ask(struct audit_partition *partition);
 void audit_walk_begin(struct audit_partition *partition, int64_t start_offset);
 void audit_walk_record(struct audit_partition *partition, int64_t offset, uint64_t value);
 void audit_walk_end(struct audit_partition *partition, int64_t end_offset);
 
 /* --- faults --- */
+
+/* The node that keeps all these logs ended: what only its memory knew is gone. */
+void audit_down(struct audit *audit);
 
 /* The power of the host that keeps all these logs was cut. */
 void audit_power_cut(struct audit *audit);

@@ -186,6 +186,26 @@ static void deleted_records_may_be_gone(void **state) {
     expect(&f, "nothing from 0 on may be gone");
 }
 
+static void deleted_records_stay_away(void **state) {
+    (void)state;
+    struct fixture f = begin(AUDIT_WRITTEN);
+    audit_deleted(f.p, 3);
+    audit_delete(f.p, 5);
+    audit_walk_ask(f.p);
+    audit_walk_begin(f.p, 5);
+    audit_down(f.audit);
+    audit_walk_ask(f.p);
+    audit_walk_begin(f.p, 3); /* nobody was told of 5 */
+    audit_down(f.audit);
+    audit_walk_ask(f.p);
+    audit_deleted(f.p, 4); /* after the start was asked for */
+    audit_walk_begin(f.p, 3);
+    assert_null(audit_failure(f.audit));
+    audit_walk_ask(f.p);
+    audit_walk_begin(f.p, 3);
+    expect(&f, "records below offset 4 were deleted");
+}
+
 static void values_name_themselves(void **state) {
     (void)state;
     uint8_t bytes[100];
@@ -213,6 +233,7 @@ int main(void) {
         cmocka_unit_test(a_power_cut_may_take_an_end_that_was_not_synced),
         cmocka_unit_test(what_was_synced_must_outlive_a_power_cut),
         cmocka_unit_test(deleted_records_may_be_gone),
+        cmocka_unit_test(deleted_records_stay_away),
         cmocka_unit_test(values_name_themselves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,7 +6,7 @@
  *   delete      TOPIC_PRESENT ──► DELETING ──► ABSENT       unknown: only after a try
  *   partitions  partitions_asked, then partition_count      without an answer
  *   setting     setting_asked, then setting
- *   records     the auditor is told before it is asked for
+ *   records     the auditor is told before it is asked for, and when it is acknowledged
  *   look        Metadata of all topics, and their settings: after each start, now and then, and at
  *               the end; compared with all that is known
  */
@@ -31,6 +31,7 @@ struct admin {
     bool busy;
     struct node_topic *topic; /* of the operation */
     bool tried;               /* it may have been done, nobody knows */
+    int64_t offset;           /* of DeleteRecords */
     uint32_t looked_down;     /* sim->down_count at the last look */
     uint32_t asked_down;      /* and of the one that is under way */
     bool looked_at_end;
@@ -240,6 +241,17 @@ static void change_setting(struct admin *admin, struct node_topic *topic) {
 
 /* --- records --- */
 
+static void note_deleted(struct admin *admin,
+                         const struct delete_records_response_delete_records_partition_result *it) {
+    struct node_topic *topic = admin->topic;
+    if (it->low_watermark < admin->offset) {
+        node_fail(topic->sim, "%s-%d: DeleteRecords up to %" PRId64 " leaves those from %" PRId64,
+                  topic->name, it->partition_index, admin->offset, it->low_watermark);
+    }
+    audit_deleted(topic->partitions[it->partition_index].audit, admin->offset);
+    points_add(topic->sim->run->points, "records_deleted", 1);
+}
+
 static void records_deleted(void *arg, const struct client_response *response) {
     struct admin *admin = arg;
     const struct delete_records_response *message = response->message;
@@ -250,7 +262,7 @@ static void records_deleted(void *arg, const struct client_response *response) {
         refused(admin, "DeleteRecords", code);
     }
     if (response->err == ERR_OK && code == ERR_OK) {
-        points_add(admin->client.sim->run->points, "records_deleted", 1);
+        note_deleted(admin, &message->topics[0].partitions[0]);
     }
     admin->tried = false;
 }
@@ -264,6 +276,7 @@ static bool delete_records(struct admin *admin, struct node_topic *topic) {
     }
     admin->topic = topic;
     int64_t offset = (int64_t)node_below(sim, (uint64_t)it->high_watermark + 1);
+    admin->offset = offset;
     audit_delete(it->audit, offset);
     struct delete_records_request_delete_records_partition part = {.partition_index = partition,
                                                                    .offset = offset};

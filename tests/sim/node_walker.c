@@ -141,6 +141,9 @@ static void ask_offset(struct walker *walker) {
     request.replica_id = -1;
     request.topics = &topic;
     request.topics_count = 1;
+    if (walker->step == ASK_START) {
+        audit_walk_ask(partition_of(walker)->audit);
+    }
     walker->busy = node_link_send(&walker->link, API_LIST_OFFSETS, 7, &request, offset_answered,
                                   walker) == ERR_OK;
 }

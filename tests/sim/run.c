@@ -58,6 +58,7 @@ static void restart_in(struct run *run, int node, int64_t delay_us) {
 
 static void gone(struct run *run, int node) {
     run->nodes[node].running = false;
+    audit_down(run->audit);
     run->driver->node_gone(run->driver_state, node);
 }
 

@@ -33,6 +33,7 @@ struct replicas {
     struct map leavings;  /* struct leaving by folder name: folders on their way out */
     struct map openings;  /* struct opening by partition: logs being opened */
     bool lack_space;      /* some replica does */
+    bool compaction_told; /* that there is none */
     size_t tasks_running; /* opens, removals and upkeep that were begun and are not done */
 
     /* Loading. */
@@ -63,6 +64,10 @@ void replicas_put(struct replicas *replicas, struct partition *partition, struct
 
 /* Brings the table to what the applied image says, whatever came before. */
 void replicas_follow(struct replicas *replicas);
+
+/* Says, once, what settings that a partition gets ask for and do not get. */
+void replicas_note_config(struct replicas *replicas, struct str topic,
+                          const struct partition_config *config);
 
 /* --- opening.c --- */
 

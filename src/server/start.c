@@ -125,6 +125,17 @@ static void tell_progress(struct sys_timer *timer) {
     sys_timer_set(node->loops[0], timer, sys_mono_ms(node->sys) + PROGRESS_MS);
 }
 
+static void tell_recovery(const struct node *node) {
+    struct replicas_progress progress;
+    replicas_progress(node->replicas, &progress);
+    if (progress.bytes_recovered > 0) {
+        text_log_info(node->text_log, "log",
+                      "The last stop was not clean: %zu logs are open, of which %.1f MiB were read "
+                      "again",
+                      progress.logs_open, (double)progress.bytes_recovered / (1 << 20));
+    }
+}
+
 static void logs_open(void *arg, err_t err, const char *text) {
     struct node *node = arg;
     sys_timer_clear(node->loops[0], &node->progress_timer);
@@ -133,6 +144,7 @@ static void logs_open(void *arg, err_t err, const char *text) {
         node_fail_start(node, err, "The logs could not be opened: %s (%s)", text, err_text(err));
         return;
     }
+    tell_recovery(node);
     node->replicas_loaded = true;
     if (node->image_pending) {
         node->image_pending = false;

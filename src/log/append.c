@@ -142,8 +142,7 @@ static err_t active_end(struct log *log) {
     return err;
 }
 
-err_t log_roll(struct log *log, int64_t now_ms) {
-    (void)now_ms;
+err_t log_roll(struct log *log) {
     err_t err = log_writable(log);
     if (err != ERR_OK || log_active(log)->size == 0) {
         return err;
@@ -188,7 +187,7 @@ static err_t roll_if_due(struct log *log, const struct log_config *config,
     if (fits && !roll_due(config, active, append->size, run->max_timestamp_ms, append->now_ms)) {
         return ERR_OK;
     }
-    err = log_roll(log, append->now_ms);
+    err = log_roll(log);
     *ret_rolled = err == ERR_OK;
     if (err == ERR_OK && !offset_fits(log_active(log), run->last_offset)) {
         err = active_rebase(log, run->first_offset);

@@ -124,7 +124,7 @@ bool log_roll_due(struct log *log, size_t size, int64_t max_timestamp_ms, int64_
 
 /* [writer] Seals the active segment and begins a new one; nothing when the active one is empty.
  * log_append does it by itself when it is due. */
-err_t log_roll(struct log *log, int64_t now_ms);
+err_t log_roll(struct log *log);
 
 /* --- offsets: [any, memory only] --- */
 

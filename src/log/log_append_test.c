@@ -114,7 +114,7 @@ static void reserved_space_is_given_back(void **state) {
         fixture_append(f, &(struct batch_spec){0});
         assert_true(sim_disk_used(f->host, "/data") >= 1 << 20);
         assert_true(sim_disk_used(f->host, "/data") < before + (1 << 19));
-        assert_int_equal(log_roll(f->log, f->now_ms), ERR_OK);
+        assert_int_equal(log_roll(f->log), ERR_OK);
     }
     fixture_append(f, &(struct batch_spec){0});
     fixture_crash(f, false);
@@ -122,7 +122,7 @@ static void reserved_space_is_given_back(void **state) {
     assert_int_equal(fixture_read_all(f, 0), 6);
     assert_true(sim_disk_used(f->host, "/data") < 1 << 19);
     fixture_append(f, &(struct batch_spec){0});
-    assert_int_equal(log_roll(f->log, f->now_ms), ERR_OK);
+    assert_int_equal(log_roll(f->log), ERR_OK);
     assert_true(sim_disk_used(f->host, "/data") >= 1 << 20);
     fixture_close(f);
     assert_true(sim_disk_used(f->host, "/data") < 1 << 19);

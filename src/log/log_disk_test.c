@@ -176,7 +176,7 @@ static void cut_off_before_the_next_segment(void **state) {
             fixture_crash(f, false);
             fixture_open(f);
         }
-        assert_int_equal(log_roll(f->log, f->now_ms), ERR_OK);
+        assert_int_equal(log_roll(f->log), ERR_OK);
         fixture_append(f, &(struct batch_spec){0});
         fixture_crash(f, true);
     }
@@ -215,7 +215,7 @@ static void a_sealed_segment_is_synced_with_its_indexes(void **state) {
     fixture_open(f);
     fixture_append_many(f, 3, 100);
     assert_int_equal(log_flush(f->log, INT64_MAX), ERR_OK);
-    assert_int_equal(log_roll(f->log, f->now_ms), ERR_OK);
+    assert_int_equal(log_roll(f->log), ERR_OK);
     assert_true(sim_disk_dirty_bytes(f->host, fixture_path("00000000000000000000.timeindex")) > 0);
     assert_int_equal(log_flush(f->log, INT64_MAX), ERR_OK);
     assert_int_equal(sim_disk_dirty_bytes(f->host, fixture_path("00000000000000000000.timeindex")),

@@ -125,7 +125,7 @@ err_t log_retention_step(struct log *log, int64_t now_ms, bool *ret_more) {
     const char *reason;
     err = reason_find(&candidate, now_ms, &reason);
     if (err == ERR_OK && reason != NULL && candidate.last) {
-        err = log_roll(log, now_ms);
+        err = log_roll(log);
     }
     if (err == ERR_OK && reason != NULL) {
         log_say(log, TEXT_LOG_INFO, "%s is deleted (offsets %" PRId64 " to %" PRId64 "): %s",

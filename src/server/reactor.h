@@ -23,7 +23,7 @@ struct reactor {
     struct compression *compression;
     struct list free_requests;
     int free_request_count;
-    struct list waiting; /* parked fetches, see waiting.h */
+    struct list waiting; /* parked fetches, of handlers/fetch.c */
 };
 
 void reactor_init(struct reactor *reactor, struct node *node, int index, struct sys_loop *loop,

@@ -192,15 +192,15 @@ def build(build_dir, name, suites, options="", **more):
                 minutes=15, **more)
 
 
-def unit_tests(build_dir, name, suites, need, suite="--no-suite slow", **more):
+def unit_tests(build_dir, name, suites, need, suite="", **more):
     return Step(name, f"meson test -C {build_dir} --no-rebuild --print-errorlogs "
                 f"--num-processes {CORES} {suite}", read_meson, suites, needs=(need,),
                 build_dir=build_dir, **more)
 
 
-def pytest(paths, name, suites, options="", needs=(), **more):
+def pytest(paths, name, suites, needs=(), **more):
     return Step(name, "python3 -m pytest -q -p no:cacheprovider --durations=8 "
-                f"--basetemp={{temporary}}/pytest --junitxml={{junit}} {options} {paths}",
+                f"--basetemp={{temporary}}/pytest --junitxml={{junit}} {paths}",
                 read_junit, suites, needs=("python packages", *needs), **more)
 
 
@@ -222,7 +222,7 @@ def steps():
               needs=("build",)),
         # One thread of the real world runs a simulation: it has no races to find.
         unit_tests("build-tsan", "TSan: unit tests", TEST, "TSan: build",
-                   "--no-suite slow --no-suite simulated", environment=TSAN),
+                   "--no-suite simulated", environment=TSAN),
         Step("TSan: stress with four reactors",
              "build-tsan/tests/stress/stress --ottla build-tsan/ottla --seconds 60", read_line,
              TEST, needs=("TSan: build",), environment=TSAN),
@@ -238,17 +238,13 @@ def steps():
         pytest("tests/transcripts", "transcripts", ALL, needs=("build",), cores=1),
         Step("simulation: 500 seeds", "build/tests/sim/sim --seeds 1-500 --jobs 2", read_line, TEST,
              needs=("build",), minutes=15),
-        pytest("tests/cluster", "a real node and real clients", ("test",), "-m 'not slow'",
+        pytest("tests/cluster", "a real node and real clients", TEST,
                needs=("build", "packages of Maven and Go"), minutes=20),
         pytest("tests/cluster/test_librdkafka.py tests/cluster/test_kafka_python.py "
                "tests/cluster/test_hostile.py tests/cluster/test_hostile_limits.py",
-               "ASan and UBSan: a real node", TEST,
-               "-m 'not slow'", needs=("ASan and UBSan: build",),
+               "ASan and UBSan: a real node", TEST, needs=("ASan and UBSan: build",),
                environment={**ASAN, "OTTLA": os.path.join(ROOT, "build-asan", "ottla")}),
-        pytest("tests/cluster", "a real node and real clients, all", FULL,
-               needs=("build", "packages of Maven and Go"), minutes=120),
-        unit_tests("build", "slow unit tests", FULL, "build", "--suite slow", minutes=60),
-        Step("fuzzers, longer", "python3 tests/fuzz/run.py --seconds 600", read_line, FULL,
+        Step("fuzzers, longer", "python3 tests/fuzz/run.py --seconds 120", read_line, FULL,
              needs=("fuzzers",), cores=1, minutes=180),
         Step("TSan: stress, longer",
              "build-tsan/tests/stress/stress --ottla build-tsan/ottla --seconds 900", read_line,

@@ -164,6 +164,10 @@
 /* Memory of one answer that repeats what it is asked for again and again (settings of resources,
  * producers of partitions): 20,000 topics with all their settings. A frame cannot hold more than
  * 2 GiB anyway. */
+/* Observers of the metadata log that the leader keeps in mind: more than any cluster has brokers.
+ * Whoever fetches may make up ids. */
+#define RAFT_OBSERVERS_MAX 1024
+
 #define SERVER_ANSWER_BYTES_MAX (256 * 1024 * 1024)
 
 /* How much of a fetch is asked about before it is called warm; a page of it costs a microsecond. */

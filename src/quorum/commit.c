@@ -97,5 +97,6 @@ void quorum_commit(struct quorum *quorum) {
     }
     assert(list_empty(&quorum->flight_appends));
     quorum->delivering = false;
+    quorum_fetches_end(quorum);
     quorum_snapshot_consider(quorum);
 }

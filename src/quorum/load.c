@@ -437,7 +437,11 @@ static void load_finished(struct quorum *quorum, err_t err) {
         return;
     }
     quorum->next_offset = log_end_offset(quorum->log);
-    quorum->snapshot_offset = load->has_snapshot ? load->snapshot.offset : -1;
+    if (load->has_snapshot) { /* those behind it were set aside, those before it are still there */
+        quorum->snapshots = load->snapshots;
+        quorum->snapshots.count = load->snapshots_left + 1;
+        load->snapshots = (struct snapshot_list){0};
+    }
     quorum->snapshot_mono_ms = sys_mono_ms(quorum->options.sys);
     quorum->clean_due = true;
     struct raft_options options = {

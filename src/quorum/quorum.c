@@ -105,7 +105,7 @@ err_t quorum_new(const struct quorum_options *options, struct quorum **ret_quoru
     quorum_work_init(&quorum->snapshot_work, quorum);
     quorum->retry_timer.fire = retry_write;
     quorum->snapshot_timer.fire = snapshot_time;
-    quorum->snapshot_offset = -1;
+    list_init(&quorum->fetches);
     quorum_print(quorum->folder, sizeof quorum->folder, "%s/" METADATA_FOLDER,
                  log_directory_path(options->directory));
     quorum->options.static_voters = STR_NULL; /* parsed here, not kept */
@@ -124,6 +124,8 @@ void quorum_free(struct quorum *quorum) {
     }
     assert(!quorum->work.busy);
     assert(!quorum->snapshot_work.busy);
+    assert(quorum->fetches_reading == 0);
+    assert(list_empty(&quorum->fetches));
     quorum_load_free(quorum);
     raft_free(quorum->raft);
     log_free(quorum->log);
@@ -133,6 +135,8 @@ void quorum_free(struct quorum *quorum) {
     raft_voters_done(&quorum->static_voters);
     buffer_done(&quorum->pending);
     buffer_done(&quorum->flight);
+    snapshot_list_free(&quorum->snapshots);
+    raft_observers_done(&quorum->observers);
     free(quorum);
 }
 
@@ -168,6 +172,7 @@ void quorum_fail(struct quorum *quorum, err_t err, const char *format, ...) {
         return;
     }
     quorum_fail_appends(quorum);
+    quorum_fetches_end(quorum);
     struct list *link, *after;
     list_for_each_safe (link, after, &quorum->listeners) {
         struct quorum_listener *listener = container_of(link, struct quorum_listener, link);
@@ -251,6 +256,7 @@ void quorum_stop(struct quorum *quorum, void (*stopped)(void *arg), void *arg) {
     sys_timer_clear(quorum->options.loop, &quorum->retry_timer);
     sys_timer_clear(quorum->options.loop, &quorum->snapshot_timer);
     quorum_fail_appends(quorum);
+    quorum_fetches_end(quorum);
     struct list *link, *after;
     list_for_each_safe (link, after, &quorum->listeners) {
         struct quorum_listener *listener = container_of(link, struct quorum_listener, link);
@@ -281,7 +287,7 @@ void quorum_kick(struct quorum *quorum) {
         }
         break;
     case QUORUM_STOPPING:
-        if (!quorum->snapshot_work.busy) {
+        if (!quorum->snapshot_work.busy && quorum->fetches_reading == 0) {
             quorum_work_run(&quorum->work, close_step, closed);
         }
         break;
@@ -320,8 +326,9 @@ int64_t quorum_next_offset(const struct quorum *quorum) {
     return quorum->next_offset;
 }
 
-void quorum_describe(const struct quorum *quorum, struct quorum_description *ret_description) {
+void quorum_describe(struct quorum *quorum, struct quorum_description *ret_description) {
     int64_t now_ms = sys_wall_ms(quorum->options.sys);
+    raft_observers_expire(&quorum->observers, now_ms);
     *ret_description = (struct quorum_description){
         .leader_id = quorum->raft == NULL ? -1 : raft_leader_id(quorum->raft),
         .leader_epoch = quorum_leader_epoch(quorum),
@@ -336,5 +343,6 @@ void quorum_describe(const struct quorum *quorum, struct quorum_description *ret
                 .last_caught_up_ms = now_ms,
             },
         .voters = &quorum->voters,
+        .observers = &quorum->observers,
     };
 }

@@ -3,9 +3,11 @@
 #include "base/list.h"
 #include "base/text_log.h"
 #include "log/directory.h"
+#include "log/log.h"
 #include "meta/delta.h"
 #include "meta/image.h"
 #include "meta/record.h"
+#include "raft/observers.h"
 #include "raft/raft.h"
 #include "sys/loop.h"
 #include "sys/worker.h"
@@ -138,10 +140,68 @@ struct quorum_description {
     int32_t leader_epoch;
     int64_t high_watermark;
     int16_t kraft_version;
-    struct quorum_voter_state voter;  /* of the single voter */
-    const struct raft_voters *voters; /* borrowed: with endpoints */
+    struct quorum_voter_state voter;        /* of the single voter */
+    const struct raft_voters *voters;       /* borrowed: with endpoints */
+    const struct raft_observers *observers; /* borrowed: good until the loop's next turn */
 };
-void quorum_describe(const struct quorum *quorum, struct quorum_description *ret_description);
+void quorum_describe(struct quorum *quorum, struct quorum_description *ret_description);
+
+/* What a follower's log has in common with ours. */
+enum quorum_place {
+    QUORUM_PLACE_SHARED,    /* everything: here is what comes next */
+    QUORUM_PLACE_DIVERGING, /* it has to be cut at place_offset, the end of place_epoch, at least */
+    QUORUM_PLACE_SNAPSHOT,  /* too little: the snapshot of place_offset and place_epoch comes first
+                             */
+};
+
+/* One fetch of somebody who follows the metadata log. Embed it; it must live until done was called.
+ */
+struct quorum_fetch {
+    /* In. */
+    int32_t replica_id;           /* -1: nobody to remember */
+    struct uuid directory_id;     /* of the replica */
+    int32_t leader_epoch;         /* whose leader is asked */
+    int64_t offset;               /* where its log ends */
+    int32_t last_epoch;           /* of its last record */
+    int64_t known_high_watermark; /* INT64_MAX: of no interest */
+    int32_t size_max;             /* the first batch comes whatever its size */
+    int32_t wait_ms_max;          /* for news, when there are none */
+    void (*done)(struct quorum_fetch *fetch);
+
+    /* Out. */
+    err_t err;
+    int64_t high_watermark;   /* -1 with an error */
+    int64_t log_start_offset; /* this and what follows with an error, too; -1: not known */
+    int32_t leader_id;
+    int32_t current_epoch;
+    enum quorum_place place;
+    int32_t place_epoch;
+    int64_t place_offset;
+    struct log_slice slice; /* log_slice_release is due, on any thread */
+
+    /* The quorum's. Zero-initialise. */
+    struct list link;
+    struct sys_timer timer;
+    struct sys_job job;
+    struct quorum *quorum;
+    int64_t limit_offset;
+    size_t warmed;
+    bool waiting;
+};
+
+/*
+ * Reads committed records for a follower, as Kafka's Fetch of the metadata log does. `done` is
+ * called on the loop, perhaps before this returns.
+ *
+ *   FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, NOT_LEADER_OR_FOLLOWER   as raft_check_leader
+ *   INVALID_REQUEST   a place where no log can end, a size or a wait that cannot be; ourselves
+ *   others            the disk
+ */
+void quorum_fetch(struct quorum *quorum, struct quorum_fetch *fetch);
+
+/* One fetch, or all, need not wait any more. */
+void quorum_fetch_end(struct quorum_fetch *fetch);
+void quorum_fetches_end(struct quorum *quorum);
 
 /* Writes a snapshot of the committed image now, unless one of that offset is there. */
 void quorum_snapshot(struct quorum *quorum);

@@ -41,6 +41,11 @@ void quorum_print(char *text, size_t size, const char *format, ...)
 
 struct quorum_load; /* load.c */
 
+struct snapshot_list {
+    struct meta_snapshot_id *ids; /* the oldest first */
+    size_t count;
+};
+
 struct quorum {
     struct quorum_options options;
     struct raft_voters static_voters;
@@ -82,12 +87,18 @@ struct quorum {
     struct quorum_work snapshot_work;
     struct meta_snapshot_writer *snapshot_writer;
     struct meta_snapshot_id snapshot_writing;
-    int64_t snapshot_offset; /* of the newest one; -1: none */
+    struct snapshot_list snapshots; /* as they are on the disk */
+    int64_t snapshot_removed;       /* by the cleaning that runs: up to this offset; -1: none */
     int64_t bytes_since_snapshot;
     struct sys_timer snapshot_timer;
     int64_t snapshot_mono_ms; /* when the last one was made */
     bool clean_due;           /* old snapshots and segments may go */
     _Atomic bool cancel_snapshot;
+
+    /* Followers. */
+    struct raft_observers observers;
+    struct list fetches;    /* that wait */
+    size_t fetches_reading; /* that a worker reads for */
 
     quorum_started_fn started;
     void *started_arg;
@@ -130,10 +141,6 @@ void quorum_commit(struct quorum *quorum);         /* what is in flight is synce
 void quorum_deliver_loaded(struct quorum *quorum); /* the first image */
 
 /* --- snapshots.c --- */
-struct snapshot_list {
-    struct meta_snapshot_id *ids; /* the oldest first */
-    size_t count;
-};
 /* Blocks. NOT_FOUND without the folder. */
 err_t snapshot_list_read(struct sys *sys, const char *folder, struct snapshot_list *ret_list);
 /* Blocks. Removes what was begun and never finished, or meant to be gone; only while nothing is
@@ -141,4 +148,6 @@ err_t snapshot_list_read(struct sys *sys, const char *folder, struct snapshot_li
 err_t snapshot_remove_leftovers(struct sys *sys, const char *folder);
 void snapshot_list_free(struct snapshot_list *list);
 void quorum_snapshot_consider(struct quorum *quorum); /* after a commit */
+/* NULL: there is none. */
+const struct meta_snapshot_id *quorum_newest_snapshot(const struct quorum *quorum);
 void quorum_clean_start(struct quorum *quorum);

@@ -73,6 +73,24 @@ err_t snapshot_remove_leftovers(struct sys *sys, const char *folder) {
     return err;
 }
 
+static void snapshot_list_add(struct snapshot_list *list, struct meta_snapshot_id id) {
+    list->ids = reallocarray(list->ids, list->count + 1, sizeof *list->ids);
+    if (list->ids == NULL) {
+        abort();
+    }
+    list->ids[list->count++] = id;
+}
+
+static void snapshot_list_remove_through(struct snapshot_list *list, int64_t offset) {
+    size_t kept = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->ids[i].offset > offset) {
+            list->ids[kept++] = list->ids[i];
+        }
+    }
+    list->count = kept;
+}
+
 void snapshot_list_free(struct snapshot_list *list) {
     free(list->ids);
     *list = (struct snapshot_list){0};
@@ -105,7 +123,7 @@ static void written(struct quorum *quorum, err_t err) {
     if (err == ERR_OK) {
         text_log_info(quorum->options.text_log, "quorum", "wrote metadata snapshot %s, %llu bytes",
                       path, (unsigned long long)size);
-        quorum->snapshot_offset = quorum->snapshot_writing.offset;
+        snapshot_list_add(&quorum->snapshots, quorum->snapshot_writing);
         quorum->clean_due = true;
     } else if (err != ERR_SHUTTING_DOWN) {
         (void)log_directory_note(quorum->options.directory, err);
@@ -117,11 +135,17 @@ static void written(struct quorum *quorum, err_t err) {
     quorum_snapshot_consider(quorum);
 }
 
+const struct meta_snapshot_id *quorum_newest_snapshot(const struct quorum *quorum) {
+    const struct snapshot_list *list = &quorum->snapshots;
+    return list->count == 0 ? NULL : &list->ids[list->count - 1];
+}
+
 void quorum_snapshot(struct quorum *quorum) {
     const struct meta_image *image = quorum->image;
+    const struct meta_snapshot_id *newest = quorum_newest_snapshot(quorum);
     if (quorum->phase != QUORUM_LEADING || quorum->snapshot_work.busy ||
         meta_loader_in_transaction(quorum->loader) ||
-        image->provenance.offset + 1 <= quorum->snapshot_offset) {
+        (newest != NULL && image->provenance.offset + 1 <= newest->offset)) {
         return;
     }
     quorum->snapshot_writing = (struct meta_snapshot_id){
@@ -220,12 +244,16 @@ static err_t clean_step(struct quorum *quorum, bool *ret_done) {
         if (err == ERR_OK) {
             err = sys_path_remove(quorum->options.sys, path);
         }
+        if (err == ERR_OK) {
+            quorum->snapshot_removed = list.ids[0].offset;
+        }
     }
     snapshot_list_free(&list);
     return err;
 }
 
 static void cleaned(struct quorum *quorum, err_t err) {
+    snapshot_list_remove_through(&quorum->snapshots, quorum->snapshot_removed);
     if (err != ERR_OK) {
         text_log_warn(quorum->options.text_log, "quorum",
                       "old metadata snapshots in %s could not be removed: %s", quorum->folder,
@@ -234,5 +262,6 @@ static void cleaned(struct quorum *quorum, err_t err) {
 }
 
 void quorum_clean_start(struct quorum *quorum) {
+    quorum->snapshot_removed = -1;
     quorum_work_run(&quorum->work, clean_step, cleaned);
 }

@@ -26,6 +26,16 @@ void leader_election_saved(struct raft *raft, struct raft_output *output) {
     output->start_epoch = true;
 }
 
+err_t raft_check_leader(const struct raft *raft, int32_t known_epoch) {
+    if (known_epoch < raft->election.epoch) {
+        return ERR_FENCED_LEADER_EPOCH;
+    }
+    if (known_epoch > raft->election.epoch) {
+        return ERR_UNKNOWN_LEADER_EPOCH;
+    }
+    return raft->role == RAFT_LEADER ? ERR_OK : ERR_NOT_LEADER_OR_FOLLOWER;
+}
+
 void leader_synced(struct raft *raft, struct raft_output *output) {
     int64_t majority_offset = raft->synced_offset;
     if (majority_offset <= raft->epoch_start_offset) {

@@ -85,3 +85,7 @@ int32_t raft_epoch(const struct raft *raft);
 int32_t raft_leader_id(const struct raft *raft);          /* -1: none known */
 int64_t raft_high_watermark(const struct raft *raft);     /* -1: not known yet */
 int64_t raft_epoch_start_offset(const struct raft *raft); /* as leader: of the LeaderChange batch */
+
+/* Whether a request for the leader of an epoch is for us: FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH
+ * (the sender knows an older, or a newer one), NOT_LEADER_OR_FOLLOWER. */
+err_t raft_check_leader(const struct raft *raft, int32_t known_epoch);

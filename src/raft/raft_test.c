@@ -4,12 +4,16 @@
  *
  *   new EPOCH LEADER VOTED LOG_END LOG_EPOCH VOTERS   node 1 comes up with this on its disk
  *   start | saved | appended OFFSET | synced OFFSET | storage-failed | stop
+ *   asked EPOCH                                  somebody asks the leader of this epoch
+ *   fetched ID DIRECTORY OFFSET LEADER_END NOW   an observer; DIRECTORY is one digit
+ *   observers NOW                                those not forgotten
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "raft/observers.h"
 #include "raft/raft.h"
 
 static const struct raft_options options = {.node_id = 1, .election_timeout_ms = 1000};
@@ -73,10 +77,45 @@ static void step(struct raft *raft, FILE *out, const struct raft_input *input) {
     print_state(out, raft);
 }
 
+/* --- observers --- */
+
+static void print_observers(FILE *out, const struct raft_observers *observers) {
+    for (size_t i = 0; i < observers->count; i++) {
+        const struct raft_observer *observer = &observers->observers[i];
+        fprintf(out,
+                "  %" PRId32 " in %d: has all below %" PRId64 ", fetched at %" PRId64
+                ", caught up at %" PRId64 "\n",
+                observer->id, observer->directory_id.bytes[15], observer->log_end_offset,
+                observer->last_fetch_ms, observer->last_caught_up_ms);
+    }
+}
+
+/* False: another command. */
+static bool run_observers(struct raft_observers *observers, FILE *out, const char *command) {
+    int32_t id;
+    struct uuid directory = UUID_ZERO;
+    int64_t offset, leader_end, now_ms;
+    if (sscanf(command, "fetched %" SCNd32 " %" SCNu8 " %" SCNd64 " %" SCNd64 " %" SCNd64, &id,
+               &directory.bytes[15], &offset, &leader_end, &now_ms) == 5) {
+        raft_observers_note(observers, id, directory, offset, leader_end, now_ms);
+    } else if (sscanf(command, "observers %" SCNd64, &now_ms) == 1) {
+        raft_observers_expire(observers, now_ms);
+    } else {
+        return false;
+    }
+    print_observers(out, observers);
+    return true;
+}
+
 static void run(struct raft **raft, FILE *out, const char *command) {
     struct raft_input input = {0};
+    int32_t epoch;
     if (strncmp(command, "new ", 4) == 0) {
         create(raft, out, command);
+        return;
+    }
+    if (sscanf(command, "asked %" SCNd32, &epoch) == 1) {
+        fprintf(out, "  %s\n", err_name(raft_check_leader(*raft, epoch)));
         return;
     }
     if (strcmp(command, "start\n") == 0) {
@@ -130,13 +169,15 @@ int main(int argc, char **argv) {
     FILE *out = open_memstream(&actual, &actual_size);
     FILE *in = fmemopen(expected, strlen(expected), "r");
     struct raft *raft = NULL;
+    struct raft_observers observers = {0};
     char line[256];
     while (fgets(line, sizeof line, in) != NULL) {
         if (strncmp(line, "  ", 2) == 0) {
             continue; /* an outcome of before */
         }
         fputs(line, out);
-        if (line[0] != '#' && line[0] != '\n') {
+        bool command = line[0] != '#' && line[0] != '\n';
+        if (command && !run_observers(&observers, out, line)) {
             run(&raft, out, line);
         }
     }
@@ -151,6 +192,7 @@ int main(int argc, char **argv) {
     }
     printf("%d passed, %d failed\n", !failed, failed);
     raft_free(raft);
+    raft_observers_done(&observers);
     free(expected);
     free(actual);
     return failed;

@@ -17,7 +17,7 @@
 static const struct api_row rows[] = {
     /* key                            handler                         broker controller */
     {API_PRODUCE, handle_produce, true, false},
-    {API_FETCH, handle_fetch, true, false},
+    {API_FETCH, handle_fetch, true, true},
     {API_LIST_OFFSETS, handle_list_offsets, true, false},
     {API_METADATA, handle_metadata, true, false},
     {API_API_VERSIONS, handle_api_versions, true, true},

@@ -196,9 +196,9 @@ static void peer_state(void *arg, struct client_connection *connection, err_t st
     ((struct peer *)arg)->state = state;
 }
 
-void peer_open(struct peer *peer, struct machine *machine) {
+static void open_port(struct peer *peer, struct machine *machine, uint16_t port) {
     struct fixture *f = machine->f;
-    struct sys_address address = {.ip = {10, 0, 0, (uint8_t)(machine->number + 1)}, .port = 9092};
+    struct sys_address address = {.ip = {10, 0, 0, (uint8_t)(machine->number + 1)}, .port = port};
     *peer = (struct peer){.machine = machine};
     struct client_connection_settings settings = {
         .sys = sim_host_sys(f->client_host),
@@ -210,6 +210,14 @@ void peer_open(struct peer *peer, struct machine *machine) {
         .arg = peer,
     };
     peer->connection = client_connection_new(&settings);
+}
+
+void peer_open(struct peer *peer, struct machine *machine) {
+    open_port(peer, machine, 9092);
+}
+
+void peer_open_controller(struct peer *peer, struct machine *machine) {
+    open_port(peer, machine, 9093);
 }
 
 void peer_close(struct peer *peer) {

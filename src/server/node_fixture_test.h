@@ -79,6 +79,7 @@ struct peer {
 };
 
 void peer_open(struct peer *peer, struct machine *machine);
+void peer_open_controller(struct peer *peer, struct machine *machine); /* its other listener */
 void peer_close(struct peer *peer);
 
 /* A call on its way. */

@@ -38,7 +38,7 @@ struct request {
     void (*cancel)(struct request *request); /* the client is gone: answer now, if at all; may be
                                                 NULL */
     void *context;                           /* of the handler, for cancel */
-    bool consumer_fetch;                     /* for metrics: FetchConsumer */
+    bool follower_fetch;                     /* for metrics: FetchFollower, else FetchConsumer */
 };
 
 /* Encodes a response struct and sends it. A response that cannot be encoded in the request's

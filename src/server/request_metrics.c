@@ -18,8 +18,8 @@ enum { VERSIONS_MAX = 32, SETS_MAX = API_KEYS_MAX + 3 };
 /* Kafka's codes begin at -1. */
 enum { ERRORS_MAX = 160 };
 
-/* Kafka shows Fetch as FetchConsumer, too. */
-enum { SET_FETCH_CONSUMER = API_KEYS_MAX + 1 };
+/* Kafka shows Fetch as one of these, too. */
+enum { SET_FETCH_CONSUMER = API_KEYS_MAX + 1, SET_FETCH_FOLLOWER };
 
 typedef _Atomic(struct metrics_counter *) lazy_counter;
 
@@ -174,7 +174,9 @@ void request_metrics_done(struct request_metrics *metrics, struct request *reque
     observe(metrics, find_set(metrics, request->api->key, request->api->name), request, &spans,
             size);
     if (request->api->key == API_FETCH) {
-        observe(metrics, find_set(metrics, SET_FETCH_CONSUMER, "FetchConsumer"), request, &spans,
-                size);
+        struct api_set *set = request->follower_fetch
+                                  ? find_set(metrics, SET_FETCH_FOLLOWER, "FetchFollower")
+                                  : find_set(metrics, SET_FETCH_CONSUMER, "FetchConsumer");
+        observe(metrics, set, request, &spans, size);
     }
 }

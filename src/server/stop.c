@@ -62,6 +62,7 @@ static void drain_reactor(struct sys_task *task) {
 
 static void drain(struct node *node) {
     atomic_store(&node->draining, true);
+    quorum_fetches_end(node->quorum);
     for (int i = 0; i < node->reactor_count; i++) {
         struct draining *draining = calloc(1, sizeof *draining);
         draining->task.run = drain_reactor;

@@ -60,12 +60,12 @@ class Volatile:
         self.used = set()
         self.cache = {}
 
-    def find(self, api, path):
+    def find(self, api, path, file):
         """None, "any", or the name of a kind of id."""
-        key = api, path
+        key = api, path, file
         if key not in self.cache:
             self.cache[key] = next((index for index, rule in enumerate(self.rules)
-                                    if matches(rule[0], api, path)), None)
+                                    if matches(rule[0], api, path, file)), None)
         index = self.cache[key]
         if index is None:
             return None
@@ -77,15 +77,16 @@ class Volatile:
 
 
 class Names:
-    """Values that have a name in this run."""
+    """Values that have a name in this run, of a transcript."""
 
-    def __init__(self):
+    def __init__(self, file=None):
+        self.file = file
         self.shown = {}   # (kind, value) -> "$name"
         self.actual = {}  # "$name" -> value
         self.texts = {}   # text that stands inside of others -> what is shown for it
 
     def copy(self):
-        other = Names()
+        other = Names(self.file)
         other.shown, other.actual = dict(self.shown), dict(self.actual)
         other.texts = dict(self.texts)
         return other
@@ -177,7 +178,7 @@ class Normaliser:
         if isinstance(value, dict):
             return {key: self.show_value(api, path + (key,), item, value)
                     for key, item in value.items()}
-        how, _, what = (self.volatile.find(api, path) or "").partition(" ")
+        how, _, what = (self.volatile.find(api, path, self.names.file) or "").partition(" ")
         if isinstance(value, list):
             items = [self.show_value(api, path, item, owner) for item in value]
             return sorted(items, key=sort_key(what)) if how == "by" else items

@@ -65,10 +65,10 @@ def frame_line(request):
 
 
 class Player:
-    def __init__(self, node, settle_s):
+    def __init__(self, node, settle_s, file):
         self.node, self.settle_s = node, settle_s
         self.connections = {}
-        self.names = Names()
+        self.names = Names(file)
         self.folders = node.settings["log.dirs"].split(",")
         if len(self.folders) == 1:  # else it depends on what lies where: act_obstruct
             self.names.bind("path", self.folders[0], "$log_dir")
@@ -192,7 +192,7 @@ def play(transcript, node, settle_s, on_outcome):
     node.settings.update({key: value.replace("$data", node.settings["log.dirs"])
                           for key, value in transcript.settings.items()})
     node.start()
-    player = Player(node, settle_s)
+    player = Player(node, settle_s, transcript.name.removesuffix(".txt"))
     try:
         for step, outcome in player.play(transcript):
             on_outcome(step, outcome, player.names)

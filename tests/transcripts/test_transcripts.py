@@ -103,7 +103,7 @@ def flipped_trees(tree, path=()):
 
 def is_hidden(api, path, value, names):
     """Whether a flip of this field may go unseen: anything goes, or an id is seen first."""
-    rule = volatile.find(api, path)
+    rule = volatile.find(api, path, names.file)
     if rule is None or value in NO_ID:
         return False
     kind = rule.partition(" ")[0]

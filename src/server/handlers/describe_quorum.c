@@ -45,6 +45,22 @@ static void refuse_all(struct request *request, struct describe_quorum_response 
     }
 }
 
+static void fill_observers(struct request *request, const struct raft_observers *observers,
+                           partition_answer *answer) {
+    answer->observers = ARENA_ARRAY(&request->arena, replica_answer, observers->count);
+    answer->observers_count = (int32_t)observers->count;
+    for (size_t i = 0; i < observers->count; i++) {
+        const struct raft_observer *observer = &observers->observers[i];
+        answer->observers[i] = (replica_answer){
+            .replica_id = observer->id,
+            .replica_directory_id = request->version >= 2 ? observer->directory_id : UUID_ZERO,
+            .log_end_offset = observer->log_end_offset,
+            .last_fetch_timestamp = observer->last_fetch_ms,
+            .last_caught_up_timestamp = observer->last_caught_up_ms,
+        };
+    }
+}
+
 static void fill_partition(struct request *request, const struct quorum_description *quorum,
                            partition_answer *answer) {
     answer->leader_id = quorum->leader_id;
@@ -59,6 +75,7 @@ static void fill_partition(struct request *request, const struct quorum_descript
         .last_fetch_timestamp = quorum->voter.last_fetch_ms,
         .last_caught_up_timestamp = quorum->voter.last_caught_up_ms,
     };
+    fill_observers(request, quorum->observers, answer);
 }
 
 static struct str controller_listener(const struct node *node) {

@@ -298,6 +298,10 @@ static size_t non_negative(int32_t size) {
 }
 
 void handle_fetch(struct request *request) {
+    if (request_on_controller(request)) {
+        handle_controller_fetch(request);
+        return;
+    }
     const struct fetch_request *message = request->message;
     struct fetch *fetch = ARENA_NEW(&request->arena, struct fetch);
     int32_t node_size_max = config_int(request->reactor->config, CONFIG_FETCH_MAX_BYTES);
@@ -310,6 +314,7 @@ void handle_fetch(struct request *request) {
         fetch->size_min = fetch->size_max;
     }
     fetch->follower = message->replica_id >= 0 || message->replica_state.replica_id >= 0;
+    request->follower_fetch = fetch->follower;
     fetch->committed_only = message->isolation_level == 1;
     fetch->deadline_ms =
         sys_mono_ms(request->node->sys) + (message->max_wait_ms < 0 ? 0 : message->max_wait_ms);

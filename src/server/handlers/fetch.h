@@ -49,5 +49,8 @@ void fetch_respond(struct fetch *fetch);
 /* Reads on workers what the fetch will read, then calls `warmed` on the reactor. */
 void fetch_warm(struct fetch *fetch, void (*warmed)(struct fetch *fetch));
 
+/* On a controller's listener. */
+void handle_controller_fetch(struct request *request);
+
 /* Answers every waiting fetch of the reactor, because the node is on its way down. */
 void fetch_drain(struct reactor *reactor);

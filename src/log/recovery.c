@@ -342,6 +342,8 @@ err_t log_recovery_step(struct log *log, bool *ret_done,
         *ret_done = true;
         return ERR_OK;
     }
+    uint64_t bytes_done = recovery->bytes_done; /* all, when this step is the last */
+    uint64_t bytes_total = recovery->bytes_total;
     err_t err = log_writable(log);
     if (err == ERR_OK) {
         err = recovery->phase == RECOVERY_START    ? start(log)
@@ -352,12 +354,12 @@ err_t log_recovery_step(struct log *log, bool *ret_done,
         return err;
     }
     if (ret_progress != NULL) {
-        *ret_progress = (struct log_recovery_progress){.offset = log->end_offset};
-        if (log->recovery != NULL) {
-            ret_progress->bytes_done = recovery->bytes_done;
-            ret_progress->bytes_total = recovery->bytes_total;
-            ret_progress->offset = recovery->expected_offset;
-        }
+        bool more = log->recovery != NULL;
+        *ret_progress = (struct log_recovery_progress){
+            .bytes_done = more ? recovery->bytes_done : bytes_done,
+            .bytes_total = more ? recovery->bytes_total : bytes_total,
+            .offset = more ? recovery->expected_offset : log->end_offset,
+        };
     }
     *ret_done = log->recovery == NULL;
     return ERR_OK;

@@ -39,6 +39,27 @@ static void a_restart_finds_everything(void **state) {
     assert_int_equal(records_of(f, id, 10), 40);
 }
 
+static void what_is_read_again_is_counted(void **state) {
+    struct fixture *f = *state;
+    struct replicas_progress progress;
+    fixture_start(f);
+    struct uuid id = fixture_topic(f, "t", 3);
+    fixture_commit(f);
+    fill(f, id, 50);
+    fixture_crash(f, false);
+
+    fixture_start(f);
+    replicas_progress(f->replicas, &progress);
+    assert_int_equal(progress.logs_open, 3);
+    assert_true(progress.bytes_recovered > 0);
+    assert_true(progress.bytes_recovered == progress.bytes_to_recover);
+    fixture_stop(f);
+
+    fixture_start(f);
+    replicas_progress(f->replicas, &progress);
+    assert_true(progress.bytes_recovered == 0);
+}
+
 static void what_is_unknown_is_set_aside(void **state) {
     struct fixture *f = *state;
     fixture_start(f);
@@ -231,6 +252,7 @@ static void a_stop_while_topics_come_and_go(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_restart_finds_everything),
+        TEST(what_is_read_again_is_counted),
         TEST(what_is_unknown_is_set_aside),
         TEST(a_log_in_two_directories_is_opened_once),
         TEST(a_log_that_cannot_be_opened_is_offline_alone),

@@ -130,9 +130,8 @@ static void tell_recovery(const struct node *node) {
     replicas_progress(node->replicas, &progress);
     if (progress.bytes_recovered > 0) {
         text_log_info(node->text_log, "log",
-                      "The last stop was not clean: %zu logs are open, of which %.1f MiB were read "
-                      "again",
-                      progress.logs_open, (double)progress.bytes_recovered / (1 << 20));
+                      "The last stop was not clean: %.1f MiB of the logs were read again",
+                      (double)progress.bytes_recovered / (1 << 20));
     }
 }
 

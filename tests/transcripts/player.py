@@ -177,6 +177,15 @@ class Player:
                 return path
         raise RuntimeError(f"no log directory has {partition}")
 
+    def act_damage(self, partition, position, data):
+        """While the node is down, other bytes come to stand in the partition's first segment."""
+        self.close()
+        self.node.stop()
+        with open(os.path.join(self.partition_folder(partition), f"{0:020d}.log"), "r+b") as file:
+            file.seek(int(position))
+            file.write(bytes.fromhex(data))
+        self.node.start()
+
     def act_obstruct(self, partition, offset):
         """A folder stands where the partition's next segment has to go: its disk has failed."""
         path = os.path.join(self.partition_folder(partition), f"{int(offset):020d}.log")

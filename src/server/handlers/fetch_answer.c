@@ -65,7 +65,7 @@ static void fill_leader(struct fetch *fetch, const struct fetch_part *part,
 
 /* Clients of before KAFKA_STORAGE_ERROR are told what makes them ask again, too. */
 static err_t known_error(const struct fetch *fetch, err_t err) {
-    err_t code = err_kafka_code(err);
+    err_t code = topic_read_code(err);
     bool unknown =
         code == ERR_KAFKA_STORAGE_ERROR && fetch->request->version < VERSION_OF_STORAGE_ERRORS;
     return unknown ? ERR_NOT_LEADER_OR_FOLLOWER : code;

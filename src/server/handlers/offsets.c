@@ -60,7 +60,7 @@ static bool timestamp_supported(int64_t timestamp, int16_t version) {
 
 static void fill_found(list_partition_answer *answer, int16_t version, err_t err,
                        const struct log_time_offset *found) {
-    answer->error_code = err_kafka_code(err == ERR_UNSUPPORTED ? ERR_UNSUPPORTED_VERSION : err);
+    answer->error_code = topic_read_code(err);
     answer->timestamp = err == ERR_OK ? found->timestamp_ms : -1;
     answer->offset = err == ERR_OK ? found->offset : -1;
     answer->leader_epoch = err == ERR_OK && version >= 4 ? found->leader_epoch : -1;

@@ -57,3 +57,7 @@ bool topic_is_internal(struct str name) {
            str_equal(name, STR("__transaction_state")) ||
            str_equal(name, STR("__share_group_state"));
 }
+
+err_t topic_read_code(err_t err) {
+    return err == ERR_CORRUPT ? ERR_CORRUPT_MESSAGE : err_kafka_code(err);
+}

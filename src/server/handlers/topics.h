@@ -28,6 +28,9 @@ bool topic_endpoint_find(const struct request *request, int32_t broker_id,
 
 bool topic_is_internal(struct str name);
 
+/* What a reader is told of an error: as err_kafka_code, but CORRUPT_MESSAGE for a damaged file. */
+err_t topic_read_code(err_t err);
+
 /* One append, for the metrics of the broker and of the topic (null: unknown topic). */
 void topic_metrics_produced(struct request *request, struct str topic, err_t err,
                             int32_t record_count, size_t appended_size, size_t offered_size);

@@ -630,7 +630,9 @@ static void run_line(struct test *test, const char *line) {
         test->command = named;
         test->command_task = (struct sys_task){.run = run};
         sys_loop_post(test->loop, &test->command_task);
-        sim_world_run_for(test->world, 1); /* takes a moment */
+        do {
+            sim_world_run_for(test->world, 1); /* a moment; longer when the loop is at work */
+        } while (list_linked(&test->command_task.link));
         free(named);
     }
     free_done_calls(test);

@@ -143,6 +143,21 @@
 /* Recovery reads this much at a time, and more only for a batch that is larger. */
 #define LOG_RECOVERY_CHUNK (1024 * 1024)
 
+/* --- groups --- */
+
+/* Groups within groups of a regular expression, and flags between quantifiers. PCRE2 descends that
+ * deep on the stack when it compiles. */
+#define REGEX_DEPTH_MAX 250
+
+/* A compiled regular expression: PCRE2's own bound is 64 KiB, and what we reckon is a little more
+ * than it needs. Enough for an alternation of a thousand names. */
+#define REGEX_COMPILED_SIZE_MAX (60 * 1024)
+
+/* What matching one topic's name may cost: about a millisecond. Ordinary expressions take some
+ * hundred steps; (a*)*b would take 2^249. */
+#define REGEX_STEPS_MAX           100000
+#define REGEX_MATCH_MEMORY_KB_MAX 1024
+
 /* --- quorum --- */
 
 /* Encoded metadata that waits for the disk. Several of the largest batches; more than this means

@@ -180,6 +180,16 @@ static int fail_call(const struct rpc *rpc, int16_t version, err_t err) {
     return 1;
 }
 
+/* A broker refuses an ApiVersions request that does not say who asks. */
+static void introduce(struct api_versions_request *hello) {
+    if (hello->client_software_name.size == 0) {
+        hello->client_software_name = STR("ottla");
+    }
+    if (hello->client_software_version.size == 0) {
+        hello->client_software_version = STR("1");
+    }
+}
+
 static int call(const struct rpc *rpc, const json_t *json, struct client_connection *connection,
                 struct arena *arena) {
     int16_t version = rpc->version;
@@ -188,8 +198,7 @@ static int call(const struct rpc *rpc, const json_t *json, struct client_connect
         struct api_versions_request hello;
         void *ignored;
         wire_init(&api_versions_request_type, &hello);
-        hello.client_software_name = STR("ottla");
-        hello.client_software_version = STR("1");
+        introduce(&hello);
         err_t err = client_call_blocking(connection, API_API_VERSIONS, -1, &hello, arena, &ignored);
         if (err == ERR_OK) {
             err = client_connection_version(connection, rpc->api->key, &version);
@@ -212,6 +221,9 @@ static int call(const struct rpc *rpc, const json_t *json, struct client_connect
         return 2;
     }
     buffer_done(&error);
+    if (rpc->api->key == API_API_VERSIONS && version >= 3) {
+        introduce(request);
+    }
     void *answer;
     err_t err = client_call_blocking(connection, rpc->api->key, version, request, arena, &answer);
     if (err != ERR_OK) {

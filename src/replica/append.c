@@ -239,7 +239,7 @@ static err_t run_append(struct partition_write *write, struct partition *partiti
                                           .leader_epoch = leader_epoch,
                                           .now_ms = now_ms},
                      &result);
-    volume_note(partition->volume, err);
+    err = volume_log_err(volume_note(partition->volume, err));
     if (err != ERR_OK) {
         return err;
     }

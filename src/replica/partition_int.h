@@ -37,6 +37,7 @@ struct partition {
 
     struct list waiters;
 
+    _Atomic bool unreadable_said;
     _Atomic bool tended; /* upkeep has a write in the queue: tending.c */
 };
 

@@ -26,7 +26,7 @@ static err_t open_read(struct partition *partition, int32_t leader_epoch,
 }
 
 /* What a reader is told of the log's error. A log that was closed under its feet is deleted. */
-static err_t read_error(struct volume *volume, err_t err) {
+static err_t read_error(struct partition *partition, struct volume *volume, err_t err) {
     switch (err) {
     case ERR_OK:
     case ERR_WOULD_BLOCK:
@@ -35,7 +35,14 @@ static err_t read_error(struct volume *volume, err_t err) {
     case ERR_CLOSED:
         return ERR_UNKNOWN_TOPIC_OR_PARTITION;
     default:
-        return volume_note(volume, err);
+        if (!atomic_exchange(&partition->unreadable_said, true)) {
+            text_log_error(volume->text_log, "log",
+                           "The log of %.*s in %s cannot be read (%s); its readers get an error. "
+                           "Check the disk, and the files of the log",
+                           STR_ARGS(partition->name), log_directory_path(volume->directory),
+                           err_text(err));
+        }
+        return volume_log_err(volume_note(volume, err));
     }
 }
 
@@ -103,7 +110,7 @@ err_t partition_read(struct partition *partition, struct partition_read *read) {
     int64_t limit = read->committed_only ? read->last_stable_offset : read->high_watermark;
     int flags = (read->min_one ? LOG_READ_MIN_ONE : 0) | (read->no_wait ? LOG_READ_NO_WAIT : 0);
     err = log_read(opened.log, read->offset, read->size_max, limit, flags, &read->slice);
-    return read_error(opened.volume, err);
+    return read_error(partition, opened.volume, err);
 }
 
 int64_t partition_wait(struct partition *partition, struct partition_waiter *waiter) {
@@ -165,7 +172,7 @@ err_t partition_offset_for_timestamp(struct partition *partition, int32_t leader
     } else {
         err = log_offset_for_timestamp(log, timestamp_ms, &found);
         if (err != ERR_OK) {
-            return read_error(opened.volume, err);
+            return read_error(partition, opened.volume, err);
         }
         /* The next record will have the leader's epoch, of which the log learns with it. */
         if (is_earliest(timestamp_ms) && found.offset == log_end_offset(log)) {
@@ -210,7 +217,7 @@ err_t partition_aborted_transactions(struct partition *partition, int64_t start_
     if (err == ERR_OK) {
         err =
             log_aborted_transactions(opened.log, start_offset, end_offset, ret_aborted, ret_count);
-        err = read_error(opened.volume, err);
+        err = read_error(partition, opened.volume, err);
     }
     return err;
 }

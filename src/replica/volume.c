@@ -94,3 +94,7 @@ err_t volume_note(struct volume *volume, err_t err) {
     }
     return err;
 }
+
+err_t volume_log_err(err_t err) {
+    return err == ERR_NOT_FOUND || err == ERR_INVALID || err == ERR_EXISTS ? ERR_IO : err;
+}

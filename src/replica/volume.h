@@ -56,3 +56,7 @@ void volume_note_synced(struct volume *volume);
 /* Any thread. Notes the outcome of disk work in this directory and says in the log, once per
  * failure, what the operator should know. Returns err. */
 err_t volume_note(struct volume *volume, err_t err);
+
+/* What a log's error is to those who use the log: a file that must be there and is not, or is
+ * something else, is IO. Others stay. */
+err_t volume_log_err(err_t err);

@@ -164,6 +164,10 @@
  * that the disk hangs or is full, and the controller refuses rather than collects. */
 #define QUORUM_PENDING_BYTES_MAX (64u * 1024 * 1024)
 
+/* Observers of the metadata log that the leader keeps in mind: more than any cluster has brokers.
+ * Whoever fetches may make up ids. */
+#define RAFT_OBSERVERS_MAX 1024
+
 /* A batch on our own disk that is decompressed to look for a timestamp. It was checked when it was
  * written; the bound is for a damaged one. */
 #define LOG_DECOMPRESSED_SIZE_MAX (1024ll * 1024 * 1024)
@@ -174,15 +178,29 @@
  * that start at the same time. The oldest goes for the next, its owner asks for another. */
 #define GROUP_PENDING_MEMBERS_MAX 10000
 
+/* --- coord --- */
+
+/* Requests that wait for one shard of the group coordinator. A client has one or two; what is more
+ * is told to come again. */
+#define COORD_MAILBOX_MAX 10000
+
+/* What a worker reads of a shard's log at a time, and the loop replays in one go: some two
+ * milliseconds of work. */
+#define COORD_LOAD_SLICE_SIZE (256 * 1024)
+
+/* What a batch in a shard's log may expand to. It was checked when it was written; the bound is for
+ * a damaged one. */
+#define COORD_DECOMPRESSED_MAX (64 * 1024 * 1024)
+
+/* A shard's log is written anew when this many bytes, and four times what it needs, came since the
+ * last time: a tenth of a second to load, and a fifth more to write. */
+#define COORD_REWRITE_BYTES (32ll * 1024 * 1024)
+
 /* --- server --- */
 
 /* Memory of one answer that repeats what it is asked for again and again (settings of resources,
  * producers of partitions): 20,000 topics with all their settings. A frame cannot hold more than
  * 2 GiB anyway. */
-/* Observers of the metadata log that the leader keeps in mind: more than any cluster has brokers.
- * Whoever fetches may make up ids. */
-#define RAFT_OBSERVERS_MAX 1024
-
 #define SERVER_ANSWER_BYTES_MAX (256 * 1024 * 1024)
 
 /* How much of a fetch is asked about before it is called warm; a page of it costs a microsecond. */

@@ -8,7 +8,7 @@
 
 static const char *const level_names[] = {"ERROR", "WARN", "INFO", "DEBUG"};
 
-static const char *const components[] = {"broker", "controller", "http",    "log",
+static const char *const components[] = {"broker", "controller", "coord",   "http",  "log",
                                          "net",    "quorum",     "replica", "server"};
 _Static_assert(sizeof components / sizeof components[0] < TEXT_LOG_COMPONENT_MAX, "they fit");
 

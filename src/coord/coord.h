@@ -19,6 +19,46 @@
  * client may do what it asks was settled before. Calls may be made on any thread.
  */
 struct coord;
+struct config;
+struct meta_changes;
+struct meta_image;
+struct replicas;
+struct sys_pool;
+
+/* --- life: on the first loop --- */
+
+struct coord_settings {
+    struct sys *sys;
+    struct sys_loop **loops; /* the node's; borrowed */
+    int loop_count;
+    struct sys_pool *pool; /* for long work of groups */
+    struct text_log *text_log;
+    int32_t node_id;
+    struct replicas *replicas;
+    struct config *config; /* references are taken */
+    struct meta_image *image;
+};
+
+struct coord *coord_new(const struct coord_settings *settings);
+void coord_free(struct coord *coord); /* it was stopped, the loops are joined. Accepts NULL */
+
+/*
+ * The image or the node's settings moved on: shards are loaded where this node leads now, and
+ * unloaded where it does no more; groups learn of topics. `replicas` has seen the image before.
+ * changes NULL: anything may have changed. The first call starts the shards.
+ */
+void coord_update(struct coord *coord, struct meta_image *image, struct config *config,
+                  const struct meta_changes *changes);
+
+/* Answers everybody who waits with NOT_COORDINATOR, gives the partitions back, then calls stopped.
+ */
+void coord_stop(struct coord *coord, void (*stopped)(void *arg), void *arg);
+
+/* --- requests: any thread --- */
+
+/* The partition of __consumer_offsets that a group belongs to, as Kafka places it. */
+int32_t coord_partition(const struct coord *coord, struct str group_id);
+int32_t coord_partition_count(const struct coord *coord);
 
 struct coord_call {
     int16_t api_key;        /* enum api_key; a row of apis.c */
@@ -45,6 +85,11 @@ struct coord_call {
     bool cancelling;         /* these two: the call's loop only */
     bool answered;
 };
+
+/* To the shard of the call's group. */
+void coord_submit(struct coord *coord, struct coord_call *call);
+/* To a shard by its number: ListGroups. */
+void coord_submit_to(struct coord *coord, struct coord_call *call, int32_t partition);
 
 /* On the call's loop: the client is gone, `done` comes soon, and what it brings is worth nothing.
  */

@@ -75,6 +75,10 @@ enum group_record {
     /* A transaction's end: a control batch's record. Only producer_id counts. */
     GROUP_RECORD_TRANSACTION_COMMIT = 100,
     GROUP_RECORD_TRANSACTION_ABORT = 101,
+
+    /* One that is not acted upon, of other kinds of groups or a newer release: key and value are
+     * struct bytes. It is kept as it is. */
+    GROUP_RECORD_FOREIGN = 102,
 };
 
 /* A row of the table in records.c. */
@@ -89,7 +93,7 @@ struct coord_record_kind {
     void (*apply)(struct groups *groups, const struct coord_record *record);
 };
 
-/* NULL: a type that is not known, or not acted upon (it is kept in the log as it is). */
+/* NULL: a type that is not known, or not acted upon. */
 const struct coord_record_kind *coord_record_kind(int16_t type);
 
 /* --- groups --- */
@@ -162,6 +166,14 @@ struct group_ops {
     /* Adds the tombstones of all of the group's records but the offsets'. */
     void (*add_tombstones)(struct group_step *step, struct group *group);
 
+    /*
+     * Adds the records that say what the log says of the group now, all but the offsets': replayed
+     * alone, they give the hard state that is there. The log is kept short so: its older part goes
+     * when these are in it. False, and nothing is added: it cannot be said now (a rebalance is
+     * under way); it is asked again later.
+     */
+    bool (*add_state)(struct group_step *step, const struct group *group);
+
     /* The log was replayed and the shard leads: sessions start anew. */
     void (*loaded)(struct group_step *step, struct group *group);
 
@@ -182,6 +194,7 @@ struct groups {
     bool loading;                   /* records are being replayed */
     int64_t apply_offset;           /* of the record that is being applied */
     struct map transactions;        /* open ones that wrote offsets; offsets.c's */
+    struct map foreign;             /* records that are only kept; records.c's */
     struct groups_runtime *runtime; /* groups.c's */
 };
 

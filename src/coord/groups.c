@@ -126,6 +126,7 @@ static void reset(void *state) {
     }
     map_clear(&groups->by_id);
     offsets_reset(groups);
+    groups_forget_foreign(groups);
     struct heap_node *node;
     while ((node = heap_top(&runtime->timers)) != NULL) {
         heap_remove(&runtime->timers, node);
@@ -156,6 +157,8 @@ struct groups *groups_new(const struct groups_options *options, err_t unloaded_e
     groups->loading = true;
     groups->runtime = runtime;
     map_init(&groups->by_id);
+    map_init(&groups->transactions);
+    map_init(&groups->foreign);
     runtime->pool = options->pool;
     runtime->unload_err = unloaded_err;
     list_init(&runtime->waits);
@@ -181,6 +184,8 @@ void groups_free(struct groups *groups) {
     strand_free(groups->runtime->strand);
     heap_done(&groups->runtime->timers);
     map_done(&groups->by_id);
+    map_done(&groups->transactions);
+    map_done(&groups->foreign);
     meta_image_unref(groups->image);
     config_unref(groups->config);
     free(groups->runtime);

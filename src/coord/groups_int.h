@@ -78,10 +78,15 @@ struct strand *groups_strand(const struct groups *groups);
 err_t coord_record_encode(const struct coord_record *record, struct buffer *key,
                           struct buffer *value);
 
-/* ERR_UNSUPPORTED: a type or version that is not acted upon; MALFORMED. The structs are in the
- * arena, strings point into the bytes. */
+/* What cannot be decoded, or is not acted upon, comes as GROUP_RECORD_FOREIGN; MALFORMED only for a
+ * key that is none. The structs are in the arena, strings point into the bytes. */
 err_t coord_record_decode(struct bytes key, struct bytes value, struct arena *arena,
                           struct coord_record *ret_record);
+
+/* Records that are only kept. */
+void groups_apply_foreign(struct groups *groups, const struct coord_record *record);
+void groups_forget_foreign(struct groups *groups);
+void groups_add_foreign(struct group_step *step); /* all of them, as they were */
 
 /* --- between the files of the runtime: groups.c, steps.c, calls.c --- */
 

@@ -313,3 +313,35 @@ int32_t offsets_add_tombstones(struct group_step *step, const struct group *grou
     }
     return group->offsets->slot_count;
 }
+
+static void add_slot(struct group_step *step, const struct group *group,
+                     const struct offset_topic *topic, const struct offset_slot *slot) {
+    bool expires = slot->value.expire_ms >= 0;
+    void *made;
+    struct offset_commit_key *key =
+        step_record_version(step, GROUP_RECORD_OFFSET_COMMIT, expires ? 1 : 4, &made);
+    struct offset_commit_value *value = made;
+    key->group = group->id;
+    key->topic = topic->name;
+    key->partition = slot->partition;
+    value->offset = slot->value.offset;
+    value->leader_epoch = slot->value.leader_epoch;
+    value->metadata = slot->value.metadata;
+    value->commit_timestamp = slot->value.commit_ms;
+    value->expire_timestamp = slot->value.expire_ms;
+    value->topic_id = slot->value.topic_id;
+}
+
+void offsets_add_state(struct group_step *step, const struct group *group) {
+    if (group->offsets == NULL) {
+        return;
+    }
+    const struct offset_topic *topic;
+    const struct offset_slot *slot;
+    size_t topics, slots;
+    map_for_each (&group->offsets->topics, topics, topic) {
+        map_for_each (&topic->partitions, slots, slot) {
+            add_slot(step, group, topic, slot);
+        }
+    }
+}

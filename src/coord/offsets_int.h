@@ -56,6 +56,9 @@ void offsets_add_tombstone(struct group_step *step, struct str group, struct str
                            int32_t partition);
 int32_t offsets_add_tombstones(struct group_step *step, const struct group *group);
 
+/* Adds a record for each offset of a group, as it was. No transaction is open. */
+void offsets_add_state(struct group_step *step, const struct group *group);
+
 /* --- life --- */
 
 void offsets_free(struct offsets *offsets); /* accepts NULL */

@@ -1,10 +1,59 @@
 /* The table of records of __consumer_offsets, and records as bytes: a row for each type. */
 #include <assert.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "coord/classic.h"
 #include "coord/groups_int.h"
 #include "coord/offsets_int.h"
 #include "wire/codec.h"
+
+/* --- records that are only kept --- */
+
+struct foreign {
+    struct bytes key; /* both behind the struct */
+    struct bytes value;
+};
+
+void groups_apply_foreign(struct groups *groups, const struct coord_record *record) {
+    const struct bytes *key = record->key, *value = record->value;
+    free(map_remove(&groups->foreign, *key));
+    if (value == NULL) {
+        return;
+    }
+    struct foreign *foreign = malloc(sizeof *foreign + key->size + value->size);
+    assert(foreign != NULL);
+    uint8_t *memory = (uint8_t *)(foreign + 1);
+    memcpy(memory, key->data, key->size);
+    memcpy(memory + key->size, value->data, value->size);
+    foreign->key = (struct bytes){memory, key->size};
+    foreign->value = (struct bytes){memory + key->size, value->size};
+    map_put(&groups->foreign, foreign->key, foreign);
+}
+
+void groups_forget_foreign(struct groups *groups) {
+    struct foreign *foreign;
+    size_t cursor;
+    map_for_each (&groups->foreign, cursor, foreign) {
+        free(foreign);
+    }
+    map_clear(&groups->foreign);
+}
+
+void groups_add_foreign(struct group_step *step) {
+    const struct foreign *foreign;
+    size_t cursor;
+    map_for_each (&step->groups->foreign, cursor, foreign) {
+        struct coord_record *record = ARENA_NEW(step->arena, struct coord_record);
+        *record = (struct coord_record){.type = GROUP_RECORD_FOREIGN,
+                                        .key = &foreign->key,
+                                        .value = &foreign->value,
+                                        .producer_id = -1};
+        strand_output_add(step->output, record);
+    }
+}
+
+/* --- the table --- */
 
 static const struct coord_record_kind kinds[] = {
     {GROUP_RECORD_LEGACY_OFFSET_COMMIT, "LEGACY_OFFSET_COMMIT", &legacy_offset_commit_key_type,
@@ -17,6 +66,7 @@ static const struct coord_record_kind kinds[] = {
      offsets_apply_transaction_end},
     {GROUP_RECORD_TRANSACTION_ABORT, "TRANSACTION_ABORT", NULL, NULL, -1,
      offsets_apply_transaction_end},
+    {GROUP_RECORD_FOREIGN, "FOREIGN", NULL, NULL, -1, groups_apply_foreign},
 };
 
 const struct coord_record_kind *coord_record_kind(int16_t type) {
@@ -56,8 +106,17 @@ void *step_record(struct group_step *step, enum group_record type, void **ret_va
 
 /* --- as bytes --- */
 
+static void add_bytes(struct buffer *out, const struct bytes *bytes) {
+    buffer_add(out, bytes->data, bytes->size);
+}
+
 err_t coord_record_encode(const struct coord_record *record, struct buffer *key,
                           struct buffer *value) {
+    if (record->type == GROUP_RECORD_FOREIGN) {
+        add_bytes(key, record->key);
+        add_bytes(value, record->value);
+        return ERR_OK;
+    }
     const struct coord_record_kind *kind = coord_record_kind(record->type);
     put_be16(buffer_extend(key, 2), (uint16_t)record->type);
     err_t err = wire_encode(kind->key_type, 0, record->key, key);
@@ -77,27 +136,45 @@ static err_t decode(const struct wire_type *type, int16_t version, struct bytes 
     if (err == ERR_OK) {
         *ret_message = message;
     }
-    return err == ERR_UNSUPPORTED_VERSION ? ERR_UNSUPPORTED : err;
+    return err;
+}
+
+static err_t decode_known(struct bytes key, struct bytes value, struct arena *arena,
+                          struct coord_record *record) {
+    const struct coord_record_kind *kind = coord_record_kind(record->type);
+    if (kind == NULL || kind->key_type == NULL || (value.data != NULL && value.size < 2)) {
+        return ERR_UNSUPPORTED;
+    }
+    err_t err = decode(kind->key_type, 0, key, arena, &record->key);
+    if (err == ERR_OK && value.data != NULL) {
+        record->value_version = (int16_t)get_be16(value.data);
+        err = decode(kind->value_type, record->value_version, value, arena, &record->value);
+    }
+    return err;
+}
+
+static const struct bytes *keep_bytes(struct arena *arena, struct bytes bytes) {
+    struct bytes *kept = ARENA_NEW(arena, struct bytes);
+    *kept = bytes;
+    return kept;
 }
 
 err_t coord_record_decode(struct bytes key, struct bytes value, struct arena *arena,
                           struct coord_record *ret_record) {
-    if (key.size < 2 || (value.data != NULL && value.size < 2)) {
+    if (key.size < 2) {
         return ERR_MALFORMED;
     }
     struct coord_record record = {
         .type = (int16_t)get_be16(key.data), .value_version = -1, .producer_id = -1};
-    const struct coord_record_kind *kind = coord_record_kind(record.type);
-    if (kind == NULL || kind->key_type == NULL) {
-        return ERR_UNSUPPORTED;
+    if (decode_known(key, value, arena, &record) != ERR_OK) {
+        record = (struct coord_record){
+            .type = GROUP_RECORD_FOREIGN,
+            .value_version = -1,
+            .key = keep_bytes(arena, key),
+            .value = value.data == NULL ? NULL : keep_bytes(arena, value),
+            .producer_id = -1,
+        };
     }
-    err_t err = decode(kind->key_type, 0, key, arena, &record.key);
-    if (err == ERR_OK && value.data != NULL) {
-        record.value_version = (int16_t)get_be16(value.data);
-        err = decode(kind->value_type, record.value_version, value, arena, &record.value);
-    }
-    if (err == ERR_OK) {
-        *ret_record = record;
-    }
-    return err;
+    *ret_record = record;
+    return ERR_OK;
 }

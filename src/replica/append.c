@@ -169,6 +169,7 @@ static err_t validate(struct partition_append *append, const struct partition *p
                       int64_t now_ms) {
     struct record_set_rules rules = *common;
     rules.partition = partition->name;
+    rules.origin = append->coordinator ? RECORD_SET_COORDINATOR : RECORD_SET_CLIENT;
     return record_set_validate(&rules, append->records, append->size, now_ms, compression,
                                &append->recompressed, append->arena, &append->validated,
                                &append->refusal);

@@ -82,6 +82,7 @@ struct partition_append {
     size_t size;
     int32_t leader_epoch;            /* the caller's, or PARTITION_ANY_EPOCH */
     bool all_acks;                   /* acks=all: min.insync.replicas must be met */
+    bool coordinator;                /* the node's own records: any number of batches */
     struct arena *arena;             /* for the refusal; nobody else uses it meanwhile */
     struct compression *compression; /* of the calling thread */
 

@@ -21,17 +21,12 @@
 
 #include "client/connection_int.h"
 
-enum {
-    READ_SIZE = 32 * 1024,
-    READ_TURN_MAX = 4 * 1024 * 1024, /* then others have their turn */
-};
-
 static void run_task(struct sys_task *task);
 static void connect_late(struct sys_timer *timer);
 static void call_late(struct sys_timer *timer);
 static void start_connecting(struct client_connection *connection);
 
-static void post(struct client_connection *connection) {
+void client_post(struct client_connection *connection) {
     if (!connection->task_posted) {
         connection->task_posted = true;
         sys_loop_post(connection->loop, &connection->task);
@@ -98,7 +93,7 @@ static struct client_call *take_call(struct client_connection *connection) {
     return link == NULL ? NULL : container_of(link, struct client_call, link);
 }
 
-static void die(struct client_connection *connection, err_t err) {
+void client_die(struct client_connection *connection, err_t err) {
     assert(err != ERR_OK);
     if (connection->state == CLIENT_DEAD) {
         return;
@@ -127,7 +122,7 @@ void client_connection_free(struct client_connection *connection) {
     assert(!connection->freed);
     enter(connection);
     connection->freed = true;
-    die(connection, ERR_CLOSED);
+    client_die(connection, ERR_CLOSED);
     struct client_call *call; /* freed by a function that die called: the rest of the calls */
     while ((call = take_call(connection)) != NULL) {
         client_call_fail(connection, call, ERR_CLOSED);
@@ -157,7 +152,7 @@ static struct client_call *oldest_call(struct client_connection *connection) {
     return link == NULL ? NULL : container_of(link, struct client_call, link);
 }
 
-static void set_call_timer(struct client_connection *connection) {
+void client_set_call_timer(struct client_connection *connection) {
     struct client_call *call = oldest_call(connection);
     if (call == NULL) {
         sys_timer_clear(connection->loop, &connection->call_timer);
@@ -171,9 +166,9 @@ static void call_late(struct sys_timer *timer) {
         container_of(timer, struct client_connection, call_timer);
     struct client_call *call = oldest_call(connection);
     if (call != NULL && call->deadline_ms <= sys_loop_now_ms(connection->loop)) {
-        die(connection, ERR_TIMED_OUT);
+        client_die(connection, ERR_TIMED_OUT);
     } else {
-        set_call_timer(connection); /* that one was answered; the next is younger */
+        client_set_call_timer(connection); /* that one was answered; the next is younger */
     }
 }
 
@@ -205,7 +200,7 @@ static void start_connecting(struct client_connection *connection) {
         }
     }
     connection->broken = err;
-    post(connection);
+    client_post(connection);
 }
 
 static void connect_failed(struct client_connection *connection, err_t err) {
@@ -222,7 +217,7 @@ static void connect_late(struct sys_timer *timer) {
     if (connection->state == CLIENT_CONNECTING) {
         connect_failed(connection, ERR_TIMED_OUT);
     } else {
-        die(connection, ERR_TIMED_OUT); /* the broker does not answer ApiVersions */
+        client_die(connection, ERR_TIMED_OUT); /* the broker does not answer ApiVersions */
     }
 }
 
@@ -265,7 +260,7 @@ static void up(struct client_connection *connection) {
 
 void client_negotiated(struct client_connection *connection, err_t err) {
     if (err != ERR_OK) {
-        die(connection, err);
+        client_die(connection, err);
     } else if (connection->state == CLIENT_NEGOTIATING) {
         up(connection);
     }
@@ -289,7 +284,7 @@ static void connected(struct client_connection *connection) {
     const struct wire_api *api = wire_api(API_API_VERSIONS);
     err = client_negotiate(connection, api->stable_versions.high);
     if (err != ERR_OK) {
-        die(connection, err);
+        client_die(connection, err);
     }
 }
 
@@ -308,7 +303,7 @@ static void write_out(struct client_connection *connection) {
             return;
         }
         if (err != ERR_OK) {
-            die(connection, err);
+            client_die(connection, err);
             return;
         }
         connection->out_sent += size;
@@ -323,106 +318,14 @@ static void run_task(struct sys_task *task) {
     enter(connection);
     connection->task_posted = false;
     if (connection->broken != ERR_OK) {
-        die(connection, connection->broken);
+        client_die(connection, connection->broken);
     } else if (connection->state == CLIENT_UP || connection->state == CLIENT_NEGOTIATING) {
         write_out(connection);
     }
     leave(connection);
 }
 
-/* --- reading --- */
-
-/* The frame at the head of what was read: true when it is whole. */
-static bool next_frame(struct client_connection *connection, struct bytes *ret_frame,
-                       size_t *ret_wanted, err_t *ret_err) {
-    const uint8_t *data = connection->in.data + connection->in_taken;
-    size_t have = connection->in.size - connection->in_taken;
-    *ret_err = ERR_OK;
-    *ret_wanted = READ_SIZE;
-    if (have < 4) {
-        return false;
-    }
-    int32_t length = (int32_t)get_be32(data);
-    if (length < 4) {
-        *ret_err = ERR_MALFORMED;
-        return false;
-    }
-    if ((size_t)length > connection->response_size_max) {
-        *ret_err = ERR_LIMIT;
-        return false;
-    }
-    if (have - 4 < (size_t)length) {
-        /* Never more than has arrived already, or a little. */
-        size_t rest = (size_t)length - (have - 4);
-        size_t trusted = have > READ_SIZE ? have : READ_SIZE;
-        *ret_wanted = rest < trusted ? rest : trusted;
-        return false;
-    }
-    *ret_frame = (struct bytes){.data = data + 4, .size = (size_t)length};
-    return true;
-}
-
-/* Gives all whole frames to their calls. */
-static void take_frames(struct client_connection *connection, size_t *ret_wanted) {
-    struct bytes frame;
-    err_t err = ERR_OK;
-    while (connection->state != CLIENT_DEAD && next_frame(connection, &frame, ret_wanted, &err)) {
-        struct list *link = list_take_first(&connection->sent);
-        if (link == NULL) {
-            die(connection, ERR_MALFORMED); /* an answer that nobody asked for */
-            return;
-        }
-        connection->in_taken += 4 + frame.size;
-        struct client_call *call = container_of(link, struct client_call, link);
-        err = client_call_finish(connection, call, frame);
-        if (err != ERR_OK) {
-            die(connection, err);
-            return;
-        }
-    }
-    if (connection->state != CLIENT_DEAD && err != ERR_OK) {
-        die(connection, err);
-    }
-}
-
-/* Bytes that were taken make room for new ones. */
-static void compact(struct client_connection *connection) {
-    struct buffer *in = &connection->in;
-    if (connection->in_taken == in->size) {
-        buffer_done(in); /* an idle connection holds nothing */
-    } else if (connection->in_taken > 0) {
-        in->size -= connection->in_taken;
-        memmove(in->data, in->data + connection->in_taken, in->size);
-    }
-    connection->in_taken = 0;
-}
-
-static void read_in(struct client_connection *connection) {
-    size_t wanted = READ_SIZE;
-    for (size_t total = 0; connection->state != CLIENT_DEAD && total < READ_TURN_MAX;) {
-        uint8_t *data = buffer_reserve(&connection->in, wanted);
-        size_t size;
-        err_t err = sys_socket_read(connection->socket, data, wanted, &size);
-        if (err == ERR_WOULD_BLOCK) {
-            break;
-        }
-        if (err != ERR_OK) {
-            die(connection, err);
-            break;
-        }
-        (void)buffer_extend(&connection->in, size);
-        total += size;
-        bool all = size < wanted;
-        take_frames(connection, &wanted);
-        compact(connection);
-        if (all) {
-            break;
-        }
-    }
-    if (connection->state != CLIENT_DEAD) {
-        set_call_timer(connection);
-    }
-}
+/* --- events --- */
 
 static void ready(void *arg, int events) {
     struct client_connection *connection = arg;
@@ -431,102 +334,11 @@ static void ready(void *arg, int events) {
         connected(connection);
     } else {
         if ((events & SYS_SOCKET_READABLE) != 0) {
-            read_in(connection);
+            client_read_in(connection);
         }
         if ((events & SYS_SOCKET_WRITABLE) != 0 && connection->state != CLIENT_DEAD) {
             write_out(connection);
         }
     }
     leave(connection);
-}
-
-/* --- sending --- */
-
-struct client_call *client_call_new(struct client_connection *connection, enum call_mode mode,
-                                    int16_t api_key, int16_t version, client_done_fn done,
-                                    void *arg) {
-    struct client_call *call = calloc(1, sizeof *call);
-    call->mode = mode;
-    call->api_key = api_key;
-    call->version = version;
-    call->correlation_id = connection->next_correlation_id++;
-    connection->next_correlation_id &= INT32_MAX;
-    call->deadline_ms = sys_mono_ms(connection->sys) + connection->request_timeout_ms;
-    call->done = done;
-    call->arg = arg;
-    connection->call_count++;
-    return call;
-}
-
-void client_enqueue(struct client_connection *connection, struct client_call *call) {
-    buffer_add(&connection->out, call->frame.data, call->frame.size);
-    buffer_done(&call->frame);
-    post(connection);
-    if (call->mode == CALL_FORGET) {
-        connection->call_count--;
-        client_call_free(call);
-        return;
-    }
-    list_add_last(&connection->sent, &call->link);
-    set_call_timer(connection);
-}
-
-/* Takes the call over: written now, or when the connection is up. */
-static void dispatch(struct client_connection *connection, struct client_call *call) {
-    if (connection->state == CLIENT_UP) {
-        client_enqueue(connection, call);
-    } else {
-        list_add_last(&connection->waiting, &call->link);
-        set_call_timer(connection);
-    }
-}
-
-static err_t send_call(struct client_connection *connection, enum call_mode mode, int16_t api_key,
-                       int16_t version, const void *request, struct bytes raw, client_done_fn done,
-                       void *arg) {
-    err_t err = client_connection_error(connection);
-    bool later = version < 0 && connection->negotiate && connection->state != CLIENT_UP;
-    if (err == ERR_OK && version < 0 && !later) {
-        err = client_connection_version(connection, api_key, &version);
-    }
-    if (err != ERR_OK) {
-        return err;
-    }
-    struct client_call *call = client_call_new(connection, mode, api_key, version, done, arg);
-    if (later) {
-        call->request = request;
-    } else {
-        err = client_call_encode(connection, call, request, raw);
-    }
-    if (err != ERR_OK) {
-        connection->call_count--;
-        client_call_free(call);
-        return err;
-    }
-    dispatch(connection, call);
-    return ERR_OK;
-}
-
-err_t client_connection_send(struct client_connection *connection, int16_t api_key, int16_t version,
-                             const void *request, client_done_fn done, void *arg) {
-    return send_call(connection, CALL_STRUCT, api_key, version, request, (struct bytes){0}, done,
-                     arg);
-}
-
-err_t client_connection_send_raw(struct client_connection *connection, int16_t api_key,
-                                 int16_t version, struct bytes body, client_done_fn done,
-                                 void *arg) {
-    assert(version >= 0);
-    return send_call(connection, CALL_RAW, api_key, version, NULL, body, done, arg);
-}
-
-err_t client_connection_send_frame(struct client_connection *connection, struct bytes frame,
-                                   client_done_fn done, void *arg) {
-    return send_call(connection, CALL_FRAME, 0, 0, NULL, frame, done, arg);
-}
-
-err_t client_connection_send_forget(struct client_connection *connection, int16_t api_key,
-                                    int16_t version, const void *request) {
-    return send_call(connection, CALL_FORGET, api_key, version, request, (struct bytes){0}, NULL,
-                     NULL);
 }

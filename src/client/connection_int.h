@@ -92,7 +92,17 @@ void client_call_fail(struct client_connection *connection, struct client_call *
 err_t client_negotiate(struct client_connection *connection, int16_t version);
 void client_negotiated(struct client_connection *connection, err_t err);
 
-/* connection.c: puts a call with its frame on the wire. */
+/* connection.c: ends it; every call is told. */
+void client_die(struct client_connection *connection, err_t err);
+/* Its task runs next: it writes, or carries out what is `broken`. */
+void client_post(struct client_connection *connection);
+/* The oldest call's deadline is the next that counts. */
+void client_set_call_timer(struct client_connection *connection);
+
+/* receive.c: reads what there is, and gives whole frames to their calls. */
+void client_read_in(struct client_connection *connection);
+
+/* send.c: puts a call with its frame on the wire. */
 void client_enqueue(struct client_connection *connection, struct client_call *call);
 struct client_call *client_call_new(struct client_connection *connection, enum call_mode mode,
                                     int16_t api_key, int16_t version, client_done_fn done,

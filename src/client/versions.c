@@ -5,10 +5,6 @@
 #include "client/connection_int.h"
 #include "wire/messages.h"
 
-#ifndef OTTLA_VERSION
-#define OTTLA_VERSION "0"
-#endif
-
 static void keep_versions(struct client_connection *connection,
                           const struct api_versions_response *response) {
     for (int16_t key = 0; key < API_KEYS_MAX; key++) {

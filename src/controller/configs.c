@@ -69,11 +69,14 @@ struct api_error configs_for_new_topic(struct controller *controller, struct are
     return error;
 }
 
-/* --- IncrementalAlterConfigs --- */
+/* --- the resources of a request --- */
 
-static struct api_error twice_in_request(struct arena *arena) {
-    return api_error(arena, ERR_INVALID_REQUEST, "Each resource must appear at most once.");
-}
+/* Those that are answered, in order, and what is wrong with them as such. */
+struct resources {
+    int32_t *order;
+    int32_t count;
+    struct api_error *errors; /* by their place in the request */
+};
 
 /* Kind and name, as one key. */
 static struct bytes resource_key(struct arena *arena, int8_t type, struct str name) {
@@ -82,6 +85,66 @@ static struct bytes resource_key(struct arena *arena, int8_t type, struct str na
     memcpy(key + 1, name.data, name.size);
     return (struct bytes){key, name.size + 1};
 }
+
+static bool is_kind(int8_t type) {
+    return type == META_RESOURCE_TOPIC || type == META_RESOURCE_BROKER ||
+           type == META_RESOURCE_BROKER_LOGGER || type == META_RESOURCE_CLIENT_METRICS ||
+           type == META_RESOURCE_GROUP;
+}
+
+static struct api_error check_resource(const struct controller_call *call, int8_t type,
+                                       bool twice) {
+    if (call->direct && !is_kind(type)) {
+        return api_error(call->arena, ERR_UNSUPPORTED_VERSION, "Unknown resource type %d.", type);
+    }
+    if (twice) {
+        return api_error(call->arena, ERR_INVALID_REQUEST,
+                         call->direct ? "Duplicate resource."
+                                      : "Each resource must appear at most once.");
+    }
+    if (call->direct && type == META_RESOURCE_BROKER_LOGGER) {
+        return api_error(call->arena, ERR_INVALID_REQUEST,
+                         "Unexpected resource type BROKER_LOGGER.");
+    }
+    return API_OK;
+}
+
+/* A broker answers each resource in its place. A controller begins with those that it cannot even
+ * look at; one that is named twice it answers once, when it sees it again. */
+static void check_resources(const struct controller_call *call, const struct bytes *keys,
+                            int32_t count, struct resources *ret_resources) {
+    struct resources found = {
+        .order = ARENA_ARRAY(call->arena, int32_t, (size_t)count),
+        .errors = ARENA_ARRAY(call->arena, struct api_error, (size_t)count),
+    };
+    struct duplicates duplicates;
+    duplicates_find(call->arena, keys, count, &duplicates);
+    struct map told;
+    map_init(&told);
+    for (int32_t i = 0; i < count; i++) {
+        int8_t type = (int8_t)keys[i].data[0];
+        found.errors[i] = check_resource(call, type, duplicates.twice[i]);
+        if (!call->direct || !is_kind(type) ||
+            (duplicates.again[i] && map_put(&told, keys[i], &found) == NULL)) {
+            found.order[found.count++] = i;
+        }
+    }
+    map_done(&told);
+    for (int32_t i = 0; i < count && call->direct; i++) {
+        if (is_kind((int8_t)keys[i].data[0]) && !duplicates.twice[i]) {
+            found.order[found.count++] = i;
+        }
+    }
+    *ret_resources = found;
+}
+
+static struct api_error alter(const struct controller_call *call, struct alteration *alteration,
+                              struct strand_output *output) {
+    return call->direct ? alteration_run_direct(alteration, output)
+                        : alteration_check_and_run(alteration, output);
+}
+
+/* --- IncrementalAlterConfigs --- */
 
 static struct api_error
 incremental_alter(struct controller_call *call,
@@ -100,7 +163,7 @@ incremental_alter(struct controller_call *call,
             (struct op){resource->configs[i].name, resource->configs[i].config_operation,
                         resource->configs[i].value};
     }
-    return alteration_check_and_run(&alteration, output);
+    return alter(call, &alteration, output);
 }
 
 static err_t incremental_alter_configs_step(struct controller_call *call,
@@ -112,19 +175,21 @@ static err_t incremental_alter_configs_step(struct controller_call *call,
     response->responses = ARENA_ARRAY(
         call->arena, struct incremental_alter_configs_response_alter_configs_resource_response,
         (size_t)request->resources_count);
-    response->responses_count = request->resources_count;
     struct bytes *keys = ARENA_ARRAY(call->arena, struct bytes, (size_t)request->resources_count);
     for (int32_t i = 0; i < request->resources_count; i++) {
         keys[i] = resource_key(call->arena, request->resources[i].resource_type,
                                request->resources[i].resource_name);
     }
-    struct duplicates duplicates;
-    duplicates_find(call->arena, keys, request->resources_count, &duplicates);
-    for (int32_t i = 0; i < request->resources_count; i++) {
-        struct api_error error = duplicates.twice[i]
-                                     ? twice_in_request(call->arena)
-                                     : incremental_alter(call, &request->resources[i], output);
-        response->responses[i] =
+    struct resources resources;
+    check_resources(call, keys, request->resources_count, &resources);
+    response->responses_count = resources.count;
+    for (int32_t k = 0; k < resources.count; k++) {
+        int32_t i = resources.order[k];
+        struct api_error error = resources.errors[i];
+        if (error.err == ERR_OK) {
+            error = incremental_alter(call, &request->resources[i], output);
+        }
+        response->responses[k] =
             (struct incremental_alter_configs_response_alter_configs_resource_response){
                 .error_code = err_kafka_code(error.err),
                 .error_message = error.message,
@@ -166,7 +231,7 @@ legacy_alter(struct controller_call *call,
         alteration.ops[i] =
             (struct op){resource->configs[i].name, OP_SET, resource->configs[i].value};
     }
-    return alteration_check_and_run(&alteration, output);
+    return alter(call, &alteration, output);
 }
 
 static err_t alter_configs_step(struct controller_call *call, const struct strand_input *input,
@@ -177,19 +242,21 @@ static err_t alter_configs_step(struct controller_call *call, const struct stran
     response->responses =
         ARENA_ARRAY(call->arena, struct alter_configs_response_alter_configs_resource_response,
                     (size_t)request->resources_count);
-    response->responses_count = request->resources_count;
     struct bytes *keys = ARENA_ARRAY(call->arena, struct bytes, (size_t)request->resources_count);
     for (int32_t i = 0; i < request->resources_count; i++) {
         keys[i] = resource_key(call->arena, request->resources[i].resource_type,
                                request->resources[i].resource_name);
     }
-    struct duplicates duplicates;
-    duplicates_find(call->arena, keys, request->resources_count, &duplicates);
-    for (int32_t i = 0; i < request->resources_count; i++) {
-        struct api_error error = duplicates.twice[i]
-                                     ? twice_in_request(call->arena)
-                                     : legacy_alter(call, &request->resources[i], output);
-        response->responses[i] = (struct alter_configs_response_alter_configs_resource_response){
+    struct resources resources;
+    check_resources(call, keys, request->resources_count, &resources);
+    response->responses_count = resources.count;
+    for (int32_t k = 0; k < resources.count; k++) {
+        int32_t i = resources.order[k];
+        struct api_error error = resources.errors[i];
+        if (error.err == ERR_OK) {
+            error = legacy_alter(call, &request->resources[i], output);
+        }
+        response->responses[k] = (struct alter_configs_response_alter_configs_resource_response){
             .error_code = err_kafka_code(error.err),
             .error_message = error.message,
             .resource_type = request->resources[i].resource_type,

@@ -72,6 +72,7 @@ struct controller_call {
     int64_t deadline_ms;   /* sys_mono_ms; when it is reached earlier, REQUEST_TIMED_OUT */
     struct str principal;  /* "User:ANONYMOUS" */
     struct sys_loop *loop; /* where done is called; NULL: on the controller's */
+    bool direct;           /* came in on a controller's listener: no broker has checked it */
 
     /*
      * ERR_OK: the response is complete, and what it says is committed. Otherwise the response says

@@ -34,6 +34,7 @@ struct forward *forward_new(struct request *request, int64_t timeout_ms, void *r
                 .deadline_ms = deadline(request, timeout_ms),
                 .principal = STR("User:ANONYMOUS"),
                 .loop = request->reactor->loop,
+                .direct = request_on_controller(request),
                 .done = answered,
             },
         .request = request,

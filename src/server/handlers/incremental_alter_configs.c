@@ -185,19 +185,26 @@ static void fail(struct forward *forward, err_t err, struct str message) {
     }
 }
 
-/* Puts the loggers' answers between the controller's. */
+/* Puts the loggers' answers between the controller's, on its own listener behind them. */
 static void finish(struct forward *forward) {
     struct request *request = forward->request;
     const incremental_request *message = request->message;
     const incremental_response *decided = forward->response;
     incremental_response response = *decided;
     response.responses = ARENA_ARRAY(&request->arena, resource_answer, message->resources_count);
-    response.responses_count = message->resources_count;
+    response.responses_count = 0;
     const bool *twice = find_twice(request);
-    for (int32_t i = 0, next = 0; i < message->resources_count; i++) {
-        response.responses[i] = is_logger(&message->resources[i])
-                                    ? answer_loggers(request, i, twice[i])
-                                    : decided->responses[next++];
+    bool behind = forward->call.direct;
+    int32_t next = 0;
+    while (behind && next < decided->responses_count) {
+        response.responses[response.responses_count++] = decided->responses[next++];
+    }
+    for (int32_t i = 0; i < message->resources_count; i++) {
+        if (is_logger(&message->resources[i])) {
+            response.responses[response.responses_count++] = answer_loggers(request, i, twice[i]);
+        } else if (!behind) {
+            response.responses[response.responses_count++] = decided->responses[next++];
+        }
     }
     request_respond(request, &response);
 }

@@ -33,19 +33,6 @@ static bool dir_in(const struct uuid *dirs, int32_t dir_count, struct uuid dir) 
     return false;
 }
 
-bool broker_has_online_dir(const struct meta_broker *broker, struct uuid dir) {
-    if (broker == NULL) {
-        return false;
-    }
-    if (uuid_is_zero(dir) || uuid_equal(dir, UUID_ONE)) {
-        return true; /* migrating, unassigned */
-    }
-    if (uuid_equal(dir, UUID_TWO)) {
-        return false; /* lost */
-    }
-    return broker->log_dir_count == 0 || dir_in(broker->log_dirs, broker->log_dir_count, dir);
-}
-
 struct uuid broker_default_dir(const struct meta_image *image, int32_t broker_id) {
     const struct meta_broker *broker = meta_image_broker(image, broker_id);
     if (!metadata_version_has_directories(meta_image_metadata_version(image))) {

@@ -112,6 +112,11 @@ void controller_register_controller(struct controller *controller, struct contro
                                     const struct controller_registration_request *request,
                                     struct controller_registration_response *response);
 
+/* In which of its directories a broker keeps its replicas (KIP-858). */
+void controller_assign_replicas(struct controller *controller, struct controller_call *call,
+                                const struct assign_replicas_to_dirs_request *request,
+                                struct assign_replicas_to_dirs_response *response);
+
 /*
  * Topics. describable: per topic of the request, whether the caller may see its configuration in
  * the response; NULL for all.

@@ -86,7 +86,6 @@ extern const char controller_records_max_text[];
 /* --- brokers.c --- */
 
 bool broker_is_active(const struct meta_broker *broker); /* NULL is not */
-bool broker_has_online_dir(const struct meta_broker *broker, struct uuid dir);
 /* Where a new replica goes: the only directory, or the broker is to choose. */
 struct uuid broker_default_dir(const struct meta_image *image, int32_t broker_id);
 /* STALE_BROKER_EPOCH, with call->error_message, unless the broker is registered with that epoch. */
@@ -138,15 +137,27 @@ bool leaders_has_any(const struct meta_image *image, int32_t broker_id);
 
 /* --- partition_change.c --- */
 
+/* The broker keeps its replica there. */
+struct directory_change {
+    int32_t broker_id;
+    struct uuid directory;
+};
+
 struct partition_change {
     const struct meta_image *image;
     const struct leaders_change *cause;
     const struct meta_topic *topic;
     const struct meta_partition *partition;
+    const struct directory_change *directory; /* NULL: as it is */
     int32_t min_isr;
     bool elr_enabled;
     bool unclean_allowed;
 };
+
+/* leaders.c: all but the partition, from the topic's settings; and adds the record, if any. */
+void partition_change_init(struct partition_change *change, struct controller *controller,
+                           const struct leaders_change *cause, const struct meta_topic *topic);
+void partition_change_add(const struct partition_change *change, struct strand_output *output);
 
 /* The record that makes the change, or NULL when nothing changes. */
 struct partition_change_record *partition_change_build(const struct partition_change *change,

@@ -135,6 +135,8 @@ static const struct api apis[] = {
     {"UnregisterBroker", &unregister_broker_request_type, &unregister_broker_response_type},
     {"ControllerRegistration", &controller_registration_request_type,
      &controller_registration_response_type},
+    {"AssignReplicasToDirs", &assign_replicas_to_dirs_request_type,
+     &assign_replicas_to_dirs_response_type},
     {"CreateTopics", &create_topics_request_type, &create_topics_response_type},
     {"DeleteTopics", &delete_topics_request_type, &delete_topics_response_type},
     {"CreatePartitions", &create_partitions_request_type, &create_partitions_response_type},
@@ -182,6 +184,8 @@ static void call_start(struct test *test, struct test_call *call) {
         controller_unregister_broker(c, base, call->request, call->response);
     } else if (strcmp(name, "ControllerRegistration") == 0) {
         controller_register_controller(c, base, call->request, call->response);
+    } else if (strcmp(name, "AssignReplicasToDirs") == 0) {
+        controller_assign_replicas(c, base, call->request, call->response);
     } else if (strcmp(name, "CreateTopics") == 0) {
         controller_create_topics(c, base, call->request, NULL, call->response);
     } else if (strcmp(name, "DeleteTopics") == 0) {

@@ -31,12 +31,9 @@ static bool concerns(const struct leaders_change *change, const struct meta_part
     case LEADERS_NONE:
         return partition->leader == META_LEADER_NONE;
     case LEADERS_IN_DIRECTORY:
-        for (int32_t i = 0; i < partition->replica_count; i++) {
-            if (partition->replicas[i] == change->broker_id) {
-                return uuid_equal(partition->directories[i], change->directory);
-            }
-        }
-        return false;
+        return meta_partition_has_replica(partition, change->broker_id) &&
+               uuid_equal(meta_partition_directory(partition, change->broker_id),
+                          change->directory);
     }
     return false;
 }
@@ -58,34 +55,43 @@ static bool unclean_allowed(const struct config_layers *layers) {
     return allowed;
 }
 
-static void update_topic(struct controller *controller, const struct leaders_change *cause,
-                         const struct meta_topic *topic, struct strand_output *output) {
-    struct partition_change change = {
+void partition_change_init(struct partition_change *change, struct controller *controller,
+                           const struct leaders_change *cause, const struct meta_topic *topic) {
+    struct config_layers layers = controller_config_layers(controller, topic->name);
+    *change = (struct partition_change){
         .image = controller->image,
         .cause = cause,
         .topic = topic,
-        .min_isr = -1,
+        .min_isr = effective_min_isr(&layers, topic),
         .elr_enabled = feature_elr_enabled(controller->image),
+        .unclean_allowed = unclean_allowed(&layers),
     };
-    int16_t version = meta_record_version(META_RECORD_PARTITION_CHANGE,
-                                          meta_image_metadata_version(controller->image));
+}
+
+void partition_change_add(const struct partition_change *change, struct strand_output *output) {
+    struct partition_change_record *body = partition_change_build(change, output->arena);
+    if (body != NULL) {
+        struct meta_record *record = ARENA_NEW(output->arena, struct meta_record);
+        record->type = META_RECORD_PARTITION_CHANGE;
+        record->version =
+            meta_record_version(record->type, meta_image_metadata_version(change->image));
+        record->message = body;
+        strand_output_add(output, record);
+    }
+}
+
+static void update_topic(struct controller *controller, const struct leaders_change *cause,
+                         const struct meta_topic *topic, struct strand_output *output) {
+    struct partition_change change = {.image = NULL};
     struct pmap_walk walk;
     const struct meta_partition *partition;
     pmap_for_each(&walk, &topic->partitions, partition) {
-        if (!concerns(cause, partition)) {
-            continue;
-        }
-        if (change.min_isr < 0) { /* the first of this topic */
-            struct config_layers layers = controller_config_layers(controller, topic->name);
-            change.min_isr = effective_min_isr(&layers, topic);
-            change.unclean_allowed = unclean_allowed(&layers);
-        }
-        change.partition = partition;
-        struct partition_change_record *body = partition_change_build(&change, output->arena);
-        if (body != NULL) {
-            struct meta_record *record = ARENA_NEW(output->arena, struct meta_record);
-            *record = (struct meta_record){META_RECORD_PARTITION_CHANGE, version, body};
-            strand_output_add(output, record);
+        if (concerns(cause, partition)) {
+            if (change.image == NULL) { /* the first of this topic */
+                partition_change_init(&change, controller, cause, topic);
+            }
+            change.partition = partition;
+            partition_change_add(&change, output);
         }
     }
 }

@@ -1,6 +1,6 @@
 /*
  * The change of one partition: what happens to its leader, its ISR and its eligible leader replicas
- * (KIP-966) when brokers come or go.
+ * (KIP-966) when brokers or their directories come or go.
  *
  * In this order:
  *   1. The target ISR is the ISR without who leaves.
@@ -16,6 +16,7 @@
  *      An eligible leader that is elected becomes the ISR. An uncleanly elected one does too, and
  *      has to recover. The ISR is never emptied without ELR: its last member is kept.
  *   4. When the leader becomes none, it is noted as the last known leader; a new one clears that.
+ *   5. The directory of a replica is noted as its broker says.
  *
  * Sets of brokers are small: arrays, and a walk over them.
  */
@@ -92,12 +93,8 @@ static bool can_lead(const struct build *build, int32_t id) {
         (id != cause->add && !broker_is_active(broker))) {
         return false;
     }
-    for (int32_t i = 0; i < partition->replica_count; i++) {
-        if (partition->replicas[i] == id) {
-            return broker_has_online_dir(broker, partition->directories[i]);
-        }
-    }
-    return false;
+    return meta_partition_has_replica(partition, id) &&
+           meta_broker_has_online_dir(broker, meta_partition_directory(partition, id));
 }
 
 static bool can_lead_cleanly(const struct build *build, int32_t id) {
@@ -244,10 +241,30 @@ static void bump_epoch_on_shrink(struct build *build) {
     }
 }
 
+static void set_directory(struct build *build) {
+    const struct meta_partition *partition = build->change->partition;
+    const struct directory_change *change = build->change->directory;
+    bool changed = false;
+    struct uuid *directories =
+        ARENA_ARRAY(build->arena, struct uuid, (size_t)partition->replica_count);
+    for (int32_t i = 0; i < partition->replica_count; i++) {
+        directories[i] = partition->directories[i];
+        if (change != NULL && partition->replicas[i] == change->broker_id &&
+            !uuid_equal(directories[i], change->directory)) {
+            directories[i] = change->directory;
+            changed = true;
+        }
+    }
+    if (changed) {
+        build->record->directories = directories;
+        build->record->directories_count = partition->replica_count;
+    }
+}
+
 static bool is_no_op(const struct partition_change_record *record) {
     return record->isr_count < 0 && record->eligible_leader_replicas_count < 0 &&
            record->last_known_elr_count < 0 && record->leader == LEADER_UNCHANGED &&
-           record->leader_recovery_state == -1;
+           record->leader_recovery_state == -1 && record->directories_count < 0;
 }
 
 struct partition_change_record *partition_change_build(const struct partition_change *change,
@@ -271,5 +288,6 @@ struct partition_change_record *partition_change_build(const struct partition_ch
     }
     bump_epoch_on_shrink(&build);
     set_last_known_leader(&build);
+    set_directory(&build);
     return is_no_op(build.record) ? NULL : build.record;
 }

@@ -98,6 +98,32 @@ static bool contains(const int32_t *ids, int32_t count, int32_t id) {
     return false;
 }
 
+bool meta_broker_has_online_dir(const struct meta_broker *broker, struct uuid dir) {
+    if (broker == NULL) {
+        return false;
+    }
+    if (uuid_is_zero(dir) || uuid_equal(dir, UUID_ONE)) {
+        return true; /* migrating, unassigned: not known yet (KIP-858) */
+    }
+    if (uuid_equal(dir, UUID_TWO)) {
+        return false; /* lost */
+    }
+    bool found = broker->log_dir_count == 0;
+    for (int32_t i = 0; i < broker->log_dir_count && !found; i++) {
+        found = uuid_equal(broker->log_dirs[i], dir);
+    }
+    return found;
+}
+
+struct uuid meta_partition_directory(const struct meta_partition *partition, int32_t broker_id) {
+    for (int32_t i = 0; i < partition->replica_count; i++) {
+        if (partition->replicas[i] == broker_id) {
+            return partition->directories[i];
+        }
+    }
+    return UUID_ZERO;
+}
+
 bool meta_partition_has_replica(const struct meta_partition *partition, int32_t broker_id) {
     return contains(partition->replicas, partition->replica_count, broker_id);
 }

@@ -186,5 +186,12 @@ struct str meta_image_config(const struct meta_image *image, int8_t type, struct
 int16_t meta_image_feature(const struct meta_image *image, struct str name);
 int16_t meta_image_metadata_version(const struct meta_image *image);
 
+/* Whether a replica in this directory of the broker can be used: the directory has not failed, as
+ * far as is known. broker may be NULL. */
+bool meta_broker_has_online_dir(const struct meta_broker *broker, struct uuid dir);
+
+/* Where the broker keeps its replica; zero when it has none. */
+struct uuid meta_partition_directory(const struct meta_partition *partition, int32_t broker_id);
+
 bool meta_partition_has_replica(const struct meta_partition *partition, int32_t broker_id);
 bool meta_partition_in_isr(const struct meta_partition *partition, int32_t broker_id);

@@ -79,6 +79,12 @@ static void start_text_log(struct server *server) {
     };
 }
 
+static void log_warnings(struct server *server, const struct config_report *report) {
+    for (size_t i = 0; i < report->warning_count; i++) {
+        text_log_warn(&server->text_log, "server", "%.*s", STR_ARGS(report->warnings[i]));
+    }
+}
+
 /* --- HTTP --- */
 
 static void serve_metrics(void *arg, const struct http_request *request,
@@ -256,19 +262,24 @@ int run_server(int argc, char **argv) {
     char **overrides = calloc((size_t)argc, sizeof *overrides);
     int override_count = 0;
     struct server server = {.code = 0};
+    struct config_report report;
+    config_report_init(&report);
     int code = parse(argc, argv, &file, overrides, &override_count);
     if (code == 0 && sys_linux_new(&server.sys) != ERR_OK) {
         code = 1;
     }
     if (code == 0) {
-        code = cli_config_load(server.sys, file, overrides, override_count, &server.config);
+        code =
+            cli_config_load(server.sys, file, overrides, override_count, &report, &server.config);
     }
     if (code == 0) {
         start_text_log(&server);
+        log_warnings(&server, &report);
         (void)sys_raise_file_limit(server.sys);
         code =
             run_node(&server, file == NULL || config_bool(server.config, CONFIG_OTTLA_AUTO_FORMAT));
     }
+    config_report_done(&report);
     config_unref(server.config);
     sys_linux_free(server.sys);
     free(overrides);

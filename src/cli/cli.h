@@ -11,8 +11,10 @@ int cli_rpc(int argc, char **argv);
 int cli_storage(int argc, char **argv);
 
 /* Reads a properties file and `--override k=v`s into checked settings, printing what is wrong.
- * file NULL: the settings of a single node. */
+ * file NULL: the settings of a single node. Warnings are printed, too, unless `warnings` takes
+ * them, an initialised report. */
 struct config;
+struct config_report;
 struct sys;
 int cli_config_load(struct sys *sys, const char *file, char *const *overrides, int override_count,
-                    struct config **ret_config);
+                    struct config_report *warnings, struct config **ret_config);

@@ -43,8 +43,8 @@ static bool add_overrides(struct pairs *pairs, struct arena *arena, char *const 
     return true;
 }
 
-static void print_report(const struct config_report *report) {
-    for (size_t i = 0; i < report->warning_count; i++) {
+static void print_report(const struct config_report *report, bool with_warnings) {
+    for (size_t i = 0; with_warnings && i < report->warning_count; i++) {
         fprintf(stderr, "warning: %.*s\n", STR_ARGS(report->warnings[i]));
     }
     for (size_t i = 0; i < report->error_count; i++) {
@@ -53,11 +53,12 @@ static void print_report(const struct config_report *report) {
 }
 
 int cli_config_load(struct sys *sys, const char *file, char *const *overrides, int override_count,
-                    struct config **ret_config) {
+                    struct config_report *warnings, struct config **ret_config) {
     struct arena arena;
     arena_init(&arena, SIZE_MAX);
-    struct config_report report;
-    config_report_init(&report);
+    struct config_report own;
+    config_report_init(&own);
+    struct config_report *report = warnings != NULL ? warnings : &own;
     struct pairs pairs = {0};
     char *text = NULL;
     int code = 2;
@@ -90,11 +91,11 @@ int cli_config_load(struct sys *sys, const char *file, char *const *overrides, i
     if (!add_overrides(&pairs, &arena, overrides, override_count)) {
         goto out;
     }
-    err_t built = config_new(pairs.items, pairs.count, &report, ret_config);
-    print_report(&report);
+    err_t built = config_new(pairs.items, pairs.count, report, ret_config);
+    print_report(report, built != ERR_OK || warnings == NULL);
     code = built == ERR_OK ? 0 : 2;
 out:
-    config_report_done(&report);
+    config_report_done(&own);
     arena_done(&arena);
     free(text);
     return code;

@@ -145,7 +145,7 @@ static int load(struct storage *storage) {
         fprintf(stderr, "Say which server with -c FILE\n%s", help);
         return 2;
     }
-    int code = cli_config_load(storage->sys, storage->file, NULL, 0, &storage->config);
+    int code = cli_config_load(storage->sys, storage->file, NULL, 0, NULL, &storage->config);
     if (code != 0) {
         return code;
     }
@@ -176,6 +176,23 @@ static void say_formatted(void *arg, const char *dir, struct uuid directory_id) 
            metadata_version_name(version));
 }
 
+/* The controller's listeners, which the quorum's first record names. */
+static int32_t list_endpoints(const struct storage *storage, struct meta_endpoint *endpoints) {
+    struct config_listener listeners[CONFIG_LISTENER_MAX];
+    size_t count = config_listeners(storage->config, listeners, CONFIG_LISTENER_MAX);
+    int32_t endpoint_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct str host = listeners[i].advertised_host;
+        if (listeners[i].controller) {
+            endpoints[endpoint_count++] =
+                (struct meta_endpoint){.name = listeners[i].name,
+                                       .host = host.size > 0 ? host : STR("localhost"),
+                                       .port = listeners[i].advertised_port};
+        }
+    }
+    return endpoint_count;
+}
+
 static int format(struct storage *storage) {
     int code = load(storage);
     if (code != 0) {
@@ -195,19 +212,8 @@ static int format(struct storage *storage) {
               stderr);
         return 2;
     }
-    struct config_listener listeners[CONFIG_LISTENER_MAX];
     struct meta_endpoint endpoints[CONFIG_LISTENER_MAX];
-    int32_t endpoint_count = 0;
-    size_t count = config_listeners(storage->config, listeners, CONFIG_LISTENER_MAX);
-    for (size_t i = 0; i < count; i++) {
-        if (listeners[i].controller) {
-            endpoints[endpoint_count++] = (struct meta_endpoint){
-                .name = listeners[i].name,
-                .host = listeners[i].advertised_host.size > 0 ? listeners[i].advertised_host
-                                                              : STR("localhost"),
-                .port = listeners[i].advertised_port};
-        }
-    }
+    int32_t endpoint_count = list_endpoints(storage, endpoints);
     struct meta_format_options options = {
         .dirs = storage->dir_list,
         .dir_count = storage->dir_count,

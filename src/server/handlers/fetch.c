@@ -124,8 +124,8 @@ static void release_slices(struct fetch *fetch) {
     fetch->size = 0;
 }
 
-/* A watermark the client has not heard of ends its wait, too, so that it learns of it. */
-static bool watermark_moved(const struct fetch *fetch) {
+/* Where a log starts now, when the session's client has heard otherwise: that ends its wait, too. */
+static bool log_start_moved(const struct fetch *fetch) {
     if (fetch->context.full) {
         return false;
     }
@@ -146,7 +146,7 @@ static void read_all(struct fetch *fetch) {
     for (int32_t i = 0; i < fetch->part_count; i++) {
         read_part(fetch, &fetch->parts[i]);
     }
-    fetch->news = fetch->news || watermark_moved(fetch);
+    fetch->news = fetch->news || log_start_moved(fetch);
 }
 
 /* --- waiting --- */

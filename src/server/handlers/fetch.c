@@ -124,7 +124,8 @@ static void release_slices(struct fetch *fetch) {
     fetch->size = 0;
 }
 
-/* Where a log starts now, when the session's client has heard otherwise: that ends its wait, too. */
+/* Where a log starts now, when the session's client has heard otherwise: that ends its wait, too.
+ */
 static bool log_start_moved(const struct fetch *fetch) {
     if (fetch->context.full) {
         return false;

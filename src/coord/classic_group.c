@@ -7,7 +7,8 @@
  *   3. `joined_count` is the number of members whose `join` waits.
  *   4. `tally` counts the protocols of the members, and of nobody else.
  *   5. `unsynced_count` is the number of members with must_sync.
- *   6. A topic in `topics` points into the metadata of a member, unless topics_stale.
+ *   6. What changes members, protocol type or protocol name keeps the logged record first.
+ *   7. A topic in `topics` points into the metadata of a member, unless topics_stale.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -83,6 +84,7 @@ void classic_free(struct classic_group *classic) {
     group_timer_clear(groups, &classic->resync);
     str_disown(classic->protocol_type);
     str_disown(classic->protocol_name);
+    buffer_done(&classic->logged);
     free(classic);
 }
 
@@ -130,6 +132,7 @@ err_t classic_member_check(const struct classic_group *classic, struct str membe
 struct classic_member *classic_member_add(struct classic_group *classic,
                                           const struct classic_newcomer *newcomer) {
     assert(classic_member_find(classic, newcomer->member_id) == NULL);
+    classic_keep_logged(classic);
     struct classic_member *member = calloc(1, sizeof *member);
     assert(member != NULL);
     *member = (struct classic_member){
@@ -161,6 +164,7 @@ void classic_member_remove(struct classic_member *member) {
     struct classic_group *classic = member->classic;
     assert(!member->join.waiting);
     assert(!member->sync.waiting);
+    classic_keep_logged(classic);
     list_remove(&member->link);
     map_remove(&classic->members, str_bytes(member->id));
     if (member->instance_id.data != NULL) {
@@ -178,6 +182,7 @@ void classic_member_remove(struct classic_member *member) {
 void classic_member_rename(struct classic_member *member, struct str id) {
     struct classic_group *classic = member->classic;
     struct str old = member->id;
+    classic_keep_logged(classic);
     map_remove(&classic->members, str_bytes(old));
     member->id = str_own(id);
     map_put(&classic->members, str_bytes(member->id), member);
@@ -187,6 +192,7 @@ void classic_member_rename(struct classic_member *member, struct str id) {
 void classic_member_set_protocols(struct classic_member *member,
                                   struct classic_protocols *protocols) {
     struct classic_tally *tally = &member->classic->tally;
+    classic_keep_logged(member->classic);
     classic_tally_remove(tally, member->protocols);
     free(member->protocols);
     member->protocols = protocols;
@@ -195,6 +201,7 @@ void classic_member_set_protocols(struct classic_member *member,
 }
 
 void classic_member_set_assignment(struct classic_member *member, struct bytes assignment) {
+    classic_keep_logged(member->classic);
     uint8_t *copy = malloc(assignment.size + 1);
     assert(copy != NULL);
     if (assignment.size > 0) {
@@ -234,6 +241,7 @@ void classic_pending_remove(struct classic_pending *pending) {
 /* --- what the group is as a whole --- */
 
 void classic_set_protocol_name(struct classic_group *classic, struct str name) {
+    classic_keep_logged(classic);
     struct str old = classic->protocol_name;
     classic->protocol_name = str_own(name);
     classic->topics_stale = true;
@@ -241,6 +249,7 @@ void classic_set_protocol_name(struct classic_group *classic, struct str name) {
 }
 
 void classic_set_protocol_type(struct classic_group *classic, struct str type) {
+    classic_keep_logged(classic);
     struct str old = classic->protocol_type;
     classic->protocol_type = str_own(type);
     classic->topics_stale = true;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/buffer.h"
 #include "coord/classic.h"
 
 /*
@@ -123,6 +124,9 @@ struct classic_group {
     struct group_timer rejoin; /* PREPARING_REBALANCE: the last moment to join */
     struct group_timer resync; /* the last moment to sync */
 
+    struct buffer logged; /* the record that the log has, when the state is another; else empty */
+    bool taking_in;       /* a record is being applied */
+
     /* What members read, as the chosen protocol's metadata say; made when it is asked for. */
     struct map topics; /* keys point into the members' metadata; a value says nothing */
     bool topics_known;
@@ -193,6 +197,7 @@ bool classic_reads_topic(struct classic_group *classic, struct str topic);
 void classic_set_state(struct classic_group *classic, const struct group_step *step,
                        enum classic_state state);
 const char *classic_state_name(enum classic_state state);
+int32_t classic_next_generation(const struct classic_group *classic);
 
 /* The member waits for the others; an older request of it is told to try again. */
 void classic_park_join(struct group_step *step, struct classic_member *member);
@@ -242,6 +247,12 @@ char *classic_join_reason(const struct group_step *step);
 
 /* JoinGroup where no group is (NULL), or a GROUP_SIMPLE. */
 err_t classic_join_first(struct group_step *step, struct group *group);
+
+/* Before a soft change: keeps what the log says. */
+void classic_keep_logged(struct classic_group *classic);
+
+/* group_ops.add_state */
+bool classic_add_state(struct group_step *step, const struct group *group);
 
 /* --- classic_static.c --- */
 

@@ -55,6 +55,7 @@ void classic_update_member(struct group_step *step, struct classic_member *membe
         classic_member_set_protocols(
             member, classic_protocols_new(request->protocols, request->protocols_count));
     }
+    classic_keep_logged(member->classic);
     member->rebalance_timeout_ms = rebalance_timeout_ms(step);
     member->session_timeout_ms = request->session_timeout_ms;
 }

@@ -174,6 +174,7 @@ const struct group_ops classic_ops = {
     .leave = classic_leave,
     .describe_classic = describe,
     .add_tombstones = add_tombstones,
+    .add_state = classic_add_state,
     .loaded = loaded,
     .free_part = free_part,
 };

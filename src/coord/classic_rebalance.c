@@ -48,7 +48,7 @@ void classic_set_state(struct classic_group *classic, const struct group_step *s
     classic->state_since_ms = step->wall_ms;
 }
 
-static int32_t next_generation(const struct classic_group *classic) {
+int32_t classic_next_generation(const struct classic_group *classic) {
     return classic->generation == INT32_MAX ? 1 : classic->generation + 1;
 }
 
@@ -106,6 +106,7 @@ void classic_session_renew(struct group_step *step, struct classic_member *membe
 
 /* --- answers --- */
 
+/* The id is copied: the member may get another, or go, in this step. */
 static void answer_join_error(struct group_step *step, struct classic_member *member, err_t err,
                               struct str member_id) {
     if (!member->join.waiting) {
@@ -114,7 +115,7 @@ static void answer_join_error(struct group_step *step, struct classic_member *me
     int16_t version;
     struct join_group_response *response = step_answer(step, &member->join, &version);
     member->classic->joined_count--;
-    classic_refuse_join(response, version, err, member_id);
+    classic_refuse_join(response, version, err, arena_str(step->arena, member_id));
 }
 
 static void answer_sync_error(struct group_step *step, struct classic_member *member, err_t err) {
@@ -262,6 +263,7 @@ static void log_rebalance(const struct group_step *step, const struct classic_gr
 void classic_prepare_rebalance(struct group_step *step, struct classic_group *classic,
                                const char *reason, ...) {
     assert(classic->state != CLASSIC_PREPARING_REBALANCE);
+    classic_keep_logged(classic);
     va_list arguments;
     va_start(arguments, reason);
     log_rebalance(step, classic, reason, arguments);
@@ -312,7 +314,7 @@ static void empty_settled(struct group_step *step, err_t err) {
         text_log_warn(step->groups->text_log, "coord",
                       "Group %.*s is empty now, which could not be written: %s",
                       STR_ARGS(classic->group->id), err_text(err));
-        classic->generation = next_generation(classic);
+        classic->generation = classic_next_generation(classic);
         classic_set_protocol_name(classic, STR_NULL);
         classic_set_state(classic, step, CLASSIC_EMPTY);
     }
@@ -320,7 +322,7 @@ static void empty_settled(struct group_step *step, err_t err) {
 
 static void become_empty(struct group_step *step, struct classic_group *classic) {
     struct group_metadata_value *value = classic_add_record(step, classic);
-    value->generation = next_generation(classic);
+    value->generation = classic_next_generation(classic);
     value->protocol = STR_NULL;
     value->current_state_timestamp = step->wall_ms;
     step->context = classic;
@@ -355,7 +357,7 @@ static void answer_joined(struct group_step *step, struct classic_member *member
 }
 
 static void begin_generation(struct group_step *step, struct classic_group *classic) {
-    classic->generation = next_generation(classic);
+    classic->generation = classic_next_generation(classic);
     struct str protocol = classic_select_protocol(classic);
     assert(protocol.data != NULL); /* nobody gets in who has none in common with the others */
     classic_set_protocol_name(classic, protocol);

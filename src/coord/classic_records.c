@@ -10,27 +10,34 @@
  *   a static member came back (classic_static.c)            nothing new
  *   a consumer group becomes classic (classic_convert.c)    a new group, Stable
  *
+ *   the log's older part is about to go                    nothing: it is said anew
+ *
  * A replay makes a new group of each record. Of what a member can speak the record has the chosen
  * protocol only, so one that joins again with all it has has news.
+ *
+ * While a group is in a rebalance its members are others than those of the record, which is still
+ * what a replay must find: who left without a new generation has partitions that nobody else has.
+ * Therefore the record is kept, from the first soft change until the next record.
  */
 #include <assert.h>
 
 #include "coord/classic_int.h"
+#include "wire/codec.h"
+
+/* In which a record is kept that is not the state any more. */
+enum { LOGGED_VERSION = 3 };
 
 /* --- made --- */
 
-struct group_metadata_value *classic_add_record(struct group_step *step,
-                                                struct classic_group *classic) {
-    void *body;
-    struct group_metadata_key *key = step_record(step, GROUP_RECORD_GROUP_METADATA, &body);
-    struct group_metadata_value *value = body;
-    key->group = classic->group->id;
+static void fill_in(struct classic_group *classic, struct arena *arena,
+                    struct group_metadata_value *value) {
+    wire_init(&group_metadata_value_type, value);
     value->protocol_type = classic->protocol_type.data == NULL ? STR("") : classic->protocol_type;
     value->generation = classic->generation;
     value->protocol = classic->protocol_name;
     value->leader = classic->leader == NULL ? STR_NULL : classic->leader->id;
     value->current_state_timestamp = classic->state_since_ms;
-    value->members = ARENA_ARRAY(step->arena, struct group_metadata_value_member_metadata,
+    value->members = ARENA_ARRAY(arena, struct group_metadata_value_member_metadata,
                                  map_count(&classic->members));
     struct classic_member *member = classic_member_first(classic);
     for (; member != NULL; member = classic_member_next(member)) {
@@ -46,10 +53,52 @@ struct group_metadata_value *classic_add_record(struct group_step *step,
             .assignment = member->assignment,
         };
     }
-    return value;
+}
+
+struct group_metadata_value *classic_add_record(struct group_step *step,
+                                                struct classic_group *classic) {
+    void *body;
+    struct group_metadata_key *key = step_record(step, GROUP_RECORD_GROUP_METADATA, &body);
+    key->group = classic->group->id;
+    fill_in(classic, step->arena, body);
+    return body;
+}
+
+/* --- said anew --- */
+
+void classic_keep_logged(struct classic_group *classic) {
+    if (classic->taking_in || classic->logged.size > 0) {
+        return;
+    }
+    struct arena arena;
+    arena_init(&arena, SIZE_MAX);
+    struct group_metadata_value value;
+    fill_in(classic, &arena, &value);
+    err_t err = wire_encode(&group_metadata_value_type, LOGGED_VERSION, &value, &classic->logged);
+    assert(err == ERR_OK); /* it was a record, or would have been one */
+    arena_done(&arena);
+}
+
+bool classic_add_state(struct group_step *step, const struct group *group) {
+    struct classic_group *classic = classic_of(group);
+    struct group_metadata_value *value = classic_add_record(step, classic);
+    if (classic->logged.size > 0) {
+        size_t used;
+        err_t err = wire_decode(&group_metadata_value_type, LOGGED_VERSION,
+                                buffer_bytes(&classic->logged), step->arena, value, &used);
+        assert(err == ERR_OK);
+    }
+    return true;
 }
 
 /* --- taken in --- */
+
+/* From now on the state is what the log says. */
+static void taken_in(struct classic_group *classic) {
+    buffer_done(&classic->logged);
+    classic->logged = (struct buffer){0};
+    classic->taking_in = false;
+}
 
 static struct str or_null(struct str s) {
     return s.size == 0 ? STR_NULL : s;
@@ -93,6 +142,7 @@ static void set_generation(struct classic_group *classic,
 
 static void make_anew(struct group *group, const struct group_metadata_value *value) {
     struct classic_group *classic = classic_new(group);
+    classic->taking_in = true;
     classic_set_protocol_type(classic, or_null(value->protocol_type));
     for (int32_t i = 0; i < value->members_count; i++) {
         (void)add_member(classic, value, &value->members[i]);
@@ -100,19 +150,39 @@ static void make_anew(struct group *group, const struct group_metadata_value *va
     set_generation(classic, value);
     struct classic_member *leader = classic_member_find(classic, value->leader);
     classic->leader = leader == NULL ? classic->leader : leader;
+    taken_in(classic);
+}
+
+/* Whether the record is a step of the group, and does not only say what is in the log already, or
+ * that the group begins: who joined already is not in that one. */
+static bool is_news(const struct classic_group *classic, const struct group_metadata_value *value) {
+    switch (classic->state) {
+    case CLASSIC_EMPTY:
+        break;
+    case CLASSIC_PREPARING_REBALANCE:
+        return value->members_count == 0 && map_count(&classic->members) == 0 &&
+               value->generation == classic_next_generation(classic);
+    case CLASSIC_COMPLETING_REBALANCE:
+        return value->generation == classic->generation;
+    case CLASSIC_STABLE:
+        return true;
+    }
+    return false;
 }
 
 /* The record of a step of ours: nobody in it is new. */
 static void go_on(struct classic_group *classic, const struct group_metadata_value *value) {
-    if (value->members_count == 0 && value->generation == classic->generation) {
-        return; /* the group began; who joined already is not in it */
+    if (!is_news(classic, value)) {
+        return;
     }
+    classic->taking_in = true;
     set_generation(classic, value);
     for (int32_t i = 0; i < value->members_count; i++) {
         struct classic_member *member = classic_member_find(classic, value->members[i].member_id);
         assert(member != NULL);
         classic_member_set_assignment(member, value->members[i].assignment);
     }
+    taken_in(classic);
 }
 
 void classic_apply(struct groups *groups, const struct coord_record *record) {

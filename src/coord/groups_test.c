@@ -23,6 +23,7 @@
  *                                 a record that some other coordinator left in the log; while
  *                                 unloaded. VERSION -1: a tombstone, {value} is {}
  *   end-transaction PRODUCER commit|abort
+ *   rewrite                       the groups are said anew, and the log before that is dropped
  *   groups                        prints the groups
  *
  * A record is printed when it is appended, "offset NAME vVERSION {key} {value}", an answer when it
@@ -76,6 +77,7 @@ struct test {
     struct config_pair settings[SETTINGS_MAX];
     size_t setting_count;
     struct kept_record *log;
+    size_t log_start;
     size_t log_count; /* appended */
     size_t committed_count;
     bool hold;
@@ -445,7 +447,7 @@ static void unload(struct test *test) {
 
 static void load(struct test *test) {
     groups_unload(test->groups, ERR_COORDINATOR_LOAD_IN_PROGRESS);
-    for (size_t i = 0; i < test->log_count; i++) {
+    for (size_t i = test->log_start; i < test->log_count; i++) {
         const struct kept_record *kept = &test->log[i];
         struct coord_record record = {.type = kept->end_type};
         struct bytes value = buffer_bytes(&kept->value);
@@ -511,6 +513,24 @@ static void end_transaction(struct test *test, int64_t producer_id, const char *
     test->committed_count = test->log_count;
 }
 
+static err_t say_anew(struct group_step *step, void *context) {
+    struct test *test = context;
+    const struct group *group;
+    size_t cursor;
+    map_for_each (&step->groups->by_id, cursor, group) {
+        if (group->ops != NULL && !group->ops->add_state(step, group)) {
+            fprintf(test->out, "  %.*s: not now\n", STR_ARGS(group->id));
+        }
+        offsets_add_state(step, group);
+    }
+    return ERR_OK;
+}
+
+static void rewrite(struct test *test) {
+    test->log_start = test->log_count;
+    groups_run(test->groups, say_anew, NULL, test);
+}
+
 static void print_groups(struct test *test) {
     const struct group *group;
     size_t cursor;
@@ -556,6 +576,8 @@ static bool run_life(struct test *test, const char *line) {
         unload(test);
     } else if (strncmp(line, "load", 4) == 0) {
         load(test);
+    } else if (strncmp(line, "rewrite", 7) == 0) {
+        rewrite(test);
     } else if (sscanf(line, "log %127s %d%n", name, &count, &used) == 2) {
         keep_record(test, name, (int16_t)count, line + used);
     } else if (sscanf(line, "end-transaction %" SCNd64 " %255s", &number, value) == 2) {

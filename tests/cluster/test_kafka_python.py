@@ -36,6 +36,61 @@ def test_every_codec_and_acks(shared_node, codec, acks):
     assert records[7].headers == [("h", b"7")]
 
 
+def test_idempotent_producer(shared_node):
+    topic = shared_node.create_topic("kp-idempotent")
+    producer = KafkaProducer(bootstrap_servers=shared_node.bootstrap, enable_idempotence=True,
+                             linger_ms=1)
+    for n in range(2000):
+        producer.send(topic, b"%d" % n, partition=0)
+    producer.flush(30)
+    producer.close()
+    assert [int(record.value) for record in read_all(shared_node, topic, 2000)] == list(range(2000))
+    found = shared_node.rpc("DescribeProducers", {
+        "topics": [{"name": topic, "partitionIndexes": [0]}]})["topics"][0]["partitions"][0]
+    assert [active["lastSequence"] for active in found["activeProducers"]] == [1999]
+
+
+def test_tombstones_and_empty_values(shared_node):
+    topic = shared_node.create_topic("kp-tombstones")
+    producer = KafkaProducer(bootstrap_servers=shared_node.bootstrap)
+    for key, value in ((b"k", None), (None, b"v"), (b"", b"")):
+        producer.send(topic, value, key=key, partition=0)
+    producer.flush(30)
+    producer.close()
+    records = read_all(shared_node, topic, 3)
+    assert [(r.key, r.value) for r in records] == [(b"k", None), (None, b"v"), (b"", b"")]
+
+
+def test_five_megabyte_records(shared_node):
+    topic = shared_node.create_topic("kp-large", max_message_bytes=6_000_000)
+    producer = KafkaProducer(bootstrap_servers=shared_node.bootstrap, max_request_size=6_000_000)
+    value = bytes(range(256)) * 20_000
+    for _ in range(3):
+        producer.send(topic, value, partition=0)
+    producer.flush(60)
+    producer.close()
+    assert [record.value == value for record in read_all(shared_node, topic, 3)] == [True] * 3
+
+
+def test_fetch_from_64_partitions_at_once(shared_node):
+    topic = shared_node.create_topic("kp-wide", 64)
+    producer = KafkaProducer(bootstrap_servers=shared_node.bootstrap)
+    for n in range(6400):
+        producer.send(topic, b"%d" % n, partition=n % 64)
+    producer.flush(60)
+    producer.close()
+    consumer = KafkaConsumer(bootstrap_servers=shared_node.bootstrap, consumer_timeout_ms=10000)
+    consumer.assign([TopicPartition(topic, number) for number in range(64)])
+    consumer.seek_to_beginning()
+    found = {number: [] for number in range(64)}
+    for count, record in enumerate(consumer, 1):
+        found[record.partition].append(int(record.value))
+        if count == 6400:
+            break
+    consumer.close()
+    assert found == {number: list(range(number, 6400, 64)) for number in range(64)}
+
+
 def test_seek_and_offsets_for_times(shared_node):
     topic = shared_node.create_topic("kp-times")
     producer = KafkaProducer(bootstrap_servers=shared_node.bootstrap)

@@ -61,7 +61,7 @@ static void fetch_all(const struct group_step *step, const struct group *group, 
         to->name = arena_str(arena, topic->name);
         to->partitions = ARENA_ARRAY(arena, answer_partition, map_count(&topic->partitions));
         map_for_each (&topic->partitions, slots, slot) {
-            if (!slot->committed && !stable) {
+            if (!slot->committed) {
                 continue;
             }
             answer_partition *partition = &to->partitions[to->partitions_count++];

@@ -83,11 +83,17 @@ static void add_config(creatable_topic *topic, struct str name, struct str value
     topic->configs[topic->configs_count++] = (creatable_config){.name = name, .value = value};
 }
 
+/* Where this node is all there is, and the key is not set, one replica is what there can be. */
+static int32_t replicas_of(const struct node *node, const struct config *config,
+                           enum config_key key) {
+    return atomic_load(&node->alone) && !config_is_set(config, key) ? 1 : config_int(config, key);
+}
+
 static void fill_internal(struct auto_create *create, const struct internal_topic *internal,
                           const struct config *config, creatable_topic *topic) {
     struct arena *arena = &create->arena;
     topic->num_partitions = config_int(config, internal->partitions);
-    topic->replication_factor = (int16_t)config_int(config, internal->replication);
+    topic->replication_factor = (int16_t)replicas_of(create->node, config, internal->replication);
     topic->configs = ARENA_ARRAY(arena, creatable_config, 6);
     for (int i = 0; i < 4 && internal->configs[i].name.data != NULL; i++) {
         add_config(topic, internal->configs[i].name, internal->configs[i].value);
@@ -100,7 +106,7 @@ static void fill_internal(struct auto_create *create, const struct internal_topi
         enum config_key key = transactions ? CONFIG_TRANSACTION_STATE_LOG_MIN_ISR
                                            : CONFIG_SHARE_COORDINATOR_STATE_TOPIC_MIN_ISR;
         add_config(topic, STR("min.insync.replicas"),
-                   arena_printf(arena, "%d", (int)config_int(config, key)));
+                   arena_printf(arena, "%d", (int)replicas_of(create->node, config, key)));
     }
 }
 

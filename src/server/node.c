@@ -87,6 +87,8 @@ void node_free(struct node *node) {
     }
     net_server_free(node->net);
     broker_free(node->broker);
+    coord_free(node->coord);
+    sys_pool_free(node->group_pool);
     replicas_free(node->replicas);
     controller_free(node->controller);
     quorum_free(node->quorum);

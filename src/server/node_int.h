@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 
 #include "controller/controller.h"
+#include "coord/coord.h"
 #include "log/cache.h"
 #include "net/net.h"
 #include "quorum/quorum.h"
@@ -49,6 +50,7 @@ struct node {
     _Atomic int state;             /* enum node_state */
     _Atomic int16_t kraft_version; /* finalised in the metadata log itself, not in the image */
     _Atomic bool fenced;           /* as the controller said last */
+    _Atomic bool alone;            /* the quorum has one voter, this node */
     _Atomic bool recovering;       /* logs are being opened */
     _Atomic int32_t fetches_waiting;
     _Atomic int32_t produces_pending;
@@ -70,6 +72,8 @@ struct node {
     struct replicas *replicas;
     struct broker *broker;
     bool replicas_loaded;
+    struct sys_pool *group_pool; /* for long work of groups */
+    struct coord *coord;
 
     struct listener listeners[NODE_LISTENERS_MAX];
     int listener_count;

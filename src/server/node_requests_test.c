@@ -241,6 +241,7 @@ static void topics_that_are_missing_are_made(void **state) {
     machine_stop(test->machine);
     machine_set(test->machine, "offsets.topic.replication.factor", "1");
     machine_set(test->machine, "offsets.topic.num.partitions", "7");
+    machine_set(test->machine, "transaction.state.log.replication.factor", "3");
     machine_start(test->machine);
     peer_open(&test->peer, test->machine);
     struct metadata_request request;

@@ -13,6 +13,7 @@
  */
 #include <stdlib.h>
 
+#include "base/limits.h"
 #include "replica/topic_config.h"
 #include "server/broker.h"
 #include "server/dispatch.h"
@@ -57,6 +58,7 @@ void node_apply_image(struct node *node, struct meta_image *image,
     }
     if (node->replicas_loaded) {
         replicas_apply(node->replicas, image, changes);
+        coord_update(node->coord, image, node->config, changes);
     } else {
         node->image_pending = true;
     }
@@ -149,6 +151,7 @@ static void logs_open(void *arg, err_t err, const char *text) {
         node->image_pending = false;
         replicas_catch_up(node->replicas, node->image);
     }
+    coord_update(node->coord, node->image, node->config, NULL);
     if (!stopping(node)) {
         broker_unfence(node->broker, serve);
     }
@@ -183,6 +186,8 @@ static void quorum_started(void *arg, err_t err, const char *text) {
     struct quorum_description quorum;
     quorum_describe(node->quorum, &quorum);
     atomic_store(&node->kraft_version, quorum.kraft_version);
+    atomic_store(&node->alone,
+                 quorum.voters->voter_count == 1 && quorum.voters->voters[0].id == node->node_id);
     if (!stopping(node)) {
         broker_register(node->broker, registered);
     }
@@ -227,6 +232,29 @@ static void make_replicas(struct node *node) {
     node->replicas = replicas_new(&settings);
 }
 
+static err_t make_coordinators(struct node *node) {
+    int threads = config_int(node->config, CONFIG_GROUP_COORDINATOR_BACKGROUND_THREADS);
+    err_t err = sys_pool_new(node->sys, "groups",
+                             threads < LIMIT_POOL_THREADS ? threads : LIMIT_POOL_THREADS,
+                             &node->group_pool);
+    if (err != ERR_OK) {
+        return err;
+    }
+    struct coord_settings settings = {
+        .sys = node->sys,
+        .loops = node->loops,
+        .loop_count = node->reactor_count,
+        .pool = node->group_pool,
+        .text_log = node->text_log,
+        .node_id = node->node_id,
+        .replicas = node->replicas,
+        .config = node->config,
+        .image = node->image,
+    };
+    node->coord = coord_new(&settings);
+    return ERR_OK;
+}
+
 void node_start_steps(struct node *node) {
     if (stopping(node)) {
         return;
@@ -246,6 +274,11 @@ void node_start_steps(struct node *node) {
         return;
     }
     make_replicas(node);
+    err = make_coordinators(node);
+    if (err != ERR_OK) {
+        node_fail_start(node, err, "The threads for groups could not be made: %s", err_text(err));
+        return;
+    }
     atomic_store(&node->made, true);
     node->image_listener.image = on_image;
     node->image_listener.failed = on_quorum_failed;

@@ -2,6 +2,7 @@
  * From serving to closed, each step begun by the end of the one before, on reactor 0:
  *
  *   leave        the controller moves leadership away, or fences us          broker_shut_down
+ *   groups       everybody who waits for others is answered                  coord_stop
  *   network      no new requests; those that wait are answered               net_server_stop
  *   controller   nothing is decided any more                                 controller_stop
  *   quorum       the metadata log is closed                                  quorum_stop
@@ -80,8 +81,20 @@ static void stop_network(struct node *node) {
     }
 }
 
+static void stop_groups_done(void *arg) {
+    stop_network(arg);
+}
+
+static void stop_groups(struct node *node) {
+    if (node->coord != NULL) {
+        coord_stop(node->coord, stop_groups_done, node);
+    } else {
+        stop_network(node);
+    }
+}
+
 void node_stop_steps(struct node *node) {
     text_log_info(node->text_log, "server", "Node %d is shutting down", (int)node->node_id);
     sys_timer_clear(node->loops[0], &node->progress_timer);
-    broker_shut_down(node->broker, stop_network);
+    broker_shut_down(node->broker, stop_groups);
 }

@@ -176,4 +176,4 @@ def transcripts():
     """All transcripts, in order."""
     names = sorted(name for name in os.listdir(FOLDER) if name.endswith(".txt"))
     return [os.path.join(FOLDER, name) for name in names
-            if name not in ("volatile.txt", "differences.txt")]
+            if name not in ("volatile.txt", "differences.txt", "errors.txt")]

@@ -25,11 +25,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/transcript.h"
 #include "controller/controller_int.h"
 #include "sys/sim.h"
 #include "wire/json.h"
 
-enum { SETTINGS_MAX = 16, LINE_MAX_SIZE = 16 * 1024 };
+enum { SETTINGS_MAX = 16 };
 
 struct test {
     FILE *out;
@@ -377,7 +378,9 @@ static void run(struct sys_task *task) {
     }
 }
 
-static void run_line(struct test *test, const char *line) {
+static void run_line(void *arg, const char *line, FILE *out) {
+    struct test *test = arg;
+    (void)out;
     int64_t ms;
     if (sscanf(line, "wait %" SCNd64, &ms) == 1) {
         sim_world_run_for(test->world, ms);
@@ -391,37 +394,9 @@ static void run_line(struct test *test, const char *line) {
 
 /* --- the transcript --- */
 
-static char *read_all(const char *path) {
-    FILE *in = fopen(path, "r");
-    if (in == NULL) {
-        perror(path);
-        exit(2);
-    }
-    char *text = NULL;
-    size_t size = 0;
-    if (getdelim(&text, &size, '\0', in) < 0) {
-        text = strdup("");
-    }
-    fclose(in);
-    return text;
-}
-
-static void run_all(struct test *test, char *transcript) {
-    static char line[LINE_MAX_SIZE];
-    FILE *in = fmemopen(transcript, strlen(transcript), "r");
-    while (fgets(line, sizeof line, in) != NULL) {
-        if (strncmp(line, "  ", 2) == 0) {
-            continue; /* an outcome of before */
-        }
-        fputs(line, test->out);
-        if (line[0] != '#' && line[0] != '\n') {
-            run_line(test, line);
-        }
-    }
-    fclose(in);
-}
-
-static void test_start(struct test *test) {
+static void test_start(void *arg, FILE *out) {
+    struct test *test = arg;
+    test->out = out;
     arena_init(&test->arena, SIZE_MAX);
     test->world = sim_world_new(1);
     struct sim_host *host = sim_host_new(test->world, "node", "10.0.0.1");
@@ -438,10 +413,10 @@ static void test_start(struct test *test) {
     add_setting(test, "controller.quorum.voters", "1@127.0.0.1:9093");
 }
 
-static void test_stop(struct test *test) {
+static void test_stop(void *arg) {
+    struct test *test = arg;
     controller_stop(test->controller);
     sim_world_run_for(test->world, 1);
-    fclose(test->out);
     controller_free(test->controller);
     meta_image_unref(test->committed_image);
     config_unref(test->config);
@@ -453,30 +428,8 @@ static void test_stop(struct test *test) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 2) {
-        fprintf(stderr, "usage: %s TRANSCRIPT\n", argv[0]);
-        return 2;
-    }
-    char *expected = read_all(argv[1]);
-    char *actual = NULL;
-    size_t actual_size = 0;
     static struct test test;
-    test.out = open_memstream(&actual, &actual_size);
-    test_start(&test);
-    run_all(&test, expected);
-    test_stop(&test);
-
-    int failed = strcmp(expected, actual) != 0;
-    if (failed && getenv("REWRITE") != NULL) {
-        FILE *file = fopen(argv[1], "w");
-        fputs(actual, file);
-        fclose(file);
-        failed = 0;
-    } else if (failed) {
-        printf("%s differs; now it would read:\n%s", argv[1], actual);
-    }
-    printf("%d passed, %d failed\n", !failed, failed);
-    free(expected);
-    free(actual);
-    return failed;
+    const struct transcript_player player = {
+        .start = test_start, .run = run_line, .stop = test_stop, .arg = &test};
+    return transcript_main(argc, argv, &player);
 }

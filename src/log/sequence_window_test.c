@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/transcript.h"
 #include "log/sequence_window.h"
 
 struct fixture {
@@ -71,58 +72,13 @@ static void run(struct fixture *f, FILE *out, const char *command) {
     }
 }
 
-static char *read_all(const char *path) {
-    FILE *in = fopen(path, "r");
-    if (in == NULL) {
-        perror(path);
-        exit(2);
-    }
-    char *text = NULL;
-    size_t size = 0;
-    if (getdelim(&text, &size, '\0', in) < 0) {
-        text = strdup("");
-    }
-    fclose(in);
-    return text;
+static void run_line(void *arg, const char *line, FILE *out) {
+    run(arg, out, line);
 }
 
 int main(int argc, char **argv) {
-    if (argc != 2) {
-        fprintf(stderr, "usage: %s TRANSCRIPT\n", argv[0]);
-        return 2;
-    }
-    char *expected = read_all(argv[1]);
-    char *actual = NULL;
-    size_t actual_size = 0;
-    FILE *out = open_memstream(&actual, &actual_size);
-
     struct fixture f = {0};
     sequence_window_init(&f.window);
-    char line[256];
-    FILE *in = fmemopen(expected, strlen(expected), "r");
-    while (fgets(line, sizeof line, in) != NULL) {
-        if (strncmp(line, "  ", 2) == 0) {
-            continue; /* an outcome of before */
-        }
-        fputs(line, out);
-        if (line[0] != '#' && line[0] != '\n') {
-            run(&f, out, line);
-        }
-    }
-    fclose(in);
-    fclose(out);
-
-    int failed = strcmp(expected, actual) != 0;
-    if (failed && getenv("REWRITE") != NULL) {
-        FILE *file = fopen(argv[1], "w");
-        fputs(actual, file);
-        fclose(file);
-        failed = 0;
-    } else if (failed) {
-        printf("%s differs; now it would read:\n%s", argv[1], actual);
-    }
-    printf("%d passed, %d failed\n", !failed, failed);
-    free(expected);
-    free(actual);
-    return failed;
+    const struct transcript_player player = {.run = run_line, .arg = &f};
+    return transcript_main(argc, argv, &player);
 }

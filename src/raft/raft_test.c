@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/transcript.h"
 #include "raft/observers.h"
 #include "raft/raft.h"
 
@@ -137,63 +138,23 @@ static void run(struct raft **raft, FILE *out, const char *command) {
     step(*raft, out, &input);
 }
 
-static char *read_all(const char *path) {
-    FILE *in = fopen(path, "r");
-    if (in == NULL) {
-        perror(path);
-        exit(2);
-    }
-    char *text = NULL;
-    size_t size = 0;
-    if (getdelim(&text, &size, '\0', in) < 0) {
-        text = strdup("");
-    }
-    fclose(in);
-    return text;
-}
+struct test {
+    struct raft *raft;
+    struct raft_observers observers;
+};
 
-static void rewrite(const char *path, const char *text) {
-    FILE *file = fopen(path, "w");
-    fputs(text, file);
-    fclose(file);
+static void run_line(void *arg, const char *line, FILE *out) {
+    struct test *test = arg;
+    if (!run_observers(&test->observers, out, line)) {
+        run(&test->raft, out, line);
+    }
 }
 
 int main(int argc, char **argv) {
-    if (argc != 2) {
-        fprintf(stderr, "usage: %s TRANSCRIPT\n", argv[0]);
-        return 2;
-    }
-    char *expected = read_all(argv[1]);
-    char *actual = NULL;
-    size_t actual_size = 0;
-    FILE *out = open_memstream(&actual, &actual_size);
-    FILE *in = fmemopen(expected, strlen(expected), "r");
-    struct raft *raft = NULL;
-    struct raft_observers observers = {0};
-    char line[256];
-    while (fgets(line, sizeof line, in) != NULL) {
-        if (strncmp(line, "  ", 2) == 0) {
-            continue; /* an outcome of before */
-        }
-        fputs(line, out);
-        bool command = line[0] != '#' && line[0] != '\n';
-        if (command && !run_observers(&observers, out, line)) {
-            run(&raft, out, line);
-        }
-    }
-    fclose(in);
-    fclose(out);
-    int failed = strcmp(expected, actual) != 0;
-    if (failed && getenv("REWRITE") != NULL) {
-        rewrite(argv[1], actual);
-        failed = 0;
-    } else if (failed) {
-        printf("%s differs; now it would read:\n%s", argv[1], actual);
-    }
-    printf("%d passed, %d failed\n", !failed, failed);
-    raft_free(raft);
-    raft_observers_done(&observers);
-    free(expected);
-    free(actual);
-    return failed;
+    struct test test = {0};
+    const struct transcript_player player = {.run = run_line, .arg = &test};
+    int code = transcript_main(argc, argv, &player);
+    raft_free(test.raft);
+    raft_observers_done(&test.observers);
+    return code;
 }

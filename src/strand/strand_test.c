@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/transcript.h"
 #include "strand/strand.h"
 #include "sys/sim.h"
 
@@ -256,7 +257,9 @@ static void run(struct sys_task *task) {
     }
 }
 
-static void run_line(struct test *test, const char *line) {
+static void run_line(void *arg, const char *line, FILE *out) {
+    struct test *test = arg;
+    (void)out;
     int64_t ms;
     if (sscanf(line, "wait %" SCNd64, &ms) == 1) {
         sim_world_run_for(test->world, ms);
@@ -273,37 +276,9 @@ static void run_line(struct test *test, const char *line) {
 
 /* --- the transcript --- */
 
-static char *read_all(const char *path) {
-    FILE *in = fopen(path, "r");
-    if (in == NULL) {
-        perror(path);
-        exit(2);
-    }
-    char *text = NULL;
-    size_t size = 0;
-    if (getdelim(&text, &size, '\0', in) < 0) {
-        text = strdup("");
-    }
-    fclose(in);
-    return text;
-}
-
-static void run_all(struct test *test, char *transcript) {
-    char line[256];
-    FILE *in = fmemopen(transcript, strlen(transcript), "r");
-    while (fgets(line, sizeof line, in) != NULL) {
-        if (strncmp(line, "  ", 2) == 0) {
-            continue; /* an outcome of before */
-        }
-        fputs(line, test->out);
-        if (line[0] != '#' && line[0] != '\n') {
-            run_line(test, line);
-        }
-    }
-    fclose(in);
-}
-
-static void test_start(struct test *test) {
+static void test_start(void *arg, FILE *out) {
+    struct test *test = arg;
+    test->out = out;
     test->world = sim_world_new(1);
     struct sim_host *host = sim_host_new(test->world, "node", "10.0.0.1");
     if (sys_loop_new(sim_host_sys(host), "strand", &test->loop) != ERR_OK ||
@@ -321,8 +296,8 @@ static void test_start(struct test *test) {
     strand_new(&options, ERR_COORDINATOR_LOAD_IN_PROGRESS, &test->strand);
 }
 
-static void test_stop(struct test *test) {
-    fclose(test->out);
+static void test_stop(void *arg) {
+    struct test *test = arg;
     strand_free(test->strand);
     sys_loop_stop(test->loop);
     sim_world_run_for(test->world, 1);
@@ -331,30 +306,8 @@ static void test_stop(struct test *test) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 2) {
-        fprintf(stderr, "usage: %s TRANSCRIPT\n", argv[0]);
-        return 2;
-    }
-    char *expected = read_all(argv[1]);
-    char *actual = NULL;
-    size_t actual_size = 0;
     static struct test test;
-    test.out = open_memstream(&actual, &actual_size);
-    test_start(&test);
-    run_all(&test, expected);
-    test_stop(&test);
-
-    int failed = strcmp(expected, actual) != 0;
-    if (failed && getenv("REWRITE") != NULL) {
-        FILE *file = fopen(argv[1], "w");
-        fputs(actual, file);
-        fclose(file);
-        failed = 0;
-    } else if (failed) {
-        printf("%s differs; now it would read:\n%s", argv[1], actual);
-    }
-    printf("%d passed, %d failed\n", !failed, failed);
-    free(expected);
-    free(actual);
-    return failed;
+    const struct transcript_player player = {
+        .start = test_start, .run = run_line, .stop = test_stop, .arg = &test};
+    return transcript_main(argc, argv, &player);
 }

@@ -75,13 +75,10 @@ static err_t begin_log(struct opening *opening) {
         return create_log(opening);
     }
     err_t err = open_log(opening);
-    if (!opening->again) {
-        return err;
-    }
-    if (err == ERR_OK) {
+    if (err == ERR_OK) { /* found by its name alone, it must not pass on to the next of that name */
         return log_topic_id_set(opening->log, partition_topic_id(opening->partition));
     }
-    return err == ERR_NOT_FOUND ? create_log(opening) : err;
+    return err == ERR_NOT_FOUND && opening->again ? create_log(opening) : err;
 }
 
 static enum sys_job_result open_step(struct sys_job *job) {

@@ -81,6 +81,28 @@ static void what_is_unknown_is_set_aside(void **state) {
     assert_int_equal(records_of(f, after, 0), 3);
 }
 
+static void a_log_without_an_id_gets_that_of_its_partition(void **state) {
+    struct fixture *f = *state;
+    fixture_start(f);
+    struct uuid id = fixture_topic(f, "t", 1);
+    fixture_commit(f);
+    fill(f, id, 5);
+    fixture_stop(f);
+    assert_int_equal(sys_path_remove(f->sys, "/d0/t-0/partition.metadata"), ERR_OK);
+    fixture_start(f);
+    assert_int_equal(records_of(f, id, 0), 5);
+    fixture_stop(f);
+
+    /* Another topic of that name does not inherit its records. */
+    fixture_delete(f, id);
+    struct uuid after = fixture_topic(f, "t", 1);
+    f->loaded = false;
+    fixture_commit(f);
+    fixture_start(f);
+    fixture_settle(f);
+    assert_int_equal(records_of(f, after, 0), 0);
+}
+
 static void a_log_in_two_directories_is_opened_once(void **state) {
     struct fixture *f = *state;
     f->volume_count = 2;
@@ -254,6 +276,7 @@ int main(void) {
         TEST(a_restart_finds_everything),
         TEST(what_is_read_again_is_counted),
         TEST(what_is_unknown_is_set_aside),
+        TEST(a_log_without_an_id_gets_that_of_its_partition),
         TEST(a_log_in_two_directories_is_opened_once),
         TEST(a_log_that_cannot_be_opened_is_offline_alone),
         TEST(a_directory_that_cannot_be_listed_ends_the_start),

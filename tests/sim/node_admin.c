@@ -134,6 +134,7 @@ static void create(struct admin *admin, struct node_topic *topic) {
 
 static void deleted(void *arg, const struct client_response *response) {
     struct admin *admin = arg;
+    struct node_sim *sim = admin->client.sim;
     const struct delete_topics_response *message = response->message;
     int16_t code = response->err == ERR_OK ? message->responses[0].error_code : 0;
     if (!take_code(admin, response, code, "deletion")) {
@@ -146,6 +147,9 @@ static void deleted(void *arg, const struct client_response *response) {
         refused(admin, "Deletion", code);
     }
     admin->tried = false;
+    if (admin->topic->state == TOPIC_ABSENT && !sim->finishing && node_below(sim, 2) == 0) {
+        create(admin, admin->topic); /* while the folders of its name are leaving */
+    }
 }
 
 static void delete (struct admin *admin, struct node_topic *topic) {

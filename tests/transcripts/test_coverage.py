@@ -11,7 +11,7 @@ from node import OTTLA, Node
 from normal import read_table
 from transcript import Transcript, transcripts
 
-NONE, NEVER = "NONE", "-"
+NONE, NEVER, ANY = "NONE", "-", "*"
 
 
 class Row:
@@ -25,6 +25,7 @@ class Row:
 
 
 rows = [Row(*row) for row in read_table("errors.txt", 4)]
+not_listed_yet = {row.api for row in rows if row.error == ANY}
 
 
 # --- what there is ---
@@ -92,7 +93,7 @@ def advertised(tmp_path_factory):
 # --- the tests ---
 
 def test_every_api_is_shown_to_work(shown, advertised):
-    excepted = {row.api for row in rows if row.error == NONE}
+    excepted = {row.api for row in rows if row.error == NONE} | not_listed_yet
     missing = [f"{api}:{version}" for api, versions in sorted(advertised.items())
                for version in sorted(set(versions))
                if api not in excepted and version not in shown[api, NONE]]
@@ -101,7 +102,8 @@ def test_every_api_is_shown_to_work(shown, advertised):
 
 def test_every_error_has_its_recipe(shown, advertised):
     listed = {(row.api, row.error) for row in rows if row.versions}
-    unlisted = sorted({(api, error) for api, error in shown if api in advertised}
+    listing = set(advertised) - not_listed_yet
+    unlisted = sorted({(api, error) for api, error in shown if api in listing}
                       - {(api, NONE) for api in advertised} - listed)
     assert not unlisted, f"errors.txt has no row of {unlisted}"
 
@@ -121,14 +123,14 @@ def test_every_recipe_is_carried_out(shown):
 def test_what_cannot_be_is_nowhere(shown):
     wrong = [str(row) for row in rows if not row.versions and any(
         files for (api, error), versions in shown.items() for files in versions.values()
-        if row.api in ("*", api) and row.error == error)]
+        if row.api in (ANY, api) and row.error == error)]
     assert not wrong, f"errors.txt says they cannot be, and transcripts show them: {wrong}"
 
 
 def test_oldest_and_newest_versions_are_shown(advertised):
     wrong = []
     for row in rows:
-        if row.api != "*" and row.api not in advertised:
+        if row.api != ANY and row.api not in advertised:
             wrong.append(f"{row.api} is not advertised")
         elif row.versions and row.versions[-1] <= advertised[row.api][1]:
             oldest, newest = advertised[row.api]

@@ -366,12 +366,7 @@ void replicas_remove_log(struct replicas *replicas, struct partition *partition,
 
 struct volume *replicas_choose_volume(struct replicas *replicas,
                                       const struct meta_partition *state) {
-    struct uuid wanted = UUID_ZERO;
-    for (int32_t i = 0; i < state->replica_count; i++) {
-        if (state->replicas[i] == replicas->node_id) {
-            wanted = state->directories[i];
-        }
-    }
+    struct uuid wanted = meta_partition_directory(state, replicas->node_id);
     /* MIGRATING and UNASSIGNED leave the choice to the broker (KIP-858). */
     bool ours = uuid_is_zero(wanted) || uuid_equal(wanted, UUID_ONE);
     int fewest = -1;

@@ -5,8 +5,9 @@
  *   --------   ----   ---------------------------   -------------------------------------
  *   OPENING    NULL   see below                     partition_set_log, partition_set_offline
  *   ONLINE     open   what the log says             partition_set_offline, partition_set_deleted
- *   OFFLINE    any    KAFKA_STORAGE_ERROR           partition_set_log, if there is none; else
- *                                                   the next start
+ *   OFFLINE    any    KAFKA_STORAGE_ERROR, but      partition_set_log, if there is none; else
+ *                     NOT_LEADER without a log      the next start
+ *                     and without being leader
  *   DELETED    any    UNKNOWN_TOPIC_OR_PARTITION    the last reference
  *
  * A node serves only after the logs it had are open, so a partition that is OPENING while there are
@@ -81,12 +82,18 @@ int32_t partition_index(const struct partition *partition) {
 err_t partition_check(const struct partition *partition, int32_t leader_epoch) {
     switch (partition->state) {
     case PARTITION_OFFLINE:
-        return ERR_KAFKA_STORAGE_ERROR;
+        if (partition->log != NULL || partition->leader == partition->node_id) {
+            return ERR_KAFKA_STORAGE_ERROR;
+        }
+        break; /* nothing was here to be led */
     case PARTITION_DELETED:
         return ERR_UNKNOWN_TOPIC_OR_PARTITION;
     case PARTITION_OPENING:
     case PARTITION_ONLINE:
         break;
+    }
+    if (partition->volume != NULL && log_directory_state(partition->volume->directory) != ERR_OK) {
+        return ERR_KAFKA_STORAGE_ERROR;
     }
     if (leader_epoch != PARTITION_ANY_EPOCH && leader_epoch < partition->leader_epoch) {
         return ERR_FENCED_LEADER_EPOCH;
@@ -94,12 +101,7 @@ err_t partition_check(const struct partition *partition, int32_t leader_epoch) {
     if (leader_epoch != PARTITION_ANY_EPOCH && leader_epoch > partition->leader_epoch) {
         return ERR_UNKNOWN_LEADER_EPOCH;
     }
-    if (partition->leader != partition->node_id) {
-        return ERR_NOT_LEADER_OR_FOLLOWER;
-    }
-    bool failed =
-        partition->volume != NULL && log_directory_state(partition->volume->directory) != ERR_OK;
-    return failed ? ERR_KAFKA_STORAGE_ERROR : ERR_OK;
+    return partition->leader == partition->node_id ? ERR_OK : ERR_NOT_LEADER_OR_FOLLOWER;
 }
 
 void partition_wake_locked(struct partition *partition) {
@@ -213,13 +215,6 @@ void partition_replication(struct partition *partition, struct partition_replica
         .leader = partition->leader == partition->node_id,
     };
     sys_lock_give(&partition->lock);
-}
-
-bool partition_is_leader(struct partition *partition) {
-    sys_lock_take(&partition->lock);
-    bool leader = partition->leader == partition->node_id;
-    sys_lock_give(&partition->lock);
-    return leader;
 }
 
 bool partition_is_offline(struct partition *partition) {

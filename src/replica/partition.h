@@ -209,7 +209,6 @@ void partition_set_deleted(struct partition *partition);
 /* The log as long as the reference is held; NULL when there is none. For upkeep and reports. */
 struct log *partition_log(struct partition *partition);
 struct volume *partition_volume(struct partition *partition); /* NULL: not known yet */
-bool partition_is_leader(struct partition *partition);
 bool partition_is_offline(struct partition *partition);
 
 /* Wakes everybody who waits, for what they read may have changed. */

@@ -82,6 +82,13 @@ static void stopped(void *arg) {
     ((struct fixture *)arg)->stopped = true;
 }
 
+static void misplaced(void *arg, struct uuid topic_id, int32_t index, struct uuid directory) {
+    struct fixture *f = arg;
+    if (f->place_count < FIXTURE_PLACES_MAX) {
+        f->places[f->place_count++] = (struct place){topic_id, index, directory};
+    }
+}
+
 void fixture_begin(struct fixture *f) {
     assert_int_equal(sys_loop_new(f->sys, "reactor-0", &f->loop), ERR_OK);
     assert_int_equal(sys_loop_start(f->loop), ERR_OK);
@@ -96,6 +103,7 @@ void fixture_begin(struct fixture *f) {
                                            .path = path,
                                            .upkeep_threads = 2};
         assert_int_equal(volume_open(&settings, &f->volumes[i]), ERR_OK);
+        f->volumes[i]->id = (struct uuid){{0xd0, (uint8_t)i}};
     }
     struct replicas_settings settings = {.sys = f->sys,
                                          .loop = f->loop,
@@ -104,7 +112,10 @@ void fixture_begin(struct fixture *f) {
                                          .volumes = f->volumes,
                                          .volume_count = f->volume_count,
                                          .data_volume_count = f->volume_count - f->metadata_volumes,
-                                         .config = f->config};
+                                         .config = f->config,
+                                         .misplaced = misplaced,
+                                         .arg = f};
+    f->place_count = 0;
     f->replicas = replicas_new(&settings);
     f->loaded = false;
     f->stopped = false;
@@ -222,6 +233,17 @@ void fixture_leader(struct fixture *f, struct uuid id, int32_t partition, int32_
     record.topic_id = id;
     record.partition_id = partition;
     record.leader = leader;
+    apply(f, META_RECORD_PARTITION_CHANGE, &record);
+}
+
+void fixture_directory(struct fixture *f, struct uuid id, int32_t partition,
+                       struct uuid directory) {
+    struct partition_change_record record;
+    wire_init(&partition_change_record_type, &record);
+    record.topic_id = id;
+    record.partition_id = partition;
+    record.directories = &directory;
+    record.directories_count = 1;
     apply(f, META_RECORD_PARTITION_CHANGE, &record);
 }
 

@@ -19,7 +19,14 @@
  *
  * What the test calls takes no time and meets no fault; what workers do goes on while `wait` runs.
  */
-enum { FIXTURE_VOLUMES_MAX = 3 };
+enum { FIXTURE_VOLUMES_MAX = 3, FIXTURE_PLACES_MAX = 64 };
+
+/* What the controller is to be told: the replica lies in this volume. */
+struct place {
+    struct uuid topic_id;
+    int32_t index;
+    struct uuid directory;
+};
 
 struct fixture {
     struct sim_world *world;
@@ -40,6 +47,8 @@ struct fixture {
     err_t load_err;
     bool stopped;
     int ids_given;
+    struct place places[FIXTURE_PLACES_MAX]; /* told since the start; the first ones */
+    int place_count;
     struct compression *compression;
     bool (*until)(struct fixture *f);
 };
@@ -68,6 +77,8 @@ void fixture_delete(struct fixture *f, struct uuid id);
 void fixture_leader(struct fixture *f, struct uuid id, int32_t partition, int32_t leader);
 /* Node 1 and others that are not in sync, so many in all. */
 void fixture_replicas(struct fixture *f, struct uuid id, int32_t partition, int count);
+/* The metadata learns in which directory node 1 keeps its replica. */
+void fixture_directory(struct fixture *f, struct uuid id, int32_t partition, struct uuid directory);
 /* type: enum meta_resource. value NULL: removed. */
 void fixture_config(struct fixture *f, int8_t type, const char *resource, const char *name,
                     const char *value);

@@ -37,6 +37,8 @@ struct replicas *replicas_new(const struct replicas_settings *settings) {
     replicas->volume_logs = calloc((size_t)settings->volume_count, sizeof *replicas->volume_logs);
     config_ref(settings->config);
     replicas->config = settings->config;
+    replicas->misplaced = settings->misplaced;
+    replicas->misplaced_arg = settings->arg;
     sys_lock_init(&replicas->lock, SYS_RANK_REPLICAS);
     map_init(&replicas->table);
     map_init(&replicas->leavings);
@@ -113,11 +115,17 @@ static void remove_replica(struct replicas *replicas, struct replica *replica) {
     free(replica);
 }
 
-struct partition *replicas_find(struct replicas *replicas, struct uuid topic_id, int32_t index) {
+/* With the lock, or on the loop, which alone changes the table. */
+static struct replica *find_replica(struct replicas *replicas, struct uuid topic_id,
+                                    int32_t index) {
     uint8_t key[20];
     replica_key(topic_id, index, key);
+    return map_get(&replicas->table, (struct bytes){key, sizeof key});
+}
+
+struct partition *replicas_find(struct replicas *replicas, struct uuid topic_id, int32_t index) {
     sys_lock_take(&replicas->lock);
-    struct replica *replica = map_get(&replicas->table, (struct bytes){key, sizeof key});
+    struct replica *replica = find_replica(replicas, topic_id, index);
     struct partition *partition = replica == NULL ? NULL : partition_ref(replica->partition);
     sys_lock_give(&replicas->lock);
     return partition;
@@ -189,6 +197,15 @@ static void configure_all(struct replicas *replicas) {
     }
 }
 
+/* Tells when the metadata does not know where the replica is: the broker chose (KIP-858). */
+static void check_place(struct replicas *replicas, struct uuid topic_id,
+                        const struct meta_partition *state, const struct volume *volume) {
+    if (volume != NULL && replicas->misplaced != NULL && !uuid_is_zero(volume->id) &&
+        !uuid_equal(meta_partition_directory(state, replicas->node_id), volume->id)) {
+        replicas->misplaced(replicas->misplaced_arg, topic_id, state->id, volume->id);
+    }
+}
+
 static void create(struct replicas *replicas, const struct meta_topic *topic,
                    const struct meta_partition *state, const struct partition_config *config) {
     struct partition *partition =
@@ -207,16 +224,17 @@ static void create(struct replicas *replicas, const struct meta_topic *topic,
         return;
     }
     replicas_open_log(replicas, partition, volume, NULL);
+    check_place(replicas, topic->id, state, volume);
 }
 
 /* A partition as the image has it: a replica of this node is made, or told. */
 static void apply_partition(struct replicas *replicas, const struct meta_topic *topic,
                             const struct meta_partition *state,
                             const struct partition_config *config) {
-    struct partition *partition = replicas_find(replicas, topic->id, state->id);
-    if (partition != NULL) {
-        partition_set_leadership(partition, state);
-        partition_unref(partition);
+    struct replica *replica = find_replica(replicas, topic->id, state->id);
+    if (replica != NULL) {
+        partition_set_leadership(replica->partition, state);
+        check_place(replicas, topic->id, state, replica->volume);
     } else if (meta_partition_has_replica(state, replicas->node_id)) {
         create(replicas, topic, state, config);
     }
@@ -243,9 +261,7 @@ static void delete_topic(struct replicas *replicas, struct uuid topic_id,
     struct pmap_walk walk;
     const struct meta_partition *state;
     pmap_for_each(&walk, &topic->partitions, state) {
-        uint8_t key[20];
-        replica_key(topic_id, state->id, key);
-        struct replica *replica = map_get(&replicas->table, (struct bytes){key, sizeof key});
+        struct replica *replica = find_replica(replicas, topic_id, state->id);
         if (replica != NULL) {
             remove_replica(replicas, replica);
         }

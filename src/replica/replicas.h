@@ -27,6 +27,11 @@ struct replicas_settings {
     int volume_count;
     int data_volume_count; /* the first take partitions, others hold metadata only */
     struct config *config; /* a reference is taken */
+
+    /* The metadata does not have the replica in the directory where it is, or is being made. Called
+     * on the loop, with each image that says so. May be NULL. */
+    void (*misplaced)(void *arg, struct uuid topic_id, int32_t index, struct uuid directory);
+    void *arg;
 };
 
 struct replicas *replicas_new(const struct replicas_settings *settings);

@@ -25,6 +25,8 @@ struct replicas {
     int data_volume_count;
     size_t *volume_logs; /* how many logs each has, or will have */
     struct config *config;
+    void (*misplaced)(void *arg, struct uuid topic_id, int32_t index, struct uuid directory);
+    void *misplaced_arg;
     struct meta_image *image; /* applied last */
 
     struct sys_lock lock; /* guards the table for lookups of other threads */

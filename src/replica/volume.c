@@ -22,6 +22,8 @@ err_t volume_open(const struct volume_settings *settings, struct volume **ret_vo
     struct volume *volume = calloc(1, sizeof *volume);
     volume->sys = settings->sys;
     volume->text_log = settings->text_log;
+    volume->failed = settings->failed;
+    volume->failed_arg = settings->failed_arg;
 
     err_t err = log_directory_open(settings->sys, settings->text_log, settings->cache,
                                    settings->path, &volume->directory);
@@ -80,6 +82,9 @@ err_t volume_note(struct volume *volume, err_t err) {
                        "The directory %s failed and is offline; its partitions answer "
                        "KAFKA_STORAGE_ERROR until the disk is mended and the node started again",
                        path);
+        if (volume->failed != NULL) {
+            volume->failed(volume->failed_arg);
+        }
     }
     bool full = log_directory_full(volume->directory);
     if (full != atomic_exchange(&volume->full_said, full)) {

@@ -25,8 +25,10 @@ struct volume {
     struct sys_pool *upkeep;
     _Atomic int64_t inline_after_ms; /* sys_mono_ms: a slow write sends others to the workers */
     _Atomic bool synced;             /* appends synced logs since checkpoints were written */
-    _Atomic bool failed_said;        /* its failure was logged */
-    _Atomic bool full_said;          /* the full disk was logged */
+    void (*failed)(void *arg);
+    void *failed_arg;
+    _Atomic bool failed_said; /* its failure was told */
+    _Atomic bool full_said;   /* the full disk was logged */
 };
 
 struct volume_settings {
@@ -35,6 +37,10 @@ struct volume_settings {
     struct log_cache *cache;
     const char *path;
     int upkeep_threads; /* num.recovery.threads.per.data.dir */
+
+    /* The directory is offline from now on. Any thread, once. May be NULL. */
+    void (*failed)(void *arg);
+    void *failed_arg;
 };
 
 /* Opens and locks the directory. Errors are those of log_directory_open. */

@@ -37,6 +37,7 @@ struct broker {
     struct arena arena;
     struct controller_call call;
     bool calling;
+    bool hurry; /* something is to be told before the next heartbeat's time */
     union {
         struct controller_registration_request controller;
         struct broker_registration_request registration;
@@ -166,8 +167,23 @@ static void heartbeat_done(struct controller_call *call, err_t err) {
         return;
     }
     int64_t interval_ms = config_int(broker->node->config, CONFIG_BROKER_HEARTBEAT_INTERVAL_MS);
-    bool hurry = broker->state == BROKER_STARTING || broker->state == BROKER_LEAVING;
+    bool hurry =
+        broker->state == BROKER_STARTING || broker->state == BROKER_LEAVING || broker->hurry;
     beat_later(broker, !hurry ? interval_ms : fine ? HURRY_MS : RETRY_MS);
+}
+
+/* The directories that failed since they were registered. If the one with the metadata log did,
+ * nobody could write that down, and the quorum ends the node. */
+static void fill_failed(struct broker *broker, struct broker_heartbeat_request *request) {
+    struct node *node = broker->node;
+    request->offline_log_dirs =
+        ARENA_ARRAY(&broker->arena, struct uuid, (size_t)node->data_volume_count);
+    for (int i = 0; i < node->data_volume_count; i++) {
+        const struct volume *volume = node->volumes[i];
+        if (volume != node->metadata_volume && log_directory_state(volume->directory) != ERR_OK) {
+            request->offline_log_dirs[request->offline_log_dirs_count++] = volume->id;
+        }
+    }
 }
 
 static void beat(struct broker *broker) {
@@ -185,6 +201,8 @@ static void beat(struct broker *broker) {
     request->want_fence = broker->state == BROKER_FENCED;
     request->want_shut_down = broker->state == BROKER_LEAVING;
     request->cordoned_log_dirs_count = 0; /* none, rather than null: not known */
+    broker->hurry = false;
+    fill_failed(broker, request);
     controller_heartbeat(node->controller, call, request, &broker->response.heartbeat);
 }
 
@@ -370,6 +388,11 @@ void broker_register(struct broker *broker,
 void broker_unfence(struct broker *broker, void (*unfenced)(struct node *node)) {
     broker->unfenced = unfenced;
     broker->state = BROKER_STARTING;
+    beat(broker);
+}
+
+void broker_tell_failure(struct broker *broker) {
+    broker->hurry = true;
     beat(broker);
 }
 

@@ -27,4 +27,7 @@ void broker_unfence(struct broker *broker, void (*unfenced)(struct node *node));
 /* Asks to shut down; `released` when the controller agreed, or after a while without it. */
 void broker_shut_down(struct broker *broker, void (*released)(struct node *node));
 
+/* A log directory failed: the next heartbeat, which says so, goes out at once. */
+void broker_tell_failure(struct broker *broker);
+
 int64_t broker_epoch(const struct broker *broker); /* -1: not registered */

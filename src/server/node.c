@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/assignments.h"
 #include "server/broker.h"
 #include "server/handlers/fetch.h"
 #include "server/node_int.h"
@@ -76,6 +77,7 @@ err_t node_new(const struct node_settings *settings, struct node **ret_node) {
         FETCH_SESSION_EVICT_AFTER_MS);
     node->producer_ids = producer_ids_new(node);
     node->broker = broker_new(node);
+    node->assignments = assignments_new(node);
     node_metrics_start(node);
     *ret_node = node;
     return ERR_OK;
@@ -87,6 +89,7 @@ void node_free(struct node *node) {
     }
     net_server_free(node->net);
     broker_free(node->broker);
+    assignments_free(node->assignments);
     coord_free(node->coord);
     sys_pool_free(node->group_pool);
     replicas_free(node->replicas);

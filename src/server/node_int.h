@@ -13,6 +13,7 @@
 #include "server/node.h"
 #include "server/reactor.h"
 
+struct assignments;
 struct broker;
 struct producer_ids;
 struct request_metrics;
@@ -71,7 +72,10 @@ struct node {
     struct arena bootstrap_arena; /* of the records of bootstrap.checkpoint */
     struct replicas *replicas;
     struct broker *broker;
+    struct assignments *assignments;
     bool replicas_loaded;
+    struct sys_task failure_task; /* a log directory failed */
+    _Atomic bool failure_posted;
     struct sys_pool *group_pool; /* for long work of groups */
     struct coord *coord;
 

@@ -15,6 +15,7 @@
 
 #include "base/limits.h"
 #include "replica/topic_config.h"
+#include "server/assignments.h"
 #include "server/broker.h"
 #include "server/dispatch.h"
 #include "server/node_int.h"
@@ -218,6 +219,12 @@ static err_t make_quorum(struct node *node) {
     return quorum_new(&options, &node->quorum);
 }
 
+static void replica_misplaced(void *arg, struct uuid topic_id, int32_t index,
+                              struct uuid directory) {
+    struct node *node = arg;
+    assignments_add(node->assignments, topic_id, index, directory);
+}
+
 static void make_replicas(struct node *node) {
     struct replicas_settings settings = {
         .sys = node->sys,
@@ -228,6 +235,8 @@ static void make_replicas(struct node *node) {
         .volume_count = node->volume_count,
         .data_volume_count = node->data_volume_count,
         .config = node->config,
+        .misplaced = replica_misplaced,
+        .arg = node,
     };
     node->replicas = replicas_new(&settings);
 }

@@ -14,6 +14,7 @@
  */
 #include <stdlib.h>
 
+#include "server/assignments.h"
 #include "server/broker.h"
 #include "server/handlers/fetch.h"
 #include "server/node_int.h"
@@ -38,6 +39,7 @@ static void stop_replicas(void *arg) {
 
 static void stop_quorum(void *arg) {
     struct node *node = arg;
+    assignments_stop(node->assignments);
     if (node->controller != NULL) {
         controller_stop(node->controller);
     }

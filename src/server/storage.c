@@ -20,6 +20,7 @@
 
 #include "base/limits.h"
 #include "meta/format.h"
+#include "server/broker.h"
 #include "server/node_int.h"
 
 #define METADATA_FOLDER "__cluster_metadata-0"
@@ -185,6 +186,21 @@ static err_t format(struct node *node, struct directories *dirs, const char *kno
     return err;
 }
 
+static void tell_failure(struct sys_task *task) {
+    struct node *node = container_of(task, struct node, failure_task);
+    atomic_store(&node->failure_posted, false);
+    broker_tell_failure(node->broker);
+}
+
+/* Any thread. */
+static void directory_failed(void *arg) {
+    struct node *node = arg;
+    if (!atomic_exchange(&node->failure_posted, true)) {
+        node->failure_task.run = tell_failure;
+        sys_loop_post(node->loops[0], &node->failure_task);
+    }
+}
+
 static err_t open_volume(struct node *node, const char *path, int threads) {
     struct volume_settings settings = {
         .sys = node->sys,
@@ -192,6 +208,8 @@ static err_t open_volume(struct node *node, const char *path, int threads) {
         .cache = node->log_cache,
         .path = path,
         .upkeep_threads = threads,
+        .failed = directory_failed,
+        .failed_arg = node,
     };
     struct volume *volume;
     err_t err = volume_open(&settings, &volume);

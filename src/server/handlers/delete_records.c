@@ -42,16 +42,18 @@ struct part {
 /* On a worker. */
 static err_t run(struct partition_write *write, struct partition *partition, struct log *log) {
     struct part *part = container_of(write, struct part, write);
+    struct partition_offsets offsets;
     struct log_config config;
     log_config_read(log, &config);
-    if (!partition_is_leader(partition)) {
-        return ERR_NOT_LEADER_OR_FOLLOWER;
+    err_t err = partition_offsets(partition, PARTITION_ANY_EPOCH, &offsets);
+    if (err != ERR_OK) {
+        return err; /* it does not lead, or its directory failed */
     }
     if (!config.cleanup_delete) {
         return ERR_POLICY_VIOLATION;
     }
     int64_t offset = part->offset == OFFSET_HIGH_WATERMARK ? log_high_watermark(log) : part->offset;
-    err_t err = log_delete_records(log, offset);
+    err = log_delete_records(log, offset);
     part->low_watermark = log_start_offset(log);
     return err;
 }

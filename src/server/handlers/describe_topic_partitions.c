@@ -90,7 +90,8 @@ static const int32_t *alive_and_not(struct request *request, const struct meta_p
     for (int32_t i = 0; i < state->replica_count; i++) {
         const struct meta_broker *broker =
             meta_image_broker(request_image(request), state->replicas[i]);
-        if (broker == NULL || broker->fenced) {
+        if (broker == NULL || broker->fenced ||
+            !meta_broker_has_online_dir(broker, state->directories[i])) {
             offline[count++] = state->replicas[i];
         }
     }
@@ -103,7 +104,6 @@ static void fill_partition(struct request *request, const struct meta_partition 
     struct topic_endpoint endpoint;
     bool reachable = topic_endpoint_find(request, state->leader, &endpoint);
     *answer = (partition_answer){
-        .error_code = err_kafka_code(reachable ? ERR_OK : ERR_LEADER_NOT_AVAILABLE),
         .partition_index = state->id,
         .leader_id = reachable ? state->leader : META_LEADER_NONE,
         .leader_epoch = state->leader_epoch,

@@ -47,7 +47,8 @@ static void list_offline(struct request *request, const struct meta_partition *s
     answer->offline_replicas = ARENA_ARRAY(&request->arena, int32_t, state->replica_count);
     for (int32_t i = 0; i < state->replica_count; i++) {
         const struct meta_broker *broker = meta_image_broker(image, state->replicas[i]);
-        if (broker == NULL || broker->fenced) {
+        if (broker == NULL || broker->fenced ||
+            !meta_broker_has_online_dir(broker, state->directories[i])) {
             answer->offline_replicas[answer->offline_replicas_count++] = state->replicas[i];
         }
     }

@@ -1,4 +1,5 @@
 """A real node for tests: starts build/ottla on free ports with data in a folder of its own."""
+import collections
 import json
 import os
 import signal
@@ -11,14 +12,20 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OTTLA = os.environ.get("OTTLA", os.path.join(ROOT, "build", "ottla"))
 
 
+PORTS_KEPT = 1000
+given_ports = collections.deque(maxlen=PORTS_KEPT)  # to nodes that may not listen on them yet
+
+
 def free_ports(count):
     """Ports nobody listens on now. All are held until the last is found."""
-    sockets = []
-    for _ in range(count):
+    sockets, ports = [], []
+    while len(ports) < count:
         held = socket.socket()
         held.bind(("127.0.0.1", 0))
         sockets.append(held)
-    ports = [held.getsockname()[1] for held in sockets]
+        if held.getsockname()[1] not in given_ports:
+            ports.append(held.getsockname()[1])
+    given_ports.extend(ports)
     for held in sockets:
         held.close()
     return ports

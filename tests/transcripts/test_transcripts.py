@@ -1,18 +1,19 @@
 """What Apache Kafka answered, Ottla answers. README.md says how to read the transcripts."""
 import difflib
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from node import Node
 from normal import NO_ID, Differences, Normaliser, Volatile, compare, is_now, same
 from player import play
-from transcript import FOLDER, Transcript, show, transcripts
+from transcript import Action, Transcript, show, transcripts
 
 SETTLE_S = 0.02
+PLAYERS = 3  # transcripts that are played at a time; most of the time they wait
 volatile = Volatile()
 differences = Differences()
-played = {}  # name of a transcript -> [(step, outcome, names before)]
 
 
 def show_outcome(outcome, api, names):
@@ -20,20 +21,34 @@ def show_outcome(outcome, api, names):
 
 
 def replay(path, folder):
-    """Plays once per run; both tests below look at it."""
-    transcript = Transcript(path)
-    if transcript.name not in played:
-        outcomes = []
+    """[(step, outcome, names before it was shown)]"""
+    outcomes = []
 
-        def keep(step, outcome, names):
-            outcomes.append((step, outcome, names.copy()))
-            show_outcome(outcome, step.api, names)
+    def keep(step, outcome, names):
+        outcomes.append((step, outcome, names.copy()))
+        show_outcome(outcome, step.api, names)
 
-        node = Node(folder)
-        play(transcript, node, SETTLE_S, keep)
-        played[transcript.name] = outcomes
-        assert node.process.returncode == 0, node.log()
-    return played[transcript.name]
+    node = Node(folder)
+    play(Transcript(path), node, SETTLE_S, keep)
+    assert node.process.returncode == 0, node.log()
+    return outcomes
+
+
+def waiting_s(path):
+    """How long a transcript waits by its own account."""
+    return sum(float(item.words[1]) for item in Transcript(path).items
+               if isinstance(item, Action) and item.words[0] == "wait")
+
+
+@pytest.fixture(scope="session")
+def replays(request, tmp_path_factory):
+    """Of each transcript that a test of this run asks for: path -> future of its replay."""
+    parameters = (getattr(item, "callspec", None) for item in request.session.items)
+    paths = dict.fromkeys(call.params["path"] for call in parameters if call is not None)
+    with ThreadPoolExecutor(PLAYERS) as pool:
+        yield {path: pool.submit(replay, path, tmp_path_factory.mktemp(name_of(path)))
+               for path in sorted(paths, key=waiting_s, reverse=True)}
+        pool.shutdown(cancel_futures=True)
 
 
 def name_of(path):
@@ -49,9 +64,9 @@ def explain(found, wanted, ours):
 
 
 @pytest.mark.parametrize("path", transcripts(), ids=name_of)
-def test_answers_as_apache_kafka_does(path, tmp_path):
+def test_answers_as_apache_kafka_does(path, replays):
     failures = []
-    for step, outcome, names in replay(path, tmp_path):
+    for step, outcome, names in replays[path].result():
         ours = show_outcome(outcome, step.api, names.copy())
         assert step.answer is not None, f"{path}:{step.line} was never recorded (make record)"
         wanted = differences.expect(name_of(path), step.api, step.answer, ours)
@@ -75,7 +90,7 @@ def flips(name, value):
     if isinstance(value, (int, float)):
         return [value + 1, None]
     if isinstance(value, str):
-        return [value + "x", None] if name != "records" else ["AAAA", None]
+        return [value + "x", "x" + value, None] if name != "records" else ["AAAA", None]
     return []
 
 
@@ -113,9 +128,9 @@ def is_hidden(api, path, value, names):
 
 
 @pytest.mark.parametrize("path", transcripts(), ids=name_of)
-def test_every_flip_is_seen(path, tmp_path):
+def test_every_flip_is_seen(path, replays):
     unseen, count = [], 0
-    for step, outcome, names in replay(path, tmp_path):
+    for step, outcome, names in replays[path].result():
         tree = outcome.get("answer")
         ours = tree and show_outcome(outcome, step.api, names.copy())
         wanted = differences.expect(name_of(path), step.api, step.answer, ours)
@@ -130,8 +145,8 @@ def test_every_flip_is_seen(path, tmp_path):
     assert not unseen, f"{len(unseen)} of {count} flips are not seen:\n" + "\n".join(unseen)
 
 
-def test_lists_have_nothing_superfluous():
-    if len(played) < len(transcripts()):
+def test_lists_have_nothing_superfluous(replays):
+    if len(replays) < len(transcripts()):
         pytest.skip("only with all transcripts")
     assert not volatile.unused()
     assert not differences.unused()

@@ -154,9 +154,9 @@ const struct coord_api *coord_api_find(int16_t key) {
     return NULL;
 }
 
-static const coord_image_fn image_fns[] = {NULL}; /* NULL ends them */
+static const coord_image_fn image_fns[] = {offsets_image_changed};
 
 const coord_image_fn *coord_image_fns(size_t *ret_count) {
-    *ret_count = sizeof image_fns / sizeof image_fns[0] - 1;
+    *ret_count = sizeof image_fns / sizeof image_fns[0];
     return image_fns;
 }

@@ -12,7 +12,12 @@
  *   only commits, without members            the commit
  *
  * An offset that was committed with a retention of its own (old clients) has a time of its own.
+ *
+ * When a topic is deleted, what groups committed of it goes in one step, soon afterwards.
  */
+#include <assert.h>
+#include <stdlib.h>
+
 #include "coord/groups_int.h"
 #include "coord/offsets_int.h"
 
@@ -88,4 +93,70 @@ void offsets_begin(struct group_step *step) {
     group_timer_set(groups, timer,
                     step->mono_ms +
                         config_long(groups->config, CONFIG_OFFSETS_RETENTION_CHECK_INTERVAL_MS));
+}
+
+/* --- topics that are deleted --- */
+
+struct gone_topics {
+    struct arena arena;
+    struct coord_topic_change *topics;
+    int32_t count;
+};
+
+static void drop_topic(struct group_step *step, const struct group *group,
+                       const struct coord_topic_change *gone) {
+    const struct offset_topic *topic = offsets_topic(group, gone->name);
+    const struct offset_slot *slot;
+    size_t cursor;
+    if (topic == NULL) {
+        return;
+    }
+    map_for_each (&topic->partitions, cursor, slot) {
+        if (!slot->committed || offsets_topic_matches(slot->value.topic_id, gone->id)) {
+            offsets_add_tombstone(step, group->id, topic->name, slot->partition);
+        }
+    }
+}
+
+static err_t drop_topics(struct group_step *step, void *context) {
+    const struct gone_topics *gone = context;
+    const struct group *group;
+    size_t cursor;
+    step->output->splittable = true;
+    map_for_each (&step->groups->by_id, cursor, group) {
+        for (int32_t i = 0; i < gone->count && group->offsets != NULL; i++) {
+            drop_topic(step, group, &gone->topics[i]);
+        }
+    }
+    return ERR_OK;
+}
+
+static void dropped(struct groups *groups, void *context, err_t err) {
+    (void)groups;
+    (void)err; /* if they stay, they expire */
+    struct gone_topics *gone = context;
+    arena_done(&gone->arena);
+    free(gone);
+}
+
+void offsets_image_changed(struct groups *groups, const struct coord_image_change *change) {
+    struct gone_topics *gone = NULL;
+    for (int32_t i = 0; i < change->topic_count; i++) {
+        const struct coord_topic_change *topic = &change->topics[i];
+        if (topic->change != META_DELETED) {
+            continue;
+        }
+        if (gone == NULL) {
+            gone = calloc(1, sizeof *gone);
+            assert(gone != NULL);
+            arena_init(&gone->arena, SIZE_MAX);
+            gone->topics =
+                ARENA_ARRAY(&gone->arena, struct coord_topic_change, change->topic_count);
+        }
+        gone->topics[gone->count] = *topic;
+        gone->topics[gone->count++].name = arena_str(&gone->arena, topic->name);
+    }
+    if (gone != NULL) {
+        groups_run(groups, drop_topics, dropped, gone);
+    }
 }

@@ -69,6 +69,9 @@ void offsets_reset(struct groups *groups);
 /* The shard was loaded: expiry begins. */
 void offsets_begin(struct group_step *step);
 
+/* The offsets of topics that are deleted go with them. */
+void offsets_image_changed(struct groups *groups, const struct coord_image_change *change);
+
 /* --- requests: rows of apis.c --- */
 
 err_t offsets_commit_step(struct group_step *step);

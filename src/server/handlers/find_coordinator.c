@@ -15,6 +15,12 @@ enum coordinator_type { COORDINATOR_GROUP = 0, COORDINATOR_TRANSACTION = 1, COOR
 
 static const struct str offsets_topic = {"__consumer_offsets", 18};
 
+/* Apache Kafka's words; some clients show them. */
+static const struct str not_available_text = STR("The coordinator is not available.");
+static const struct str invalid_text =
+    STR("This most likely occurs because of a request being malformed by the client library or the "
+        "message was sent to an incompatible broker. See the broker logs for more details.");
+
 static err_t find_group(struct request *request, struct auto_create **create, struct str group,
                         answer_coordinator *answer) {
     const struct meta_topic *topic = meta_image_topic(request_image(request), offsets_topic);
@@ -55,6 +61,7 @@ static void refuse(struct request *request, struct find_coordinator_response *re
     const struct find_coordinator_request *message = request->message;
     if (request->version < 4) {
         response->error_code = ERR_INVALID_REQUEST;
+        response->error_message = invalid_text;
         response->node_id = -1;
         response->port = -1;
         response->host = STR("");
@@ -67,6 +74,7 @@ static void refuse(struct request *request, struct find_coordinator_response *re
     for (int32_t i = 0; i < message->coordinator_keys_count; i++) {
         response->coordinators[i] = (answer_coordinator){.key = message->coordinator_keys[i],
                                                          .error_code = ERR_INVALID_REQUEST,
+                                                         .error_message = invalid_text,
                                                          .node_id = -1,
                                                          .host = STR(""),
                                                          .port = -1};
@@ -80,8 +88,9 @@ static void find_one(struct request *request, struct auto_create **create,
     answer_coordinator answer;
     find(request, create, message->key, &answer);
     response->error_code = answer.error_code;
-    response->error_message = str_from_c(
-        answer.error_code == 0 ? "NONE" : err_text(err_from_kafka_code(answer.error_code)));
+    response->error_message = answer.error_code == 0                     ? STR("NONE")
+                              : answer.error_code == ERR_INVALID_REQUEST ? invalid_text
+                                                                         : not_available_text;
     response->node_id = answer.node_id;
     response->host = answer.host;
     response->port = answer.port;

@@ -26,6 +26,8 @@ typedef struct produce_response_topic_produce_response topic_answer;
 typedef struct produce_response_partition_produce_response partition_answer;
 typedef struct produce_response_batch_index_and_error_message record_error;
 
+enum { VERSION_OF_LEADERS = 10 };
+
 struct produce {
     struct request *request;
     struct produce_response response;
@@ -150,7 +152,7 @@ static void fill_answer(struct produce_part *part) {
     if (err != ERR_OK) {
         produce->failed = true;
         fill_record_errors(request, part);
-        if (err == ERR_NOT_LEADER_OR_FOLLOWER) {
+        if (err == ERR_NOT_LEADER_OR_FOLLOWER && request->version >= VERSION_OF_LEADERS) {
             fill_leader(request, part);
         }
     }

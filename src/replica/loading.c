@@ -2,11 +2,12 @@
  * The start: what is on the disks meets what the image says.
  *
  *   list every volume's folders (workers) ──► all listed ──► per folder: opened, or set aside
- *        └── one cannot be listed: the start ends,           ──► what the image has and no folder
- *            for what it holds would be made anew, empty         holds is made
+ *        └── one cannot be listed: offline                   ──► what the image has and no folder
+ *                                                                holds is made, or, when it may be
+ *                                                                in a volume that is offline or
+ *                                                                missing, offline itself
  *                                                            ──► every log open or offline: told
  */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "replica/replicas_int.h"
@@ -139,30 +140,49 @@ static void free_listings(struct replicas *replicas) {
     }
 }
 
-static void fail(struct replicas *replicas, const struct listing *listing) {
-    char text[4200];
-    (void)snprintf(text, sizeof text, "the log directory %.4000s cannot be listed",
-                   log_directory_path(listing->volume->directory));
-    err_t err = listing->err;
-    free_listings(replicas);
-    tell(replicas, err, text);
+/* A volume whose folders are not known is of no use. False: the only one. */
+static bool give_up(struct replicas *replicas, const struct listing *listing) {
+    struct log_directory *directory = listing->volume->directory;
+    text_log_error(replicas->text_log, "log", "The log directory %s cannot be listed: %s",
+                   log_directory_path(directory), err_text(listing->err));
+    (void)volume_note(listing->volume, log_directory_note(directory, ERR_IO));
+    replicas->volumes_missing = true;
+    struct list *link;
+    list_for_each (link, &replicas->listings) {
+        if (container_of(link, struct listing, link)->err == ERR_OK) {
+            return true;
+        }
+    }
+    return false;
 }
 
-static void all_listed(struct replicas *replicas) {
+static bool check_listings(struct replicas *replicas) {
     struct list *link;
     list_for_each (link, &replicas->listings) {
         const struct listing *listing = container_of(link, struct listing, link);
-        if (listing->err != ERR_OK) {
-            fail(replicas, listing);
-            return;
+        if (listing->err != ERR_OK && !give_up(replicas, listing)) {
+            err_t err = listing->err;
+            free_listings(replicas);
+            tell(replicas, err, "no log directory can be listed");
+            return false;
         }
     }
+    return true;
+}
+
+static void all_listed(struct replicas *replicas) {
+    if (!check_listings(replicas)) {
+        return;
+    }
+    struct list *link;
     list_for_each (link, &replicas->listings) {
         adopt_folders(replicas, container_of(link, struct listing, link));
     }
     free_listings(replicas);
     replicas->following = true;
+    replicas->matching = replicas->volumes_missing;
     replicas_follow(replicas);
+    replicas->matching = false;
     check_loaded(replicas);
 }
 

@@ -380,5 +380,6 @@ struct volume *replicas_choose_volume(struct replicas *replicas,
             fewest = i;
         }
     }
-    return ours && fewest >= 0 ? replicas->volumes[fewest] : NULL;
+    bool may_exist = replicas->matching; /* where we cannot look now */
+    return ours && fewest >= 0 && !may_exist ? replicas->volumes[fewest] : NULL;
 }

@@ -112,6 +112,7 @@ void fixture_begin(struct fixture *f) {
                                          .volumes = f->volumes,
                                          .volume_count = f->volume_count,
                                          .data_volume_count = f->volume_count - f->metadata_volumes,
+                                         .volumes_missing = f->volumes_missing,
                                          .config = f->config,
                                          .misplaced = misplaced,
                                          .arg = f};

@@ -38,6 +38,7 @@ struct fixture {
     struct log_cache *cache;
     struct volume *volumes[FIXTURE_VOLUMES_MAX];
     int volume_count;
+    bool volumes_missing; /* of the next start */
     int metadata_volumes; /* the last of them take no partitions */
     struct config *config;
     struct meta_image *image;

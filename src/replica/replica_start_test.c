@@ -152,32 +152,91 @@ static void a_log_that_cannot_be_opened_is_offline_alone(void **state) {
     assert_int_equal(records_of(f, good, 0), 10);
 }
 
-/* A directory that cannot be listed may hold anything: nothing is made anew elsewhere. */
 static bool is_told(struct fixture *f) {
     return f->loaded;
 }
 
-static void a_directory_that_cannot_be_listed_ends_the_start(void **state) {
-    struct fixture *f = *state;
+/* Topic with partition 0 in the first directory and 1 in the second, and 5 records in 0. */
+static struct uuid in_two_directories(struct fixture *f) {
     f->volume_count = 2;
     fixture_start(f);
     struct uuid id = fixture_topic(f, "t", 2);
     fixture_commit(f);
     fill(f, id, 5);
     fixture_stop(f);
+    return id;
+}
+
+static void expect_all_back(struct fixture *f, struct uuid id) {
+    sim_disk_remove_all_faults(f->host);
+    fixture_stop(f);
+    assert_int_equal(count_names(f, "/d0", "t-"), 1);
+    assert_int_equal(count_names(f, "/d1", "t-"), 1);
+    fixture_start(f);
+    assert_int_equal(records_of(f, id, 0), 5);
+}
+
+/* A directory that cannot be listed may hold anything: nothing is made anew elsewhere. */
+static void a_directory_that_cannot_be_listed_is_offline(void **state) {
+    struct fixture *f = *state;
+    struct uuid id = in_two_directories(f);
     struct sim_fault fault = {
-        .kind = SIM_FAULT_ERROR, .calls = SIM_CALL_LOOK, .path = "/d0", .err = ERR_IO};
+        .kind = SIM_FAULT_ERROR, .calls = SIM_CALL_LOOK, .path = "/d0", .err = ERR_ACCESS};
     fixture_begin(f);
-    int number = sim_disk_add_fault(f->host, &fault);
+    (void)sim_disk_add_fault(f->host, &fault);
+    fixture_wait(f, is_told);
+    assert_int_equal(f->load_err, ERR_OK);
+    struct partition *lost = find(f, id, 0);
+    struct partition *kept = find(f, id, 1);
+    assert_true(partition_is_offline(lost));
+    assert_int_equal(append_try(f, lost, &(struct batch){0}), ERR_KAFKA_STORAGE_ERROR);
+    assert_int_equal(append_try(f, kept, &(struct batch){0}), ERR_OK);
+    partition_unref(lost);
+    partition_unref(kept);
+    expect_all_back(f, id);
+}
+
+static void without_any_directory_that_can_be_listed_there_is_no_start(void **state) {
+    struct fixture *f = *state;
+    struct uuid id = in_two_directories(f);
+    struct sim_fault fault = {
+        .kind = SIM_FAULT_ERROR, .calls = SIM_CALL_LOOK, .path = "/d?", .err = ERR_IO};
+    fixture_begin(f);
+    (void)sim_disk_add_fault(f->host, &fault);
     fixture_wait(f, is_told);
     assert_int_equal(f->load_err, ERR_IO);
     assert_int_equal(replicas_count(f->replicas), 0);
-    sim_disk_remove_fault(f->host, number);
-    fixture_stop(f);
-    assert_int_equal(count_names(f, "/d0", "t-") + count_names(f, "/d1", "t-"), 2);
+    expect_all_back(f, id);
+}
 
+/* Nobody knows where t-0 is: it may be in the directory that could not be opened. What is made from
+ * now on is not. */
+static void what_may_be_in_a_missing_directory_is_not_made_anew(void **state) {
+    struct fixture *f = *state;
+    struct uuid id = in_two_directories(f);
+    assert_int_equal(sys_path_rename(f->sys, "/d0", "/gone"), ERR_OK);
+    assert_int_equal(sys_path_rename(f->sys, "/d1", "/d0"), ERR_OK);
+    f->volume_count = 1;
+    f->volumes_missing = true;
+    fixture_start(f);
+    struct partition *lost = find(f, id, 0);
+    struct partition *kept = find(f, id, 1);
+    assert_true(partition_is_offline(lost));
+    assert_false(partition_is_offline(kept));
+    partition_unref(lost);
+    partition_unref(kept);
+    struct uuid new = fixture_topic(f, "new", 1);
+    fixture_commit(f);
+    assert_int_equal(fill(f, new, 3), 3);
+    fixture_stop(f);
+    assert_int_equal(count_names(f, "/d0", "t-"), 1);
+
+    assert_int_equal(sys_path_rename(f->sys, "/gone", "/d1"), ERR_OK);
+    f->volume_count = 2;
+    f->volumes_missing = false;
     fixture_start(f);
     assert_int_equal(records_of(f, id, 0), 5);
+    assert_int_equal(records_of(f, new, 0), 3);
 }
 
 static void an_image_that_moved_while_logs_were_opened(void **state) {
@@ -279,7 +338,9 @@ int main(void) {
         TEST(a_log_without_an_id_gets_that_of_its_partition),
         TEST(a_log_in_two_directories_is_opened_once),
         TEST(a_log_that_cannot_be_opened_is_offline_alone),
-        TEST(a_directory_that_cannot_be_listed_ends_the_start),
+        TEST(a_directory_that_cannot_be_listed_is_offline),
+        TEST(without_any_directory_that_can_be_listed_there_is_no_start),
+        TEST(what_may_be_in_a_missing_directory_is_not_made_anew),
         TEST(an_image_that_moved_while_logs_were_opened),
         TEST(a_stop_before_loading_leaves_checkpoints_alone),
         TEST(a_stop_with_writes_in_the_queue),

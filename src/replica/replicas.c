@@ -3,7 +3,8 @@
  *
  *   the image says                    what is done
  *   -------------------------------   ---------------------------------------------------------
- *   topic made, we are a replica      partition in the table (OPENING), its log made by a worker
+ *   topic made, we are a replica      partition in the table (OPENING), its log made by a worker;
+ *                                     OFFLINE when its directory is not here
  *   partition changed                 leadership, epochs and replicas in sync are taken over
  *   topic deleted                     out of the table, DELETED, folder renamed by a worker
  *   topic or broker settings changed  partitions of that topic, or all, are configured
@@ -31,6 +32,7 @@ struct replicas *replicas_new(const struct replicas_settings *settings) {
     replicas->node_id = settings->node_id;
     replicas->volume_count = settings->volume_count;
     replicas->data_volume_count = settings->data_volume_count;
+    replicas->volumes_missing = settings->volumes_missing;
     replicas->volumes = calloc((size_t)settings->volume_count, sizeof *replicas->volumes);
     memcpy(replicas->volumes, settings->volumes,
            (size_t)settings->volume_count * sizeof *replicas->volumes);
@@ -206,6 +208,26 @@ static void check_place(struct replicas *replicas, struct uuid topic_id,
     }
 }
 
+static void note_unplaced(struct replicas *replicas, const struct meta_topic *topic,
+                          const struct meta_partition *state) {
+    if (replicas->unplaced++ == 0) {
+        log_folder_format(topic->name, state->id, LOG_FOLDER_CURRENT, UUID_ZERO,
+                          replicas->unplaced_name);
+    }
+}
+
+/* Once for all partitions of an image. */
+static void tell_unplaced(struct replicas *replicas) {
+    if (replicas->unplaced > 0) {
+        text_log_error(replicas->text_log, "replica",
+                       "%zu partitions are offline (%s%s): their log directory is not among "
+                       "log.dirs, or cannot be used",
+                       replicas->unplaced, replicas->unplaced_name,
+                       replicas->unplaced > 1 ? ", …" : "");
+        replicas->unplaced = 0;
+    }
+}
+
 static void create(struct replicas *replicas, const struct meta_topic *topic,
                    const struct meta_partition *state, const struct partition_config *config) {
     struct partition *partition =
@@ -215,15 +237,12 @@ static void create(struct replicas *replicas, const struct meta_topic *topic,
     partition_set_leadership(partition, state);
     struct volume *volume = replicas_choose_volume(replicas, state);
     replicas_put(replicas, partition, volume, false);
-    if (volume == NULL) {
-        text_log_error(replicas->text_log, "replica",
-                       "The log directory of %.*s-%d is not among log.dirs, or failed; the "
-                       "partition is offline",
-                       STR_ARGS(topic->name), (int)state->id);
+    if (volume == NULL || log_directory_state(volume->directory) != ERR_OK) {
+        note_unplaced(replicas, topic, state);
         partition_set_offline(partition);
-        return;
+    } else {
+        replicas_open_log(replicas, partition, volume, NULL);
     }
-    replicas_open_log(replicas, partition, volume, NULL);
     check_place(replicas, topic->id, state, volume);
 }
 
@@ -250,6 +269,7 @@ static void apply_partitions(struct replicas *replicas, const struct meta_topic 
             apply_partition(replicas, topic, state, &config);
         }
     }
+    tell_unplaced(replicas);
 }
 
 static void delete_topic(struct replicas *replicas, struct uuid topic_id,
@@ -341,6 +361,7 @@ void replicas_apply(struct replicas *replicas, struct meta_image *image,
             apply_partitions(replicas, topic, change);
         }
     }
+    tell_unplaced(replicas);
     apply_configs(replicas, changes);
     meta_image_unref(before);
 }

@@ -26,6 +26,7 @@ struct replicas_settings {
     struct volume **volumes; /* opened; copied, borrowed */
     int volume_count;
     int data_volume_count; /* the first take partitions, others hold metadata only */
+    bool volumes_missing;  /* some log directories could not be opened */
     struct config *config; /* a reference is taken */
 
     /* The metadata does not have the replica in the directory where it is, or is being made. Called
@@ -42,8 +43,9 @@ void replicas_free(struct replicas *replicas); /* it was stopped, or never loade
 /* Opens every log that the image gives to this node, recovering those that need it, all volumes at
  * once; begins to make those that are missing; sets folders of unknown topics aside as strays. Then
  * calls `loaded`, unless it is stopped before. A log that cannot be opened is said in the log and
- * offline; the others go on. An error, with a sentence: a volume could not be listed, and nothing
- * was opened. */
+ * offline; the others go on, and so do the other volumes when one cannot be listed. What may be in
+ * such a volume, or in one that is missing, is offline, too, rather than made anew, empty. An
+ * error, with a sentence: no volume could be listed, and nothing was opened. */
 void replicas_load(struct replicas *replicas, struct meta_image *image,
                    void (*loaded)(void *arg, err_t err, const char *text), void *arg);
 

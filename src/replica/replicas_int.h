@@ -38,7 +38,12 @@ struct replicas {
     bool compaction_told; /* that there is none */
     size_t tasks_running; /* opens, removals and upkeep that were begun and are not done */
 
+    size_t unplaced; /* partitions that no volume can keep, and were not told yet */
+    char unplaced_name[LOG_FOLDER_NAME_MAX + 1]; /* of the first */
+
     /* Loading. */
+    bool volumes_missing;
+    bool matching;  /* what no folder was found for may be in a volume that is missing */
     bool following; /* the table stands, and images are applied */
     bool loaded;    /* every log that was found is open or offline */
     size_t logs_open;

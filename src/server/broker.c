@@ -281,6 +281,9 @@ static void fill_features(struct broker *broker, struct broker_registration_requ
 
 static int64_t clean_shutdown_epoch(const struct node *node) {
     int64_t epoch = -1;
+    if (node->lost_dir_count > 0) {
+        return -1; /* what is in the others is not all */
+    }
     for (int i = 0; i < node->volume_count; i++) {
         int64_t found = -1;
         if (!log_directory_was_clean(node->volumes[i]->directory, &found)) {

@@ -159,6 +159,68 @@ static void a_directory_fails_while_partitions_are_made(void **state) {
     assert_int_equal(led, 2);
 }
 
+/* --- directories that cannot be opened at the start --- */
+
+static err_t try_without(struct test *test, const char *path, err_t err) {
+    peer_close(&test->peer);
+    machine_stop(test->machine);
+    struct sim_fault fault = {
+        .kind = SIM_FAULT_ERROR, .calls = SIM_CALL_OPEN, .path = path, .err = err};
+    (void)sim_disk_add_fault(test->machine->host, &fault);
+    return machine_try(test->machine);
+}
+
+static void a_start_without_one_directory(void **state) {
+    struct test *test = *state;
+    static const char *const files[] = {"/b/meta.properties", "/b/.lock"};
+    bool lost[PARTITIONS], none[PARTITIONS] = {false};
+    (void)partitions_in(test, 1, lost);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(try_without(test, files[round], round == 0 ? ERR_ACCESS : ERR_IO), ERR_OK);
+        assert_true(told(&test->f, "The log directory /b cannot be used"));
+        peer_open(&test->peer, test->machine);
+        expect_leaders(test, lost);
+        expect_produced(test, lost, 1 + round, ERR_NOT_LEADER_OR_FOLLOWER);
+        struct describe_log_dirs_response response;
+        describe_log_dirs(test, &response);
+        assert_int_equal(response.results[0].error_code, 0);
+        assert_int_equal(response.results[1].error_code, ERR_KAFKA_STORAGE_ERROR);
+        assert_int_equal(response.results[1].topics_count, 0);
+
+        char name[] = "new-0";
+        name[4] += (char)round;
+        assert_int_equal(create_topic(&test->peer, name, 2), 0);
+        assert_int_equal(produce(&test->peer, name, 0, 1), 0);
+        assert_int_equal(produce(&test->peer, name, 1, 1), 0);
+    }
+    sim_disk_remove_all_faults(test->machine->host);
+    restart(test);
+    expect_leaders(test, none);
+    for (int i = 0; i < PARTITIONS; i++) {
+        assert_int_equal(produce(&test->peer, "t", i, 1), lost[i] ? 1 : 3);
+    }
+}
+
+static void no_start_without_the_metadata_or_any_directory(void **state) {
+    struct test *test = *state;
+    bool none[PARTITIONS] = {false};
+    assert_int_equal(try_without(test, "/m/meta.properties", ERR_IO), ERR_IO);
+    assert_non_null(strstr(test->machine->start_text, "/m, which holds the metadata log"));
+    sim_disk_remove_all_faults(test->machine->host);
+
+    struct sim_fault fault = {
+        .kind = SIM_FAULT_ERROR, .calls = SIM_CALL_OPEN, .path = "/[ab]/.lock"};
+    (void)sim_disk_add_fault(test->machine->host, &fault);
+    assert_int_equal(machine_try(test->machine), ERR_IO);
+    assert_non_null(strstr(test->machine->start_text, "and with it all of log.dirs"));
+    sim_disk_remove_all_faults(test->machine->host);
+
+    machine_start(test->machine);
+    peer_open(&test->peer, test->machine);
+    expect_leaders(test, none);
+    expect_produced(test, none, 1, ERR_OK);
+}
+
 /* Nobody is left to write down that it failed: the node ends. */
 static void without_the_metadata_log_there_is_no_node(void **state) {
     struct test *test = *state;
@@ -175,6 +237,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_directory_fails_while_partitions_are_made, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(without_the_metadata_log_there_is_no_node, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_start_without_one_directory, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(no_start_without_the_metadata_or_any_directory, set_up,
                                         tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

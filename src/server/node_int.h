@@ -29,6 +29,12 @@ enum node_state {
     NODE_STOPPED,
 };
 
+/* A log directory that could not be opened at the start. */
+struct lost_dir {
+    char *path;
+    int index; /* in log.dirs */
+};
+
 struct node {
     struct node_settings settings;
     struct sys *sys;
@@ -67,6 +73,8 @@ struct node {
     int volume_count;
     int data_volume_count;          /* the first of them: log.dirs */
     struct volume *metadata_volume; /* one of them */
+    struct lost_dir lost_dirs[NODE_VOLUMES_MAX];
+    int lost_dir_count;
     struct quorum *quorum;
     struct controller *controller;
     struct arena bootstrap_arena; /* of the records of bootstrap.checkpoint */

@@ -83,15 +83,22 @@ static void emit_partition(struct metrics_page *page, struct partition *partitio
     counts->at_min_isr += at_min_isr;
 }
 
+static void emit_directory(struct metrics_page *page, const char *path, bool offline) {
+    emit_labelled(page, METRICS_GAUGE, "kafka.log", "LogManager", "LogDirectoryOffline",
+                  (struct metrics_label){"logDirectory", path}, (struct metrics_label){NULL, NULL},
+                  offline);
+}
+
 static void emit_directories(struct node *node, struct metrics_page *page) {
-    size_t offline = 0;
+    int offline = node->lost_dir_count;
     for (int i = 0; i < node->volume_count; i++) {
         struct log_directory *directory = node->volumes[i]->directory;
         bool failed = log_directory_state(directory) != ERR_OK;
         offline += failed;
-        emit_labelled(page, METRICS_GAUGE, "kafka.log", "LogManager", "LogDirectoryOffline",
-                      (struct metrics_label){"logDirectory", log_directory_path(directory)},
-                      (struct metrics_label){NULL, NULL}, failed);
+        emit_directory(page, log_directory_path(directory), failed);
+    }
+    for (int i = 0; i < node->lost_dir_count; i++) {
+        emit_directory(page, node->lost_dirs[i].path, true);
     }
     emit_value(page, METRICS_GAUGE, "kafka.log", "LogManager", "OfflineLogDirectoryCount",
                (double)offline);

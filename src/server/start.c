@@ -234,6 +234,7 @@ static void make_replicas(struct node *node) {
         .volumes = node->volumes,
         .volume_count = node->volume_count,
         .data_volume_count = node->data_volume_count,
+        .volumes_missing = node->lost_dir_count > 0,
         .config = node->config,
         .misplaced = replica_misplaced,
         .arg = node,

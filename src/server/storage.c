@@ -12,6 +12,7 @@
  *   some formatted, but not the metadata     formatting was cut short: with auto_format the rest is
  *   directory, and no log in any of them     formatted too, else as below
  *   some formatted                           the end, naming those that are not
+ *   some that cannot be read                 nothing is formatted; see storage_open.c
  *   ids of two clusters, or another node's   the end
  */
 #include <stdio.h>
@@ -20,18 +21,9 @@
 
 #include "base/limits.h"
 #include "meta/format.h"
-#include "server/broker.h"
-#include "server/node_int.h"
+#include "server/storage_int.h"
 
 #define METADATA_FOLDER "__cluster_metadata-0"
-
-struct directories {
-    char paths[NODE_VOLUMES_MAX][4096];
-    const char *list[NODE_VOLUMES_MAX];
-    size_t count;
-    size_t data_count; /* the first of them: log.dirs */
-    size_t metadata;   /* index */
-};
 
 static err_t add_directory(struct node *node, struct directories *dirs, struct str path,
                            size_t *ret_index) {
@@ -71,10 +63,16 @@ static err_t list_directories(struct node *node, struct directories *dirs) {
 
 struct formatted {
     size_t count;
-    bool metadata;       /* the metadata directory is one of them */
-    const char *missing; /* the last that is not */
+    size_t lost;         /* so many cannot be read */
+    bool metadata;       /* the metadata directory is one of the formatted */
+    const char *missing; /* the last that is not formatted */
     char cluster_id[LOG_CLUSTER_ID_MAX + 1];
 };
+
+static bool is_no_directory(struct sys *sys, const char *path) {
+    struct sys_stat stat;
+    return sys_path_stat(sys, path, &stat) == ERR_OK && !stat.directory;
+}
 
 static err_t find_formatted(struct node *node, struct directories *dirs,
                             struct formatted *ret_formatted) {
@@ -87,8 +85,14 @@ static err_t find_formatted(struct node *node, struct directories *dirs,
             found.count++;
             found.metadata |= i == dirs->metadata;
             memcpy(found.cluster_id, meta.cluster_id, sizeof found.cluster_id);
+        } else if (err == ERR_NOT_FOUND && is_no_directory(node->sys, dirs->list[i])) {
+            dirs->reasons[i] = "it is no directory";
+            found.lost++;
         } else if (err == ERR_NOT_FOUND) {
             found.missing = dirs->list[i];
+        } else if (err == ERR_IO || err == ERR_ACCESS) {
+            dirs->reasons[i] = err_text(err);
+            found.lost++;
         } else {
             (void)snprintf(node->error, sizeof node->error,
                            "%.200s/meta.properties cannot be read: %s", dirs->list[i],
@@ -186,95 +190,6 @@ static err_t format(struct node *node, struct directories *dirs, const char *kno
     return err;
 }
 
-static void tell_failure(struct sys_task *task) {
-    struct node *node = container_of(task, struct node, failure_task);
-    atomic_store(&node->failure_posted, false);
-    broker_tell_failure(node->broker);
-}
-
-/* Any thread. */
-static void directory_failed(void *arg) {
-    struct node *node = arg;
-    if (!atomic_exchange(&node->failure_posted, true)) {
-        node->failure_task.run = tell_failure;
-        sys_loop_post(node->loops[0], &node->failure_task);
-    }
-}
-
-static err_t open_volume(struct node *node, const char *path, int threads) {
-    struct volume_settings settings = {
-        .sys = node->sys,
-        .text_log = node->text_log,
-        .cache = node->log_cache,
-        .path = path,
-        .upkeep_threads = threads,
-        .failed = directory_failed,
-        .failed_arg = node,
-    };
-    struct volume *volume;
-    err_t err = volume_open(&settings, &volume);
-    if (err != ERR_OK) {
-        (void)snprintf(node->error, sizeof node->error,
-                       err == ERR_IN_USE
-                           ? "The log directory %.300s cannot be used: another process holds its "
-                             ".lock. Stop the server that runs on it, or set other log.dirs"
-                           : "The log directory %.300s cannot be used: %s",
-                       path, err_text(err));
-        return err;
-    }
-    node->volumes[node->volume_count++] = volume;
-    return ERR_OK;
-}
-
-static err_t check_identity(struct node *node, struct volume *volume) {
-    const char *path = log_directory_path(volume->directory);
-    struct log_meta meta;
-    if (!log_directory_meta(volume->directory, &meta)) {
-        (void)snprintf(node->error, sizeof node->error, "%.300s is not formatted", path);
-        return ERR_NOT_FOUND;
-    }
-    if (node->cluster_id[0] == '\0') {
-        memcpy(node->cluster_id, meta.cluster_id, sizeof node->cluster_id);
-    }
-    if (strcmp(node->cluster_id, meta.cluster_id) != 0) {
-        (void)snprintf(node->error, sizeof node->error,
-                       "%.200s belongs to cluster %.60s, other log directories to cluster %.60s: "
-                       "take the one out of log.dirs that is not this node's",
-                       path, meta.cluster_id, node->cluster_id);
-        return ERR_INCONSISTENT_CLUSTER_ID;
-    }
-    if (meta.node_id != node->node_id) {
-        (void)snprintf(node->error, sizeof node->error,
-                       "%.200s belongs to node %d, but node.id is %d: set node.id=%d, or other "
-                       "log.dirs",
-                       path, (int)meta.node_id, (int)node->node_id, (int)meta.node_id);
-        return ERR_INVALID;
-    }
-    return ERR_OK;
-}
-
-size_t node_files_for_logs(const struct node *node) {
-    uint64_t files = sys_raise_file_limit(node->sys) / 4;
-    return files < LOG_FILES_OPEN_MAX ? (size_t)files : LOG_FILES_OPEN_MAX;
-}
-
-static err_t open_all(struct node *node, struct directories *dirs) {
-    int threads = config_int(node->config, CONFIG_NUM_RECOVERY_THREADS_PER_DATA_DIR);
-    node->log_cache = log_cache_new(node->sys, node_files_for_logs(node), LOG_INDEX_PAGE_BYTES_MAX);
-    for (size_t i = 0; i < dirs->count; i++) {
-        err_t err = open_volume(node, dirs->list[i], threads);
-        if (err == ERR_OK) {
-            err = check_identity(node, node->volumes[i]);
-        }
-        if (err != ERR_OK) {
-            return err;
-        }
-    }
-    node->data_volume_count = (int)dirs->data_count;
-    node->metadata_volume = node->volumes[dirs->metadata];
-    return ERR_OK;
-}
-
 err_t node_open_storage(struct node *node) {
     struct directories *dirs = calloc(1, sizeof *dirs);
     struct formatted formatted = {0};
@@ -285,10 +200,11 @@ err_t node_open_storage(struct node *node) {
     if (err == ERR_OK) {
         err = find_formatted(node, dirs, &formatted);
     }
-    if (err == ERR_OK && node->settings.auto_format && formatted.count < dirs->count &&
+    bool unformatted = formatted.missing != NULL;
+    if (err == ERR_OK && node->settings.auto_format && unformatted && formatted.lost == 0 &&
         formatting_was_cut_short(node, dirs, &formatted)) {
         err = format(node, dirs, formatted.cluster_id);
-    } else if (err == ERR_OK && formatted.count < dirs->count) {
+    } else if (err == ERR_OK && unformatted) {
         (void)snprintf(node->error, sizeof node->error,
                        "The log directory %.200s is not formatted. If it is new and not a disk "
                        "that failed to mount, run: ottla storage format --standalone -t $(ottla "
@@ -297,17 +213,8 @@ err_t node_open_storage(struct node *node) {
         err = ERR_NOT_FOUND;
     }
     if (err == ERR_OK) {
-        err = open_all(node, dirs);
+        err = storage_open(node, dirs);
     }
     free(dirs);
     return err;
-}
-
-void node_close_storage(struct node *node) {
-    for (int i = 0; i < node->volume_count; i++) {
-        volume_close(node->volumes[i]);
-    }
-    node->volume_count = 0;
-    log_cache_free(node->log_cache);
-    node->log_cache = NULL;
 }

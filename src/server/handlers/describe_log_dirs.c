@@ -149,17 +149,22 @@ static bool is_cordoned(const struct description *description, const struct volu
     return false;
 }
 
-static void fill_directory(struct description *description, const struct directory *directory,
-                           directory_answer *answer) {
-    char path[DIRECTORY_PATH_MAX];
-    sys_path_absolute(description->request->node->sys,
-                      log_directory_path(directory->volume->directory), path, sizeof path);
+static void begin_answer(struct description *description, const char *path, err_t err,
+                         directory_answer *answer) {
+    char absolute[DIRECTORY_PATH_MAX];
+    sys_path_absolute(description->request->node->sys, path, absolute, sizeof absolute);
     *answer = (directory_answer){
-        .error_code = err_kafka_code(directory->err),
-        .log_dir = arena_str(&description->request->arena, str_from_c(path)),
+        .error_code = err_kafka_code(err),
+        .log_dir = arena_str(&description->request->arena, str_from_c(absolute)),
         .total_bytes = -1,
         .usable_bytes = -1,
     };
+}
+
+static void fill_directory(struct description *description, const struct directory *directory,
+                           directory_answer *answer) {
+    begin_answer(description, log_directory_path(directory->volume->directory), directory->err,
+                 answer);
     if (directory->err != ERR_OK) {
         return;
     }
@@ -179,17 +184,31 @@ static void fill_directory(struct description *description, const struct directo
     fill_topics(description, description->replicas + first, end - first, answer);
 }
 
+/* In the order of log.dirs, with those that could not be opened. */
+static void fill_results(struct description *description,
+                         struct describe_log_dirs_response *response) {
+    const struct node *node = description->request->node;
+    int32_t count = description->directory_count + node->lost_dir_count;
+    response->results = ARENA_ARRAY(&description->request->arena, directory_answer, count);
+    response->results_count = count;
+    int lost = 0;
+    for (int32_t i = 0; i < count; i++) {
+        directory_answer *answer = &response->results[i];
+        if (lost < node->lost_dir_count && node->lost_dirs[lost].index == i) {
+            begin_answer(description, node->lost_dirs[lost++].path, ERR_KAFKA_STORAGE_ERROR,
+                         answer);
+        } else {
+            fill_directory(description, &description->directories[i - lost], answer);
+        }
+    }
+}
+
 static void respond(struct description *description) {
     struct request *request = description->request;
     struct describe_log_dirs_response *response = &description->response;
     qsort(description->replicas, description->replica_count, sizeof description->replicas[0],
           compare_replicas);
-    response->results =
-        ARENA_ARRAY(&request->arena, directory_answer, description->directory_count);
-    response->results_count = description->directory_count;
-    for (int32_t i = 0; i < description->directory_count; i++) {
-        fill_directory(description, &description->directories[i], &response->results[i]);
-    }
+    fill_results(description, response);
     for (size_t i = 0; i < description->replica_count; i++) {
         partition_unref(description->replicas[i].partition);
     }

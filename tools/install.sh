@@ -6,7 +6,7 @@
 set -euo pipefail
 
 run="meson ninja-build pkg-config gcc libc6-dev libssl-dev zlib1g-dev libsnappy-dev liblz4-dev
-     libzstd-dev libjansson-dev libmicrohttpd-dev libpcre2-dev kcat python3"
+     libzstd-dev libjansson-dev libmicrohttpd-dev libpcre2-dev libxxhash-dev kcat python3"
 test="$run libcmocka-dev clang-14 clang-format-14 libclang-rt-14-dev llvm-14 openjdk-17-jdk-headless
       maven python3-venv util-linux iproute2 git ca-certificates"
 

@@ -158,6 +158,14 @@
 #define REGEX_STEPS_MAX           100000
 #define REGEX_MATCH_MEMORY_KB_MAX 1024
 
+/* Topics whose names took too many steps, until an expression is given up altogether: a tenth of a
+ * second of a worker. */
+#define REGEX_GIVEN_UP_MAX 100
+
+/* Partitions of one topic that a group's records may name; a number beyond it is damage, and the
+ * array that would hold it as large. More than any cluster has. */
+#define GROUP_PARTITIONS_MAX (1 << 20)
+
 /* --- quorum --- */
 
 /* Encoded metadata that waits for the disk. Several of the largest batches; more than this means

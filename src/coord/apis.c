@@ -1,6 +1,7 @@
 /* The table of requests that belong to groups: a row each, and how each of them fails as a whole.
  */
 #include "coord/classic.h"
+#include "coord/consumer.h"
 #include "coord/groups_int.h"
 #include "coord/offsets_int.h"
 #include "coord/requests_int.h"
@@ -42,6 +43,14 @@ static struct str heartbeat_group(const void *request) {
 
 static struct str leave_group(const void *request) {
     return ((const struct leave_group_request *)request)->group_id;
+}
+
+static struct str consumer_heartbeat_group(const void *request) {
+    return ((const struct consumer_group_heartbeat_request *)request)->group_id;
+}
+
+static struct str consumer_describe_group(const void *request) {
+    return ((const struct consumer_group_describe_request *)request)->group_ids[0];
 }
 
 /* --- failures --- */
@@ -141,6 +150,12 @@ static const struct coord_api apis[] = {
      list_fail, true},
     {API_DESCRIBE_GROUPS, &describe_groups_request_type, &describe_groups_response_type,
      describe_group, groups_describe_step, describe_fail, false},
+    {API_CONSUMER_GROUP_HEARTBEAT, &consumer_group_heartbeat_request_type,
+     &consumer_group_heartbeat_response_type, consumer_heartbeat_group, consumer_step_heartbeat,
+     consumer_fail_heartbeat, false},
+    {API_CONSUMER_GROUP_DESCRIBE, &consumer_group_describe_request_type,
+     &consumer_group_describe_response_type, consumer_describe_group, consumer_step_describe,
+     consumer_fail_describe, false},
     {API_DELETE_GROUPS, &delete_groups_request_type, &delete_groups_response_type, delete_group,
      groups_delete_step, delete_fail, true},
 };
@@ -154,7 +169,7 @@ const struct coord_api *coord_api_find(int16_t key) {
     return NULL;
 }
 
-static const coord_image_fn image_fns[] = {offsets_image_changed};
+static const coord_image_fn image_fns[] = {offsets_image_changed, consumer_image_changed};
 
 const coord_image_fn *coord_image_fns(size_t *ret_count) {
     *ret_count = sizeof image_fns / sizeof image_fns[0];

@@ -135,6 +135,10 @@ struct group_ops {
      * alive where Kafka does. */
     err_t (*check_commit)(struct group_step *step, struct group *group,
                           const struct group_caller *caller);
+    /* Asked after check_commit for each partition: an older epoch may do for some. NULL: for all.
+     * An error is the whole request's. */
+    err_t (*check_commit_partition)(const struct group *group, const struct group_caller *caller,
+                                    struct uuid topic_id, int32_t partition);
     err_t (*check_fetch)(struct group_step *step, struct group *group,
                          const struct group_caller *caller);
     /* OffsetDelete and DeleteGroups: ERR_OK, NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND. */
@@ -258,6 +262,9 @@ struct group_step {
 /* Adds a record, with key and value structs in the step's arena, zeroed by wire_init; fill them in.
  * The value's version is the newest that Kafka writes. ret_value may be NULL: a tombstone. */
 void *step_record(struct group_step *step, enum group_record type, void **ret_value);
+
+/* Takes back all that the step has added, and its `settled`: the client is refused after all. */
+void step_take_back(struct group_step *step);
 
 /* The same, for a value version that is not the newest. */
 void *step_record_version(struct group_step *step, enum group_record type, int16_t value_version,

@@ -301,7 +301,7 @@ static void client_gone(struct test *test, const char *who) {
 
 static void set_view(struct test *test, struct meta_delta *delta,
                      const struct coord_image_change *change) {
-    struct meta_provenance provenance = {.offset = 1, .epoch = 1};
+    struct meta_provenance provenance = {.offset = test->image->provenance.offset + 1, .epoch = 1};
     struct meta_image *image = meta_delta_finish(delta, &provenance, NULL);
     meta_image_unref(test->image);
     test->image = image;

@@ -15,6 +15,30 @@ static size_t utf16_length(struct str text) {
     return count;
 }
 
+static struct group_caller caller_of(const struct group_step *step,
+                                     const struct offset_commit_request *request) {
+    return (struct group_caller){
+        .api_key = API_OFFSET_COMMIT,
+        .version = step->call->version,
+        .member_id = request->member_id,
+        .instance_id = request->group_instance_id,
+        .generation_or_epoch = request->generation_id_or_member_epoch,
+    };
+}
+
+static err_t check_partitions(const struct group *group, const struct group_caller *caller,
+                              const struct offset_commit_request *request) {
+    err_t err = ERR_OK;
+    for (int32_t i = 0; i < request->topics_count; i++) {
+        const struct offset_commit_request_topic *topic = &request->topics[i];
+        for (int32_t k = 0; k < topic->partitions_count && err == ERR_OK; k++) {
+            err = group->ops->check_commit_partition(group, caller, topic->topic_id,
+                                                     topic->partitions[k].partition_index);
+        }
+    }
+    return err;
+}
+
 /* A caller that names no generation needs no group: it stores offsets and is no member. */
 static err_t check(struct group_step *step, const struct offset_commit_request *request) {
     struct group *group = groups_find(step->groups, request->group_id);
@@ -23,15 +47,12 @@ static err_t check(struct group_step *step, const struct offset_commit_request *
                : step->call->version >= 9                 ? ERR_GROUP_ID_NOT_FOUND
                                                           : ERR_ILLEGAL_GENERATION;
     }
-    struct group_caller caller = {
-        .api_key = API_OFFSET_COMMIT,
-        .version = step->call->version,
-        .member_id = request->member_id,
-        .instance_id = request->group_instance_id,
-        .generation_or_epoch = request->generation_id_or_member_epoch,
-    };
+    struct group_caller caller = caller_of(step, request);
     if (group->ops != NULL) {
-        return group->ops->check_commit(step, group, &caller);
+        err_t err = group->ops->check_commit(step, group, &caller);
+        return err == ERR_OK && group->ops->check_commit_partition != NULL
+                   ? check_partitions(group, &caller, request)
+                   : err;
     }
     return group_check_no_members(&caller);
 }

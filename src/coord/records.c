@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "coord/classic.h"
+#include "coord/consumer.h"
 #include "coord/groups_int.h"
 #include "coord/offsets_int.h"
 #include "wire/codec.h"
@@ -62,6 +63,30 @@ static const struct coord_record_kind kinds[] = {
      &offset_commit_value_type, 4, offsets_apply},
     {GROUP_RECORD_GROUP_METADATA, "GROUP_METADATA", &group_metadata_key_type,
      &group_metadata_value_type, 3, classic_apply},
+    {GROUP_RECORD_CONSUMER_GROUP_METADATA, "CONSUMER_GROUP_METADATA",
+     &consumer_group_metadata_key_type, &consumer_group_metadata_value_type, 0,
+     consumer_apply_epoch},
+    {GROUP_RECORD_CONSUMER_GROUP_PARTITION_METADATA, "CONSUMER_GROUP_PARTITION_METADATA",
+     &consumer_group_partition_metadata_key_type, &consumer_group_partition_metadata_value_type, 0,
+     consumer_apply_topics},
+    {GROUP_RECORD_CONSUMER_GROUP_MEMBER_METADATA, "CONSUMER_GROUP_MEMBER_METADATA",
+     &consumer_group_member_metadata_key_type, &consumer_group_member_metadata_value_type, 0,
+     consumer_apply_member},
+    {GROUP_RECORD_CONSUMER_GROUP_TARGET_ASSIGNMENT_METADATA,
+     "CONSUMER_GROUP_TARGET_ASSIGNMENT_METADATA",
+     &consumer_group_target_assignment_metadata_key_type,
+     &consumer_group_target_assignment_metadata_value_type, 0, consumer_apply_target_epoch},
+    {GROUP_RECORD_CONSUMER_GROUP_TARGET_ASSIGNMENT_MEMBER,
+     "CONSUMER_GROUP_TARGET_ASSIGNMENT_MEMBER",
+     &consumer_group_target_assignment_member_key_type,
+     &consumer_group_target_assignment_member_value_type, 0, consumer_apply_target},
+    {GROUP_RECORD_CONSUMER_GROUP_CURRENT_MEMBER_ASSIGNMENT,
+     "CONSUMER_GROUP_CURRENT_MEMBER_ASSIGNMENT",
+     &consumer_group_current_member_assignment_key_type,
+     &consumer_group_current_member_assignment_value_type, 0, consumer_apply_ownership},
+    {GROUP_RECORD_CONSUMER_GROUP_REGULAR_EXPRESSION, "CONSUMER_GROUP_REGULAR_EXPRESSION",
+     &consumer_group_regular_expression_key_type, &consumer_group_regular_expression_value_type, 0,
+     consumer_apply_regex},
     {GROUP_RECORD_TRANSACTION_COMMIT, "TRANSACTION_COMMIT", NULL, NULL, -1,
      offsets_apply_transaction_end},
     {GROUP_RECORD_TRANSACTION_ABORT, "TRANSACTION_ABORT", NULL, NULL, -1,
@@ -102,6 +127,11 @@ void *step_record_version(struct group_step *step, enum group_record type, int16
 
 void *step_record(struct group_step *step, enum group_record type, void **ret_value) {
     return step_record_version(step, type, coord_record_kind(type)->value_version, ret_value);
+}
+
+void step_take_back(struct group_step *step) {
+    step->output->record_count = 0;
+    step->settled = NULL;
 }
 
 /* --- as bytes --- */

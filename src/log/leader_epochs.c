@@ -73,7 +73,7 @@ void leader_epochs_end(const struct leader_epochs *epochs, int32_t epoch, int64_
                        int32_t *ret_epoch, int64_t *ret_end_offset) {
     *ret_epoch = -1;
     *ret_end_offset = -1;
-    if (epoch < 0 || epochs->count == 0) {
+    if (epoch == -1 || epochs->count == 0) {
         return;
     }
     if (last(epochs)->epoch == epoch) {

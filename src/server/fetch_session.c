@@ -117,7 +117,7 @@ static struct bytes make_key(struct arena *arena, bool by_id, struct str topic,
 static void item_update(struct fetch_item *item, const struct fetch_request_fetch_partition *data) {
     item->fetch_offset = data->fetch_offset;
     item->log_start_offset = data->log_start_offset;
-    item->leader_epoch = data->current_leader_epoch;
+    item->leader_epoch = data->current_leader_epoch < 0 ? -1 : data->current_leader_epoch;
     item->fetched_epoch = data->last_fetched_epoch;
     item->size_max = data->partition_max_bytes;
 }

@@ -102,7 +102,7 @@ static void read_part(struct fetch *fetch, struct fetch_part *part) {
         .leader_epoch = item->leader_epoch,
         .fetched_epoch = item->fetched_epoch,
     };
-    part->err = find_item(fetch, item, part);
+    part->err = fetch->refused == ERR_OK ? find_item(fetch, item, part) : fetch->refused;
     if (part->err == ERR_OK) {
         part->err = read_found(fetch, part);
     }
@@ -317,6 +317,9 @@ void handle_fetch(struct request *request) {
     fetch->follower = message->replica_id >= 0 || message->replica_state.replica_id >= 0;
     request->follower_fetch = fetch->follower;
     fetch->committed_only = message->isolation_level == 1;
+    if (message->isolation_level < 0 || message->isolation_level > 1) {
+        fetch->refused = ERR_INVALID_REQUEST;
+    }
     fetch->deadline_ms =
         sys_mono_ms(request->node->sys) + (message->max_wait_ms < 0 ? 0 : message->max_wait_ms);
 
@@ -326,7 +329,8 @@ void handle_fetch(struct request *request) {
         respond_error(request, err);
         return;
     }
-    fetch->part_count = fetch->context.item_count;
+    bool told_once = fetch->refused != ERR_OK && fetch->context.by_id; /* to newer clients */
+    fetch->part_count = told_once ? 0 : fetch->context.item_count;
     fetch->parts = ARENA_ARRAY(&request->arena, struct fetch_part, fetch->part_count + 1);
     for (int32_t i = 0; i < fetch->part_count; i++) {
         fetch->parts[i].item = fetch->context.items[i];

@@ -24,6 +24,7 @@ struct fetch {
     size_t size_min;
     size_t size_max;
     bool size_wrong; /* less than nothing */
+    err_t refused;   /* ERR_OK: not as a whole */
     bool committed_only;
     bool follower; /* asked as a replica, not as a reader */
     int64_t deadline_ms;

@@ -81,7 +81,8 @@ static void fill_answer(struct fetch *fetch, struct fetch_part *part, partition_
         .diverging_epoch = {.epoch = -1, .end_offset = -1},
         .current_leader = {.leader_id = -1, .leader_epoch = -1},
         .snapshot_id = {.end_offset = -1, .epoch = -1},
-        .aborted_transactions_count = part->unknown ? 0 : -1, /* null, as Kafka */
+        .aborted_transactions_count =
+            part->unknown || fetch->refused != ERR_OK ? 0 : -1, /* null, as Kafka */
         .preferred_read_replica = -1,
         .records = {.data = WIRE_GAP, .size = part->read.slice.size},
     };
@@ -160,6 +161,7 @@ void fetch_respond(struct fetch *fetch) {
     if (context.session == NULL) {
         fetch_context_end(sessions, &context, false);
     }
+    response.error_code = err_kafka_code(fetch->refused);
     response.session_id = context.session_id;
     request_respond_files(request, &response, files, file_count);
     if (context.session != NULL) {

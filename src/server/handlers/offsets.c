@@ -39,6 +39,7 @@ struct list_offsets {
     struct volume *volume;
     int32_t next;
     bool committed_only;
+    bool isolation_wrong;
 };
 
 /* The special timestamps that a version of the request may ask for; others are refused as Kafka
@@ -155,7 +156,7 @@ static void begin_partition(struct list_offsets *list, const list_topic *topic, 
     const struct meta_topic *meta = NULL;
     struct partition *partition = NULL;
     err_t err = ERR_OK;
-    if (twice) {
+    if (twice || list->isolation_wrong) {
         err = ERR_INVALID_REQUEST;
     } else if (!timestamp_supported(asked->timestamp, request->version)) {
         err = ERR_UNSUPPORTED_VERSION;
@@ -219,6 +220,7 @@ void handle_list_offsets(struct request *request) {
     struct list_offsets *list = ARENA_NEW(&request->arena, struct list_offsets);
     list->request = request;
     list->committed_only = message->isolation_level == 1;
+    list->isolation_wrong = message->isolation_level < 0 || message->isolation_level > 1;
     wire_init(&list_offsets_response_type, &list->response);
     begin_all(list);
     answer_from_memory(list);

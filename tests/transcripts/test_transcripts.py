@@ -10,7 +10,7 @@ from normal import NO_ID, Differences, Normaliser, Volatile, compare, is_now, sa
 from player import play
 from transcript import Action, Transcript, show, transcripts
 
-SETTLE_S = 0.02
+SETTLE_S = 0.06
 PLAYERS = 3  # transcripts that are played at a time; most of the time they wait
 volatile = Volatile()
 differences = Differences()

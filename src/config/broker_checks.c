@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "config/config_int.h"
 #include "config/listeners_int.h"
 
 struct checks {
@@ -347,4 +348,5 @@ void config_check_broker(const struct config *config, struct config_report *repo
     check_times(&c);
     check_limits(&c);
     check_http(&c);
+    config_check_groups(config, report);
 }

@@ -38,6 +38,7 @@ void config_report_warning(struct config_report *report, const char *format, ...
 
 /* What Kafka checks of settings that each are fine, and what we refuse to advertise. */
 void config_check_broker(const struct config *config, struct config_report *report);
+void config_check_groups(const struct config *config, struct config_report *report);
 
 /* The value of a key that a resource falls back to: dynamic for this broker, for all, the file's.
  */

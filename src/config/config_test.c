@@ -140,9 +140,9 @@ static void a_typo_names_the_nearest_key(void **state) {
 
 static void inert_keys_are_named_in_one_warning(void **state) {
     struct fixture *f = *state;
-    starts(f, "num.io.threads=8\noffsets.topic.num.partitions=3\nnum.partitions=3");
+    starts(f, "num.io.threads=8\ngroup.share.max.size=3\nnum.partitions=3");
     assert_int_equal(f->report.warning_count, 1);
-    assert_true(mentions(f->report.warnings, 1, "num.io.threads, offsets.topic.num.partitions"));
+    assert_true(mentions(f->report.warnings, 1, "group.share.max.size, num.io.threads"));
     assert_false(mentions(f->report.warnings, 1, "num.partitions,"));
 }
 
@@ -215,6 +215,31 @@ static void listeners_must_fit_together(void **state) {
     starts(f, "listeners=PLAINTEXT://127.0.0.1:1,CONTROLLER://[::1]:1");
 }
 
+static void groups_are_checked(void **state) {
+    struct fixture *f = *state;
+    is_refused(f, "group.consumer.heartbeat.interval.ms=4999",
+               "group.consumer.heartbeat.interval.ms must be greater than or equal to "
+               "group.consumer.min.heartbeat.interval.ms");
+    is_refused(f, "group.consumer.session.timeout.ms=60001",
+               "group.consumer.session.timeout.ms must be less than or equal to "
+               "group.consumer.max.session.timeout.ms");
+    is_refused(f,
+               "group.consumer.max.assignment.interval.ms=1\n"
+               "group.consumer.min.assignment.interval.ms=2",
+               "group.consumer.max.assignment.interval.ms must be greater than or equal to "
+               "group.consumer.min.assignment.interval.ms");
+    is_refused(f,
+               "group.consumer.min.session.timeout.ms=1\n"
+               "group.consumer.session.timeout.ms=5000",
+               "group.consumer.heartbeat.interval.ms must be less than "
+               "group.consumer.session.timeout.ms");
+    is_refused(f, "group.consumer.assignors=uniform,x.Y", "Class x.Y cannot be found");
+    is_refused(f, "group.coordinator.rebalance.protocols=consumer",
+               "Disabling the 'classic' protocol is not supported.");
+    starts(f, "group.consumer.assignors="
+              "org.apache.kafka.coordinator.group.assignor.RangeAssignor,uniform");
+}
+
 static void limits_and_times_are_checked(void **state) {
     struct fixture *f = *state;
     is_refused(f, "log.retention.ms=0", "log.retention.ms must be unlimited");
@@ -267,6 +292,7 @@ int main(void) {
         TEST(every_protective_row_ends_the_start),
         TEST(required_keys),
         TEST(listeners_must_fit_together),
+        TEST(groups_are_checked),
         TEST(limits_and_times_are_checked),
         TEST(listeners_are_taken_apart),
     };

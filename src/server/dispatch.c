@@ -46,6 +46,8 @@ static const struct api_row rows[] = {
     {API_UPDATE_FEATURES, handle_update_features, true, true},
     {API_DESCRIBE_CLUSTER, handle_describe_cluster, true, true},
     {API_DESCRIBE_PRODUCERS, handle_describe_producers, true, false},
+    {API_CONSUMER_GROUP_HEARTBEAT, handle_consumer_group_heartbeat, true, false},
+    {API_CONSUMER_GROUP_DESCRIBE, handle_consumer_group_describe, true, false},
     {API_LIST_CONFIG_RESOURCES, handle_list_config_resources, true, false},
     {API_DESCRIBE_TOPIC_PARTITIONS, handle_describe_topic_partitions, true, false},
 };

@@ -15,6 +15,8 @@ void handle_sync_group(struct request *request);
 void handle_heartbeat(struct request *request);
 void handle_leave_group(struct request *request);
 void handle_list_groups(struct request *request);
+void handle_consumer_group_heartbeat(struct request *request);
+void handle_consumer_group_describe(struct request *request);
 void handle_describe_groups(struct request *request);
 void handle_delete_groups(struct request *request);
 void handle_metadata(struct request *request);

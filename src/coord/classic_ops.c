@@ -13,6 +13,10 @@ static struct str protocol_type(const struct group *group) {
     return classic->protocol_type.data == NULL ? STR("") : classic->protocol_type;
 }
 
+static int32_t member_count(const struct group *group) {
+    return (int32_t)map_count(&classic_of(group)->members);
+}
+
 static bool is_empty(const struct group *group) {
     return classic_of(group)->state == CLASSIC_EMPTY;
 }
@@ -161,6 +165,7 @@ const struct group_ops classic_ops = {
     .type_name = "classic",
     .state_name = state_name,
     .protocol_type = protocol_type,
+    .member_count = member_count,
     .is_empty = is_empty,
     .check_commit = check_commit,
     .check_fetch = check_fetch,

@@ -13,6 +13,10 @@ static struct str protocol_type(const struct group *group) {
     return STR("consumer");
 }
 
+static int32_t member_count(const struct group *group) {
+    return consumer_of(group)->member_count;
+}
+
 static bool is_empty(const struct group *group) {
     return consumer_of(group)->member_count == 0;
 }
@@ -268,6 +272,7 @@ const struct group_ops consumer_ops = {
     .type_name = "consumer",
     .state_name = state_name,
     .protocol_type = protocol_type,
+    .member_count = member_count,
     .is_empty = is_empty,
     .check_commit = check_commit,
     .check_commit_partition = check_commit_partition,

@@ -232,6 +232,7 @@ struct coord *coord_new(const struct coord_settings *settings) {
     assert(coord != NULL);
     coord->settings = *settings;
     list_init(&coord->tables);
+    sys_lock_init(&coord->standing_lock, SYS_RANK_METRICS);
     coord->loops = calloc((size_t)settings->loop_count, sizeof *coord->loops);
     assert(coord->loops != NULL);
     for (int i = 0; i < settings->loop_count; i++) {

@@ -2,6 +2,7 @@
 
 #include "base/buffer.h"
 #include "coord/groups_int.h"
+#include "coord/standing_int.h"
 #include "replica/partition.h"
 #include "replica/replicas.h"
 #include "wire/compression.h"
@@ -14,6 +15,7 @@
  *   shard_log.c    its log: batches to the partition, commits back
  *   loading.c      replay, in slices, read by a worker
  *   rewriting.c    keeps the log short
+ *   standing.c     how groups stand, for metrics
  *   placement.c    which shard a group belongs to
  */
 struct shard;
@@ -42,6 +44,7 @@ struct coord {
     struct coord_settings settings;
     struct coord_loop *loops;
     _Atomic(struct shard_table *) table;
+    struct sys_lock standing_lock; /* of the shards' snapshots */
 
     /* Reactor 0's. */
     struct list tables;
@@ -88,6 +91,8 @@ struct shard {
     struct sys_task waiter_task;
     _Atomic bool waiter_posted;
     bool waiting; /* for a commit */
+
+    struct standing standing; /* standing.c */
 
     /* rewriting.c */
     uint64_t log_bytes; /* appended or read since the last rewriting began */

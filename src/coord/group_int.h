@@ -128,6 +128,7 @@ struct group_ops {
     const char *type_name;                                  /* "classic", "consumer" */
     const char *(*state_name)(const struct group *group);   /* "Stable", "PreparingRebalance" … */
     struct str (*protocol_type)(const struct group *group); /* "consumer", "" */
+    int32_t (*member_count)(const struct group *group);
     bool (*is_empty)(const struct group *group);            /* no members */
 
     /* Whether this caller may commit: ERR_OK, UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION,
@@ -229,6 +230,7 @@ const char *group_type_name(const struct group *group);
 struct str group_protocol_type(const struct group *group);
 
 /* Whether nobody is in it; and the tombstones of the group itself, not of its offsets. */
+int32_t group_member_count(const struct group *group);
 bool group_is_empty(const struct group *group);
 void group_add_tombstones(struct group_step *step, struct group *group);
 

@@ -96,6 +96,10 @@ struct str group_protocol_type(const struct group *group) {
     return group->ops == NULL ? STR("") : group->ops->protocol_type(group);
 }
 
+int32_t group_member_count(const struct group *group) {
+    return group->ops == NULL ? 0 : group->ops->member_count(group);
+}
+
 bool group_is_empty(const struct group *group) {
     return group->ops == NULL || group->ops->is_empty(group);
 }
@@ -160,6 +164,8 @@ struct groups *groups_new(const struct groups_options *options, err_t unloaded_e
     map_init(&groups->transactions);
     map_init(&groups->foreign);
     runtime->pool = options->pool;
+    runtime->stepped = options->stepped;
+    runtime->stepped_arg = options->stepped_arg;
     runtime->unload_err = unloaded_err;
     list_init(&runtime->waits);
     list_init(&runtime->jobs);

@@ -17,6 +17,8 @@ struct groups_options {
     int32_t mailbox_max;
     struct meta_image *image; /* references are taken */
     struct config *config;
+    void (*stepped)(void *arg); /* after each step; may be NULL */
+    void *stepped_arg;
 };
 
 struct groups_runtime {
@@ -28,6 +30,8 @@ struct groups_runtime {
     struct list waits;     /* struct group_wait */
     struct list jobs;      /* struct group_job: on a worker, or on the way back */
     err_t unload_err;
+    void (*stepped)(void *arg);
+    void *stepped_arg;
     struct group_timer expiry; /* these two: offsets_expiry.c's */
     size_t expiry_cursor;
 };

@@ -35,6 +35,9 @@ struct offset_slot {
     bool committed;
     struct offset_value value; /* when committed */
     struct list pending;       /* struct offset_pending */
+
+    bool told; /* these two: standing.c's; where it is in the last snapshot */
+    int32_t told_index;
 };
 
 /* NULL: none. */

@@ -23,6 +23,10 @@
 /* A load that takes longer is worth a line at the usual level. */
 enum { LOAD_LONG_MS = 1000 };
 
+static void note_step(void *arg) {
+    standing_note(arg);
+}
+
 struct shard *shard_new(struct coord *coord, int32_t index) {
     struct shard *shard = calloc(1, sizeof *shard);
     assert(shard != NULL);
@@ -38,6 +42,8 @@ struct shard *shard_new(struct coord *coord, int32_t index) {
         .partition = index,
         .log = shard_log(shard),
         .mailbox_max = COORD_MAILBOX_MAX,
+        .stepped = note_step,
+        .stepped_arg = shard,
         .image = coord->settings.image,
         .config = coord->settings.config,
     };
@@ -47,6 +53,7 @@ struct shard *shard_new(struct coord *coord, int32_t index) {
 
 void shard_free(struct shard *shard) {
     assert(shard->state == SHARD_IDLE);
+    standing_done(shard);
     groups_free(shard->groups);
     shard_log_done(shard);
     free(shard);
@@ -88,6 +95,7 @@ void shard_resign(struct shard *shard) {
     }
     loading_cancel(shard);
     rewriting_cancel(shard);
+    standing_stop(shard);
     shard->state = SHARD_IDLE;
     shard_log_close(shard);
     partition_unref(shard->partition);
@@ -98,5 +106,5 @@ void shard_resign(struct shard *shard) {
 bool shard_is_quiet(const struct shard *shard) {
     return shard->state == SHARD_IDLE && shard->load == NULL && shard->loads_cancelled == 0 &&
            shard->append_partition == NULL && shard->rewriting == NULL && !shard->waiter_posted &&
-           groups_pending(shard->groups) == 0;
+           groups_pending(shard->groups) == 0 && standing_is_quiet(shard);
 }

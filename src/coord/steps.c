@@ -218,6 +218,9 @@ static void op_settled(struct strand_op *base, void *state, err_t err) {
         }
     }
     groups_arm_tick(op->groups);
+    if (op->groups->runtime->stepped != NULL) {
+        op->groups->runtime->stepped(op->groups->runtime->stepped_arg);
+    }
 }
 
 /* Whether the shard was unloaded before the outcome of the step was committed. */

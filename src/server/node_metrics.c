@@ -132,6 +132,7 @@ static void collect(void *arg, struct metrics_page *page) {
         collect_partitions(node, page);
         collect_network(node, page);
         collect_waiting(node, page);
+        collect_groups(node, page);
     }
     collect_cluster(node, page);
     collect_reactors(node, page);

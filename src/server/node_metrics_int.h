@@ -16,5 +16,8 @@ void emit_labelled(struct metrics_page *page, enum metrics_kind kind, const char
 /* partition_metrics.c: partitions kept here, their logs and directories. */
 void collect_partitions(struct node *node, struct metrics_page *page);
 
+/* group_metrics.c: groups and their lag. */
+void collect_groups(struct node *node, struct metrics_page *page);
+
 /* cluster_metrics.c: the cluster, as the image has it. */
 void collect_cluster(struct node *node, struct metrics_page *page);

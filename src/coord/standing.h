@@ -1,0 +1,41 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/uuid.h"
+
+/*
+ * How groups stand, for metrics: what each has committed, how many records and how much time it is
+ * behind. As of a second ago at most where groups are busy; any thread.
+ */
+struct coord;
+
+struct group_standing {
+    const char *id;
+    const char *type;  /* "classic", "consumer" */
+    const char *state; /* "Stable" … */
+    int32_t member_count;
+    int32_t offset_count;
+};
+
+struct offset_standing {
+    const char *topic;
+    int32_t partition;
+    int64_t offset; /* committed: the next that the group will read */
+    bool lag_known; /* the partition is led here */
+    int64_t lag;    /* records up to the high watermark; 0 when it is ahead of it */
+    bool lag_ms_known;
+    int64_t lag_ms; /* since the oldest record that it has not read was written; 0 with no lag */
+};
+
+struct standing_visitor {
+    void (*group)(void *arg, const struct group_standing *group);
+    /* For each of the group's offsets, after `group`. */
+    void (*offset)(void *arg, const struct group_standing *group,
+                   const struct offset_standing *offset);
+    void *arg;
+};
+
+/* Strings are good during the call only. */
+void coord_standing(struct coord *coord, const struct standing_visitor *visitor);

@@ -4,7 +4,9 @@
  *
  *   what is reached                          what happens to the next client
  *   ---------------------------------------  -----------------------------------------------------
- *   max.connections (node; not inter-broker) waits in the backlog until a connection closes
+ *   max.connections of the node              waits in the backlog until a connection closes; on the
+ *                                            inter-broker listener it is taken in, and the longest
+ *                                            idle connection of another one goes
  *   max.connections of the listener          likewise
  *   max.connection.creation.rate             waits until the next token
  *   max.connections.per.ip                   accepted and closed: it must not stop the others
@@ -35,6 +37,8 @@ void net_acceptor_init(struct net_server *server) {
     struct net_acceptor *acceptor = &server->acceptor;
     map_init(&acceptor->addresses);
     acceptor->reactor_counts = calloc((size_t)server->reactor_count, sizeof(int32_t));
+    acceptor->evictable_counts =
+        calloc((size_t)server->reactor_count * NET_BUDGETS, sizeof(int32_t));
     acceptor->no_files_logged_ms = INT64_MIN / 2;
 }
 
@@ -44,6 +48,7 @@ void net_acceptor_done(struct net_server *server) {
     assert(map_count(&acceptor->addresses) == 0);
     map_done(&acceptor->addresses);
     free(acceptor->reactor_counts);
+    free(acceptor->evictable_counts);
     free((void *)acceptor->limits.ip_limits);
 }
 
@@ -148,7 +153,8 @@ static void no_files(struct net_listener *listener) {
 static bool may_accept(struct net_listener *listener) {
     struct net_server *server = listener->server;
     struct net_acceptor *acceptor = &server->acceptor;
-    bool node_full = acceptor->connection_count >= acceptor->limits.connections_max;
+    bool node_full =
+        acceptor->budget_counts[listener->settings.budget] >= acceptor->limits.connections_max;
     if (listener->connection_count >= listener->settings.connections_max ||
         (node_full && !listener->settings.inter_broker)) {
         listener_pause(listener, INT64_MAX);
@@ -209,6 +215,51 @@ static void count_address_out(struct net_acceptor *acceptor, const struct sys_ad
     }
 }
 
+/* --- more than the node may have --- */
+
+static void count(const struct net_connection *connection, int32_t change) {
+    struct net_listener *listener = connection->listener;
+    struct net_acceptor *acceptor = &listener->server->acceptor;
+    int reactor = connection->reactor->index;
+    int budget = listener->settings.budget;
+    acceptor->connection_count += change;
+    acceptor->reactor_counts[reactor] += change;
+    acceptor->budget_counts[budget] += change;
+    if (!listener->settings.inter_broker) {
+        acceptor->evictable_counts[reactor * NET_BUDGETS + budget] += change;
+    }
+    listener->connection_count += change;
+}
+
+/* The reactor with the most connections that may go. */
+static struct net_reactor *choose_victim(struct net_server *server, int budget) {
+    const int32_t *counts = server->acceptor.evictable_counts;
+    int best = 0;
+    for (int i = 1; i < server->reactor_count; i++) {
+        if (counts[i * NET_BUDGETS + budget] > counts[best * NET_BUDGETS + budget]) {
+            best = i;
+        }
+    }
+    return &server->reactors[best];
+}
+
+/* After the inter-broker listener took one in beyond the limit, or the limit was lowered. */
+static void evict_excess(struct net_server *server) {
+    struct net_acceptor *acceptor = &server->acceptor;
+    for (int budget = 0; budget < NET_BUDGETS; budget++) {
+        int32_t evictable = 0;
+        for (int i = 0; i < server->reactor_count; i++) {
+            evictable += acceptor->evictable_counts[i * NET_BUDGETS + budget];
+        }
+        acceptor->evicting[budget] -= atomic_exchange(&acceptor->evict_missed[budget], 0);
+        int32_t excess = acceptor->budget_counts[budget] - acceptor->limits.connections_max;
+        int32_t wanted = excess < evictable ? excess : evictable;
+        for (; acceptor->evicting[budget] < wanted; acceptor->evicting[budget]++) {
+            net_reactor_evict(choose_victim(server, budget), budget);
+        }
+    }
+}
+
 /* --- taking in and handing over --- */
 
 static struct net_reactor *choose_reactor(struct net_server *server) {
@@ -249,15 +300,14 @@ static void take_in(struct net_listener *listener, struct sys_socket *socket,
     struct net_reactor *reactor = choose_reactor(server);
     struct net_connection *connection = net_connection_new(listener, reactor, socket, peer);
     connection->id = acceptor->next_id++;
-    acceptor->connection_count++;
-    acceptor->reactor_counts[reactor->index]++;
-    listener->connection_count++;
+    count(connection, 1);
     if (reactor->index == 0) {
         net_reactor_open(reactor, connection);
     } else {
         connection->task.run = open_on_reactor;
         sys_loop_post(reactor->loop, &connection->task);
     }
+    evict_excess(server);
 }
 
 static void accept_ready(void *arg, int events) {
@@ -315,11 +365,11 @@ static void count_out(struct sys_task *task) {
     struct net_server *server = listener->server;
     struct net_acceptor *acceptor = &server->acceptor;
     count_address_out(acceptor, &connection->peer);
-    acceptor->connection_count--;
-    acceptor->reactor_counts[connection->reactor->index]--;
-    listener->connection_count--;
+    acceptor->evicting[listener->settings.budget] -= connection->evicted;
+    count(connection, -1);
     free(connection);
     if (server->phase == NET_STARTED) {
+        evict_excess(server); /* what was asked for in vain */
         resume_limited(server);
     } else if (server->phase == NET_STOPPING && acceptor->connection_count == 0) {
         net_server_drained(server);
@@ -346,6 +396,7 @@ void net_server_set_limits(struct net_server *server, const struct net_limits *l
     acceptor->limits.ip_limits = ip_limits;
     acceptor->rate.rate_max = limits->creation_rate_max;
     if (server->phase == NET_STARTED) {
+        evict_excess(server);
         resume_limited(server);
     }
 }

@@ -78,12 +78,16 @@ struct net_handlers {
 
 enum net_security { NET_PLAINTEXT };
 
+/* Brokers' and controllers' listeners count their connections apart, as in Kafka. */
+enum { NET_BUDGETS = 2 };
+
 struct net_listener_settings {
     const char *name; /* "PLAINTEXT", "CONTROLLER"; copied */
     struct sys_address address;
     enum net_security security;
     void *context;               /* the server's own, net_connection_listener gives it back */
-    bool inter_broker;           /* exempt from the node's max.connections */
+    int budget;                  /* those of a budget share max.connections; < NET_BUDGETS */
+    bool inter_broker;           /* may go beyond it, others of the budget lose connections then */
     int32_t connections_max;     /* listener.name.X.max.connections; INT32_MAX: none */
     int32_t creation_rate_max;   /* per second; INT32_MAX: none */
     int64_t idle_ms_max;         /* connections.max.idle.ms; < 0: never */
@@ -100,7 +104,7 @@ struct net_ip_limit {           /* max.connections.per.ip.overrides */
 
 /* These may change while running: net_server_set_limits. */
 struct net_limits {
-    int32_t connections_max;              /* max.connections, of the node */
+    int32_t connections_max;              /* max.connections, of the node, for each budget */
     int32_t connections_per_ip_max;       /* max.connections.per.ip */
     const struct net_ip_limit *ip_limits; /* copied */
     size_t ip_limit_count;

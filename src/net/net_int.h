@@ -106,6 +106,7 @@ struct net_connection {
     uint64_t id;
     void *context;
     struct sys_task task; /* to the reactor to be opened, to the acceptor to be counted out */
+    bool evicted;
 
     struct list link;         /* reactor->connections */
     struct list idle_link;    /* reactor->idle[listener], the longest idle first */
@@ -198,6 +199,9 @@ struct net_reactor {
     struct sys_task stop_task;
     _Atomic bool stop_posted;
     struct sys_task finish_task;
+    struct sys_task evict_task;
+    _Atomic int32_t evict_due[NET_BUDGETS]; /* so many connections are to be closed */
+    _Atomic bool evict_posted;
 
     struct sys_timer idle_timer;
     struct sys_timer trim_timer;
@@ -218,6 +222,10 @@ void net_reactor_done(struct net_reactor *reactor);
 
 /* From the acceptor, on the reactor's thread. */
 void net_reactor_open(struct net_reactor *reactor, struct net_connection *connection);
+
+/* Any thread: closes the connection of a listener of that budget, but not of the inter-broker one,
+ * that was idle longest. */
+void net_reactor_evict(struct net_reactor *reactor, int budget);
 
 /* The turn task will run. */
 void net_reactor_end_turn(struct net_reactor *reactor);
@@ -258,6 +266,10 @@ struct net_acceptor {
     struct map addresses; /* peer address to net_address_count */
     int32_t connection_count;
     int32_t *reactor_counts;
+    int32_t budget_counts[NET_BUDGETS];
+    int32_t *evictable_counts; /* per budget and reactor: all but those of inter-broker listeners */
+    int32_t evicting[NET_BUDGETS];             /* asked for, and not yet counted out */
+    _Atomic int32_t evict_missed[NET_BUDGETS]; /* asked for in vain */
     int next_reactor;
     uint64_t next_id;
     struct net_rate rate;

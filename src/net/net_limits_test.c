@@ -115,6 +115,96 @@ static void over_the_limit_clients_wait(void **state) {
     }
 }
 
+/* On the inter-broker listener nobody waits for clients: the one that was idle longest goes. */
+static void brokers_come_before_idle_clients(void **state) {
+    (void)state;
+    for (int loops = 1; loops <= 2; loops++) {
+        struct test_settings settings;
+        test_settings_init(&settings);
+        settings.loop_count = loops;
+        settings.second_listener = true;
+        settings.second_inter_broker = true;
+        settings.limits.connections_max = 2;
+        test_server_start(&server, &settings);
+        int idle = test_connect(&server);
+        expect_served(idle);
+        test_sleep_ms(5);
+        int broker = test_connect_second(&server);
+        expect_served(broker);
+        int other = test_connect_second(&server); /* the node is full: the client goes */
+        expect_served(other);
+        test_expect_closed(idle);
+        int third = test_connect_second(&server); /* nobody is left who could */
+        expect_served(third);
+        expect_served(broker);
+        expect_served(other);
+        int client = test_connect(&server);
+        test_send_text(client, "e waits");
+        test_expect_nothing(client, 50);
+        close(broker);
+        close(other);
+        test_expect_text(client, "e waits");
+        close(third);
+        close(client);
+        test_server_stop(&server, 0);
+    }
+}
+
+static void who_was_idle_longest_goes_first(void **state) {
+    (void)state;
+    struct test_settings settings;
+    test_settings_init(&settings);
+    settings.second_listener = true;
+    settings.second_inter_broker = true;
+    settings.limits.connections_max = 4;
+    test_server_start(&server, &settings);
+    int fds[4];
+    for (int i = 0; i < 4; i++) {
+        fds[i] = test_connect(&server);
+        expect_served(fds[i]);
+        test_sleep_ms(5);
+    }
+    expect_served(fds[0]);
+    int broker = test_connect_second(&server);
+    expect_served(broker);
+    test_expect_closed(fds[1]);
+
+    struct net_limits limits = settings.limits; /* lowered */
+    limits.connections_max = 2;
+    test_set_limits(&server, &limits);
+    test_expect_closed(fds[2]);
+    test_expect_closed(fds[3]);
+    expect_served(fds[0]);
+    expect_served(broker);
+    assert_true(test_log_last_has(&server, "max.connections"));
+    close(fds[0]);
+    close(broker);
+    test_server_stop(&server, 0);
+}
+
+static void budgets_are_counted_apart(void **state) {
+    (void)state;
+    struct test_settings settings;
+    test_settings_init(&settings);
+    settings.second_listener = true;
+    settings.second_apart = true;
+    settings.limits.connections_max = 1;
+    test_server_start(&server, &settings);
+    int first = test_connect(&server);
+    int second = test_connect_second(&server);
+    expect_served(first);
+    expect_served(second);
+    int late = test_connect_second(&server);
+    test_send_text(late, "e late");
+    test_expect_nothing(late, 50);
+    close(first);
+    test_expect_nothing(late, 50);
+    close(second);
+    test_expect_text(late, "e late");
+    close(late);
+    test_server_stop(&server, 0);
+}
+
 static void connections_come_at_their_rate(void **state) {
     (void)state;
     struct test_settings settings;
@@ -440,6 +530,9 @@ int main(void) {
         cmocka_unit_test(thousand_connections_are_spread),
         cmocka_unit_test(address_has_a_limit),
         cmocka_unit_test(over_the_limit_clients_wait),
+        cmocka_unit_test(brokers_come_before_idle_clients),
+        cmocka_unit_test(who_was_idle_longest_goes_first),
+        cmocka_unit_test(budgets_are_counted_apart),
         cmocka_unit_test(connections_come_at_their_rate),
         cmocka_unit_test(idle_connections_are_closed),
         cmocka_unit_test(out_of_files_new_clients_wait),

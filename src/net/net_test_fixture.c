@@ -240,6 +240,8 @@ static void start_net(struct test_server *server, const struct test_settings *wa
     listeners[1].name = "SECOND";
     listeners[1].address = (struct sys_address){.ipv6 = true, .ip = {[15] = 1}};
     listeners[1].request_size_max = 100;
+    listeners[1].inter_broker = wanted->second_inter_broker;
+    listeners[1].budget = wanted->second_apart;
     struct net_settings settings = {
         .sys = server->sys,
         .log = &log,

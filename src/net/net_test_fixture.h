@@ -55,6 +55,8 @@ struct test_settings {
     struct net_limits limits;
     struct metrics *metrics; /* may be NULL */
     bool second_listener;    /* "SECOND" on [::1], frames of at most 100 bytes */
+    bool second_inter_broker;
+    bool second_apart; /* in a budget of its own */
 };
 
 /* Kafka's defaults. */

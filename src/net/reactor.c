@@ -27,6 +27,7 @@ static void turn_run(struct sys_task *task);
 static void wake_run(struct sys_task *task);
 static void stop_run(struct sys_task *task);
 static void finish_run(struct sys_task *task);
+static void evict_run(struct sys_task *task);
 static void idle_fire(struct sys_timer *timer);
 static void trim_fire(struct sys_timer *timer);
 static void pass_fire(struct sys_timer *timer);
@@ -52,6 +53,7 @@ void net_reactor_init(struct net_reactor *reactor, struct net_server *server, in
     reactor->wake_task.run = wake_run;
     reactor->stop_task.run = stop_run;
     reactor->finish_task.run = finish_run;
+    reactor->evict_task.run = evict_run;
     reactor->idle_timer.fire = idle_fire;
     reactor->trim_timer.fire = trim_fire;
     reactor->pass_timer.fire = pass_fire;
@@ -260,6 +262,58 @@ static void idle_fire(struct sys_timer *timer) {
     }
 }
 
+/* Whose place is needed: NULL, when nobody is there who may go. */
+static struct net_connection *longest_idle(struct net_reactor *reactor, int budget) {
+    struct net_connection *found = NULL;
+    for (int i = 0; i < reactor->server->listener_count; i++) {
+        const struct net_listener_settings *settings = &reactor->server->listeners[i].settings;
+        struct list *link = list_first(&reactor->idle[i]);
+        if (link == NULL || settings->budget != budget || settings->inter_broker) {
+            continue;
+        }
+        struct net_connection *connection = container_of(link, struct net_connection, idle_link);
+        if (found == NULL || connection->active_ms < found->active_ms) {
+            found = connection;
+        }
+    }
+    return found;
+}
+
+static void evict(struct net_reactor *reactor, int budget) {
+    struct net_server *server = reactor->server;
+    struct net_connection *connection = longest_idle(reactor, budget);
+    if (connection == NULL) {
+        atomic_fetch_add(&server->acceptor.evict_missed[budget], 1);
+        return;
+    }
+    char text[SYS_ADDRESS_TEXT_MAX];
+    sys_address_format(&connection->peer, text);
+    text_log_info(server->log, "net",
+                  "closing the connection from %s on listener %s, which was idle longest: the node "
+                  "has more than max.connections",
+                  text, connection->listener->name);
+    connection->evicted = true;
+    net_connection_close(connection);
+}
+
+static void evict_run(struct sys_task *task) {
+    struct net_reactor *reactor = container_of(task, struct net_reactor, evict_task);
+    atomic_store(&reactor->evict_posted, false);
+    for (int budget = 0; budget < NET_BUDGETS; budget++) {
+        int32_t due = atomic_exchange(&reactor->evict_due[budget], 0);
+        while (due-- > 0) {
+            evict(reactor, budget);
+        }
+    }
+}
+
+void net_reactor_evict(struct net_reactor *reactor, int budget) {
+    atomic_fetch_add(&reactor->evict_due[budget], 1);
+    if (!atomic_exchange(&reactor->evict_posted, true)) {
+        sys_loop_post(reactor->loop, &reactor->evict_task);
+    }
+}
+
 /* --- stopping --- */
 
 /* Closing one may end others, by what the server does when it is told: each goes back to the list
@@ -300,7 +354,7 @@ static void finish_run(struct sys_task *task) {
     assert(list_empty(&reactor->connections));
     assert(list_empty(&reactor->starved));
     if (reactor->turn_posted || atomic_load(&reactor->stop_posted) ||
-        atomic_load(&reactor->starving) == NET_WOKEN) {
+        atomic_load(&reactor->evict_posted) || atomic_load(&reactor->starving) == NET_WOKEN) {
         sys_loop_post(reactor->loop, task); /* behind what still is queued */
         return;
     }

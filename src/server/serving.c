@@ -49,6 +49,19 @@ static err_t resolve(struct node *node, const struct config_listener *listener,
     return ERR_OK;
 }
 
+/* The inter-broker listener, where clients have another one. */
+static bool is_protected(const struct node *node, const struct config_listener *listener) {
+    struct str name = config_str(node->config, CONFIG_INTER_BROKER_LISTENER_NAME);
+    if (name.size == 0) {
+        name = config_str(node->config, CONFIG_SECURITY_INTER_BROKER_PROTOCOL);
+    }
+    int brokers = 0;
+    for (int i = 0; i < node->listener_count; i++) {
+        brokers += !node->listeners[i].controller;
+    }
+    return brokers > 1 && !listener->controller && str_equal(listener->name, name);
+}
+
 static void fill_settings(const struct node *node, const struct config_listener *listener,
                           struct net_listener_settings *settings) {
     const struct config *config = node->config;
@@ -58,9 +71,8 @@ static void fill_settings(const struct node *node, const struct config_listener 
     settings->send_buffer_size = config_int(config, CONFIG_SOCKET_SEND_BUFFER_BYTES);
     settings->receive_buffer_size = config_int(config, CONFIG_SOCKET_RECEIVE_BUFFER_BYTES);
     settings->backlog = config_int(config, CONFIG_SOCKET_LISTEN_BACKLOG_SIZE);
-    settings->inter_broker =
-        listener->controller ||
-        str_equal(listener->name, config_str(config, CONFIG_INTER_BROKER_LISTENER_NAME));
+    settings->budget = listener->controller;
+    settings->inter_broker = is_protected(node, listener);
 }
 
 /* "host:count" pairs of max.connections.per.ip.overrides. Hosts that are no numeric address are

@@ -14,7 +14,7 @@
  *   classic_rebalance.c  from state to state: the table is there
  *   classic_records.c    GroupMetadata: made, and taken in
  *   classic_ops.c        what all kinds of groups are asked; DescribeGroups
- *   classic_convert.c    from and to consumer groups
+ *   classic_convert.c    from a consumer group
  *   classic_group.c      members, and who leads them
  *   classic_protocols.c  what members can speak
  *   classic_topics.c     which topics they read
@@ -187,8 +187,7 @@ bool classic_elect_joined(struct classic_group *classic);
 
 /* --- classic_topics.c --- */
 
-/* Whether it is known which topics the members of a group of consumers read; and if they read one.
- */
+/* Whether it is known which topics consumers read; and whether they read this one. */
 bool classic_topics_known(struct classic_group *classic);
 bool classic_reads_topic(struct classic_group *classic, struct str topic);
 
@@ -232,10 +231,13 @@ void classic_answer_join(const struct classic_member *member, struct arena *aren
 
 /* --- classic_records.c --- */
 
-/* Adds the record of the state as it is, without members' assignments; value->members[] are by
+/* Adds the record of the state as it is, and gives it back to be changed: value->members[] are by
  * `place` of the members. */
 struct group_metadata_value *classic_add_record(struct group_step *step,
                                                 struct classic_group *classic);
+
+/* Before a soft change: keeps what the log says. */
+void classic_keep_logged(struct classic_group *classic);
 
 /* --- classic_join.c --- */
 
@@ -248,18 +250,14 @@ char *classic_join_reason(const struct group_step *step);
 /* JoinGroup where no group is (NULL), or a GROUP_SIMPLE. */
 err_t classic_join_first(struct group_step *step, struct group *group);
 
-/* Before a soft change: keeps what the log says. */
-void classic_keep_logged(struct classic_group *classic);
-
-/* group_ops.add_state */
-bool classic_add_state(struct group_step *step, const struct group *group);
-
 /* --- classic_static.c --- */
 
 /* JoinGroup without an id of an instance that is known: a new process has taken its place. */
 void classic_replace_static(struct group_step *step, struct classic_member *member, struct str id);
 
 /* --- as group_ops --- */
+
+bool classic_add_state(struct group_step *step, const struct group *group);
 
 err_t classic_join(struct group_step *step, struct group *group);
 err_t classic_sync(struct group_step *step, struct group *group);

@@ -1,18 +1,19 @@
 /*
  * JoinGroup. What becomes of a request, the first row that fits:
  *
- *   group is full, and the member is not one of those in it       GROUP_MAX_SIZE_REACHED
- *   protocol type or protocols do not go with the members'        INCONSISTENT_GROUP_PROTOCOL
+ *   group is full, and the member is none that counts           GROUP_MAX_SIZE_REACHED
+ *   protocol type or protocols do not go with the members'      INCONSISTENT_GROUP_PROTOCOL
  *   without an id
- *     an instance that is known                                   classic_static.c
- *     an instance that is not, or version 0 to 3                  a new member
- *     version 4 and later                                         MEMBER_ID_REQUIRED (KIP-394)
+ *     an instance that is known                                 classic_static.c
+ *     an instance that is not, or version 0 to 3                a new member
+ *     version 4 and later                                       MEMBER_ID_REQUIRED (KIP-394)
  *   with an id
- *     one that was given out                                      a new member
- *     an unknown member, or the instance is another's now         UNKNOWN_MEMBER_ID,
- * FENCED_INSTANCE_ID Preparing                                                   waits for the
- * others Completing or Stable, nothing new, no leader of a Stable    answered as it is Completing
- * or Stable                                        begins a rebalance Empty UNKNOWN_MEMBER_ID
+ *     one that was given out                                    a new member
+ *     unknown; or the instance is another member                UNKNOWN_MEMBER_ID; FENCED_...
+ *     Preparing                                                 waits for the others
+ *     Completing or Stable, with nothing new, no leader of a    answered as it is
+ *     Stable
+ *     Completing or Stable                                      begins a rebalance
  */
 #include "base/limits.h"
 #include "coord/classic_int.h"
@@ -51,11 +52,11 @@ static int32_t rebalance_timeout_ms(const struct group_step *step) {
 
 void classic_update_member(struct group_step *step, struct classic_member *member) {
     const struct join_group_request *request = request_of(step);
+    classic_keep_logged(member->classic);
     if (!classic_protocols_equal(member->protocols, request)) {
         classic_member_set_protocols(
             member, classic_protocols_new(request->protocols, request->protocols_count));
     }
-    classic_keep_logged(member->classic);
     member->rebalance_timeout_ms = rebalance_timeout_ms(step);
     member->session_timeout_ms = request->session_timeout_ms;
 }
@@ -129,8 +130,7 @@ static void add_member(struct group_step *step, struct classic_group *classic, s
     rebalance_for(step, member, "joins");
 }
 
-/* The oldest id goes when there are too many: its owner is told that it is unknown, and asks anew.
- */
+/* The oldest id goes when there are too many: its owner will be told that it is unknown. */
 static void give_id(struct group_step *step, struct classic_group *classic, struct str id) {
     if (map_count(&classic->pending) == GROUP_PENDING_MEMBERS_MAX) {
         size_t cursor = 0;

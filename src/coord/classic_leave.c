@@ -8,25 +8,23 @@
 typedef struct leave_group_request_member_identity identity;
 typedef struct leave_group_response_member_response answer;
 
-/* The reasons of clients are of use one by one, in the log of the group's rebalance only the first.
- */
 struct leaving {
     struct group_step *step;
     struct classic_group *classic;
     int32_t count;
-    char *first;
+    struct str first; /* who it is, and the client's reason: for the text log */
 };
 
 static void note(struct leaving *leaving, struct str id, struct str reason) {
-    if (leaving->count++ == 0) {
-        if (reason.size == 0) {
-            reason = STR("no reason given");
-        }
-        reason.size = reason.size > LIMIT_ERROR_TEXT / 2 ? LIMIT_ERROR_TEXT / 2 : reason.size;
-        leaving->first = (char *)arena_printf(leaving->step->arena, "%.*s leaves (%.*s)",
-                                              STR_ARGS(id), STR_ARGS(reason))
-                             .data;
+    if (leaving->count++ > 0) {
+        return;
     }
+    if (reason.size == 0) {
+        reason = STR("no reason given");
+    }
+    reason.size = reason.size > LIMIT_ERROR_TEXT / 2 ? LIMIT_ERROR_TEXT / 2 : reason.size;
+    leaving->first =
+        arena_printf(leaving->step->arena, "%.*s (%.*s)", STR_ARGS(id), STR_ARGS(reason));
 }
 
 static err_t leave(struct leaving *leaving, const identity *who) {
@@ -61,8 +59,8 @@ static void react(struct leaving *leaving) {
     switch (classic->state) {
     case CLASSIC_COMPLETING_REBALANCE:
     case CLASSIC_STABLE:
-        classic_prepare_rebalance(leaving->step, classic, "of %d members that leave: %s",
-                                  (int)leaving->count, leaving->first);
+        classic_prepare_rebalance(leaving->step, classic, "%d members leave, the first is %.*s",
+                                  (int)leaving->count, STR_ARGS(leaving->first));
         break;
     case CLASSIC_PREPARING_REBALANCE:
         classic_maybe_complete_join(leaving->step, classic);

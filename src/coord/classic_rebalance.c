@@ -2,22 +2,24 @@
  * From state to state. Requests are in classic_join.c, classic_sync.c and classic_leave.c; each
  * ends here when it changes who is in the group.
  *
- *   state        what happens                                        then            function
- *   ----------   -------------------------------------------------   -------------
- * ------------------- Empty        a member joins                                      Preparing
- * (1)   prepare_rebalance Preparing    all members wait in `join`, no id is pending Completing (2)
- * complete_join Preparing    time is up; who has not joined is out, but not      Completing (2)
- * complete_join the static ones Preparing    the same, and nobody is left Empty (3) complete_join
- *   Completing   the leader's assignments are appended               Stable          classic_apply
- *   Completing   ... cannot be appended; a member joins, leaves,     Preparing prepare_rebalance
- *                has news or is lost; not all sync in time
- *   Stable       the same, or the leader joins again                 Preparing prepare_rebalance
- *   Stable       a static member comes back, speaking the same       Stable classic_static.c
+ *   state        what happens                                    then         function
+ *   ----------   ---------------------------------------------   ----------   -----------------
+ *   Empty        a member joins                                  Preparing    prepare_rebalance
+ *   Preparing    all members wait in `join`, no id is pending    Completing   complete_join
+ *   Preparing    time is up: who has not joined is out, but      Completing   complete_join
+ *                not the static ones
+ *   Preparing    the same, and nobody is left                    Empty        complete_join
+ *   Completing   the leader's assignments are appended           Stable       classic_apply
+ *   Completing   they cannot be; a member joins, leaves, has     Preparing    prepare_rebalance
+ *                news or is lost; not all sync in time
+ *   Stable       the same, or the leader joins again             Preparing    prepare_rebalance
+ *   Stable       a static member comes back                      Stable       classic_static.c
  *
- *   (1) The first rebalance waits group.initial.rebalance.delay.ms; each time members came in that
- *       time it waits once more, together as long as the longest rebalance timeout.
- *   (2) The generation rises, a protocol is chosen, all who wait are answered. No record yet.
- *   (3) The generation rises, with a record.
+ * To Completing: the generation rises, a protocol is chosen, all who wait are answered; there is no
+ * record yet. To Empty: the generation rises, with a record.
+ *
+ * The first rebalance, from Empty, waits group.initial.rebalance.delay.ms; each time members came
+ * meanwhile it waits once more, all in all as long as the rebalance timeout of the first.
  *
  * Sessions: a member is expected back within its session timeout after each answer or heartbeat.
  * One that waits for us is in touch by that, except a new one: it does not know its id, so nobody

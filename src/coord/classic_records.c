@@ -2,15 +2,14 @@
  * GroupMetadata, the one record that classic groups have: a generation that became stable, with who
  * was in it and what each was assigned; or one that became empty.
  *
- *   a step adds it when                                    and when it is appended, apply
- *   ----------------------------------------------------   -----------------------------------
+ *   a step adds it when                                     when it is appended it makes
+ *   -----------------------------------------------------   ----------------------------
  *   a group begins (classic_join.c)                         nothing
- *   nobody is left (classic_rebalance.c)                    Empty, next generation
+ *   nobody is left (classic_rebalance.c)                    Empty, the next generation
  *   the leader has assigned (classic_sync.c)                assignments, Stable
- *   a static member came back (classic_static.c)            nothing new
+ *   a static member came back (classic_static.c)            nothing
  *   a consumer group becomes classic (classic_convert.c)    a new group, Stable
- *
- *   the log's older part is about to go                    nothing: it is said anew
+ *   the log's older part is about to go                     nothing: it is said anew
  *
  * A replay makes a new group of each record. Of what a member can speak the record has the chosen
  * protocol only, so one that joins again with all it has has news.
@@ -137,7 +136,8 @@ static void set_generation(struct classic_group *classic,
     classic->generation = value->generation;
     classic->state = value->members_count == 0 ? CLASSIC_EMPTY : CLASSIC_STABLE;
     classic->state_since_ms = value->current_state_timestamp;
-    classic_set_protocol_name(classic, value->protocol);
+    bool unnamed = value->protocol.data == NULL && value->members_count > 0;
+    classic_set_protocol_name(classic, unnamed ? STR("") : value->protocol);
 }
 
 static void make_anew(struct group *group, const struct group_metadata_value *value) {
@@ -153,6 +153,16 @@ static void make_anew(struct group *group, const struct group_metadata_value *va
     taken_in(classic);
 }
 
+static bool knows_all(const struct classic_group *classic,
+                      const struct group_metadata_value *value) {
+    for (int32_t i = 0; i < value->members_count; i++) {
+        if (classic_member_find(classic, value->members[i].member_id) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Whether the record is a step of the group, and does not only say what is in the log already, or
  * that the group begins: who joined already is not in that one. */
 static bool is_news(const struct classic_group *classic, const struct group_metadata_value *value) {
@@ -164,8 +174,8 @@ static bool is_news(const struct classic_group *classic, const struct group_meta
                value->generation == classic_next_generation(classic);
     case CLASSIC_COMPLETING_REBALANCE:
         return value->generation == classic->generation;
-    case CLASSIC_STABLE:
-        return true;
+    case CLASSIC_STABLE: /* else the record of before, which a new id could not follow */
+        return knows_all(classic, value);
     }
     return false;
 }

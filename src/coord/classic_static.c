@@ -34,6 +34,28 @@ static void answer_as_it_is(struct group_step *step, const struct classic_member
     }
 }
 
+/* One whose place could not be taken keeps it. */
+struct replaced {
+    struct classic_member *member;
+    struct str old_id;
+};
+
+static void replaced_settled(struct group_step *step, err_t err) {
+    const struct replaced *replaced = step->context;
+    if (err != ERR_OK) {
+        classic_member_rename(replaced->member, replaced->old_id);
+    }
+}
+
+static void write_new_id(struct group_step *step, struct classic_member *member,
+                         struct str old_id) {
+    struct replaced *replaced = ARENA_NEW(step->arena, struct replaced);
+    *replaced = (struct replaced){.member = member, .old_id = old_id};
+    (void)classic_add_record(step, member->classic);
+    step->context = replaced;
+    step->settled = replaced_settled;
+}
+
 static bool chooses_the_same(struct classic_group *classic) {
     return str_equal(classic_select_protocol(classic), classic->protocol_name);
 }
@@ -53,6 +75,7 @@ static void join_anew(struct group_step *step, struct classic_member *member) {
 void classic_replace_static(struct group_step *step, struct classic_member *member, struct str id) {
     struct classic_group *classic = member->classic;
     assert(classic->state != CLASSIC_EMPTY);
+    struct str old_id = arena_str(step->arena, member->id);
     struct str old_leader_id = arena_str(step->arena, classic->leader->id);
     classic_fence(step, member);
     classic_member_rename(member, id);
@@ -60,7 +83,7 @@ void classic_replace_static(struct group_step *step, struct classic_member *memb
     classic_session_renew(step, member);
     if (classic->state == CLASSIC_STABLE && chooses_the_same(classic)) {
         answer_as_it_is(step, member, old_leader_id);
-        (void)classic_add_record(step, classic);
+        write_new_id(step, member, old_id);
     } else {
         join_anew(step, member);
     }

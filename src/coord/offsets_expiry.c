@@ -5,7 +5,7 @@
  * group that comes while it goes on may be passed over until the next time.
  *
  *   the group                                the retention counts from
- *   -------------------------------------- -------------------------------------------------------
+ *   --------------------------------------   ------------------------------
  *   has members that read the topic          never
  *   has members of another topic             the commit
  *   is empty                                 the moment it became empty

@@ -5,8 +5,8 @@
  *   publish (loop)    groups and their offsets are copied; the time of a record that was found for
  *                     the same offset before is taken over
  *   find (workers)    for each offset behind which there are records, the time of the first: read
- * by a worker of the disk that it is on, so that one that hangs holds up nobody else coord_standing
- * any thread: walks the snapshots, asks partitions for their high watermarks
+ *                     by a worker of its disk, so that one that hangs holds up nobody else
+ *   coord_standing    any thread: walks the snapshots, asks partitions for their high watermarks
  *
  * A big shard is copied less often: making a snapshot takes at most a hundredth of the time.
  */

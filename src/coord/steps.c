@@ -1,11 +1,14 @@
 /*
  * From an input to its answers.
  *
- *   coord_submit            any thread: an op for the call, into the strand's mailbox
+ *   function                what
+ *   ---------------------   ------------------------------------------------------------------
+ *   groups_call             any thread: an op for the call, into the strand's mailbox (calls.c)
  *   op_step                 the row's step, a due timer, a finished job; then answers are copied
- * out of the state, for it may change before they leave apply                   each record to its
- * kind op_settled              the step's own `settled`, then the next timer is armed op_done
- * records are committed (or never will be): answers leave
+ *                           out of the state, for it may change before they leave
+ *   groups_take_records     each record is applied by its kind
+ *   op_settled              the step's own `settled`; then the next timer is armed
+ *   op_done                 the records are committed, or never will be: answers leave
  *
  * Invariants
  *   1. A call is in one place at a time: in its op, in one group_wait, in the answers of an op, or

@@ -167,7 +167,8 @@ struct volume *replicas_volume(const struct replicas *replicas, int index) {
 
 void replicas_note_config(struct replicas *replicas, struct str topic,
                           const struct partition_config *config) {
-    if (config->log.cleanup_compact && !replicas->compaction_told) {
+    bool kept_short = str_equal(topic, STR("__consumer_offsets")); /* by its coordinators */
+    if (config->log.cleanup_compact && !kept_short && !replicas->compaction_told) {
         replicas->compaction_told = true;
         text_log_warn(replicas->text_log, "log",
                       "%.*s has cleanup.policy=compact: this version does not compact, and keeps "

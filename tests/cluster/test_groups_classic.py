@@ -8,30 +8,9 @@ import time
 
 import pytest
 
-from groups import Group
 from node import OTTLA, Node
 
 CLIENTS = ["kafka-python", "librdkafka", "java", "franz-go"]
-
-
-@pytest.fixture(scope="module")
-def groups_node(tmp_path_factory):
-    node = Node(tmp_path_factory.mktemp("groups"), group__initial__rebalance__delay__ms=300).start()
-    yield node
-    assert node.stop() == 0, node.log()
-
-
-@pytest.fixture
-def make_group(tmp_path):
-    groups = []
-
-    def make(node, name, partitions=6, **settings):
-        groups.append(Group(node, name, partitions, tmp_path, **settings))
-        return groups[-1]
-
-    yield make
-    for group in groups:
-        group.abandon()
 
 
 @pytest.mark.timeout(300)

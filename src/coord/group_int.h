@@ -129,7 +129,7 @@ struct group_ops {
     const char *(*state_name)(const struct group *group);   /* "Stable", "PreparingRebalance" … */
     struct str (*protocol_type)(const struct group *group); /* "consumer", "" */
     int32_t (*member_count)(const struct group *group);
-    bool (*is_empty)(const struct group *group);            /* no members */
+    bool (*is_empty)(const struct group *group); /* no members */
 
     /* Whether this caller may commit: ERR_OK, UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION,
      * STALE_MEMBER_EPOCH, FENCED_INSTANCE_ID, REBALANCE_IN_PROGRESS …; keeps the member's session

@@ -93,6 +93,7 @@ struct plan {
     const struct consumer_turn *turn;
     struct arena *arena;
     struct seat *seats;
+    int32_t own_seat; /* of the member whose turn it is */
     struct assignor_group group;
     struct assignor_member *members;
     struct map topic_indices; /* by name: of topics, + 1 */
@@ -104,22 +105,33 @@ static void add_seat(struct plan *plan, struct str id, const struct consumer_pro
         (struct seat){.id = id, .profile = profile, .target = target, .had_target = had_target};
 }
 
-/* All members as they are, but the one whose turn it is: it has a new profile, and may be new. */
+/* The one whose turn it is has a new profile; it stays in its place, or comes last when it is new.
+ */
+static void take_own_seat(struct plan *plan) {
+    static const struct partition_set nothing = {0};
+    const struct consumer_turn *turn = plan->turn;
+    const struct consumer_member *place = turn->place;
+    bool stays = place != NULL && str_equal(place->id, turn->member_id);
+    plan->own_seat = plan->group.member_count;
+    add_seat(plan, turn->member_id, &turn->profile, place == NULL ? &nothing : &place->target,
+             stays && place->has_target);
+}
+
 static void take_seats(struct plan *plan) {
     const struct consumer_turn *turn = plan->turn;
     size_t count = map_count(&turn->consumer->members) + 1;
     plan->seats = ARENA_ARRAY(plan->arena, struct seat, count);
     const struct consumer_member *member;
     for (size_t cursor = 0; (member = consumer_member_next(turn->consumer, &cursor)) != NULL;) {
-        if (member != turn->place) {
+        if (member == turn->place) {
+            take_own_seat(plan);
+        } else {
             add_seat(plan, member->id, &member->profile, &member->target, member->has_target);
         }
     }
-    static const struct partition_set nothing = {0};
-    bool stays = turn->place != NULL && str_equal(turn->place->id, turn->member_id);
-    add_seat(plan, turn->member_id, &turn->profile,
-             turn->place == NULL ? &nothing : &turn->place->target,
-             stays && turn->place->has_target);
+    if (turn->place == NULL) {
+        take_own_seat(plan);
+    }
 }
 
 static int compare_topics(const void *a, const void *b) {
@@ -321,7 +333,7 @@ static void add_records(struct plan *plan, struct consumer_turn *turn) {
     }
     consumer_record_target_epoch(turn->step, turn->group_id, turn->group_epoch,
                                  turn->step->wall_ms);
-    turn->target = sets[plan->group.member_count - 1]; /* it sits last */
+    turn->target = sets[plan->own_seat];
     turn->target_epoch = turn->group_epoch;
 }
 

@@ -143,9 +143,11 @@ def encode_records(value):
 
 
 def sort_key(fields):
-    """The order of an array says nothing: it is sorted by the first of these fields there is."""
+    """The order of an array says nothing: it is sorted by the first of these fields there is, or, where
+    its items have no fields, by themselves."""
     def key(item):
-        found = next((item[field] for field in fields.split(",") if item.get(field)), "")
+        found = item if not isinstance(item, dict) else next(
+            (item[field] for field in fields.split(",") if item.get(field)), "")
         return f"{found:10}" if type(found) is int else str(found)
     return key
 

@@ -240,8 +240,11 @@ def steps():
              needs=("build",), minutes=15),
         Step("mutants of the node", "python3 tests/sim/mutants.py", read_line, TEST,
              needs=("build",), minutes=15),
-        pytest("tests/cluster", "a real node and real clients", TEST,
+        pytest("tests/cluster --ignore=tests/cluster/test_programs.py",
+               "a real node and real clients", TEST,
                needs=("build", "packages of Maven, Go and npm"), minutes=20),
+        pytest("tests/cluster/test_programs.py", "Kafka Streams, Connect and MirrorMaker", TEST,
+               needs=("build", "packages of Maven, Go and npm"), cores=1),
         pytest("tests/cluster/test_librdkafka.py tests/cluster/test_kafka_python.py "
                "tests/cluster/test_hostile.py tests/cluster/test_hostile_limits.py",
                "ASan and UBSan: a real node", TEST, needs=("ASan and UBSan: build",),

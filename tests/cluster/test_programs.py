@@ -1,0 +1,279 @@
+"""Real programs as their users run them: Kafka Streams, a Connect worker, MirrorMaker 2. Programs and
+node are killed in the middle; nothing is lost, and twice is only what was not committed."""
+import collections
+import os
+import time
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from node import free_ports
+from programs import HERE, Kafka, Program, Rest, wait_for, write_properties
+
+WORDS = "the quick brown fox jumps over the lazy dog".split()
+
+
+@pytest.fixture
+def run_program(tmp_path):
+    programs = []
+
+    def run(name, *arguments):
+        programs.append(Program(tmp_path, name, *arguments))
+        return programs[-1]
+
+    yield run
+    for program in programs:
+        if program.process.poll() is None:
+            program.kill()
+
+
+def produce(bootstrap, topic, records):
+    """(key, value) pairs; to partitions by their keys."""
+    errors = []
+    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 5})
+    for key, value in records:
+        producer.produce(topic, value, key, on_delivery=lambda error, _: error and errors.append(error))
+        producer.poll(0)
+    assert producer.flush(60) == 0
+    assert not errors, errors[:3]
+
+
+class Reader:
+    """All records of a topic, from its beginning; more each time that it is asked."""
+
+    def __init__(self, bootstrap, topic, partitions):
+        self.consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "nobody",
+                                  "enable.auto.commit": False})
+        self.consumer.assign([TopicPartition(topic, partition, 0)
+                              for partition in range(partitions)])
+        self.records = []
+
+    def read(self):
+        while found := self.consumer.consume(1000, 0.3):
+            self.records += [message for message in found if message.error() is None]
+        return self.records
+
+    def close(self):
+        self.consumer.close()
+
+
+# --- Kafka Streams ---
+
+class Counted:
+    """What the word count has said: the last count of each word, and whether one ever went back."""
+
+    def __init__(self, node, topic, partitions):
+        self.reader = Reader(node.bootstrap, topic, partitions)
+
+    def counts(self):
+        return {message.key().decode(): int.from_bytes(message.value(), "big")
+                for message in self.reader.read()}
+
+    def reached(self, wanted):
+        counts = self.counts()
+        return all(counts.get(word, 0) >= count for word, count in wanted.items())
+
+
+def lines(first, count):
+    """Lines that name their number, and how often each word is in them."""
+    made, words = [], collections.Counter()
+    for number in range(first, first + count):
+        line = WORDS[:number % len(WORDS) + 1] + [f"line-{number}"]
+        words.update(line)
+        made.append((str(number), " ".join(line)))
+    return made, words
+
+
+def test_streams_count_words(make_node, run_program, tmp_path):
+    node = make_node().start()
+    node.create_topic("lines", 4)
+    node.create_topic("counts", 2)
+
+    def count_words(name):
+        return run_program(name, os.path.join(HERE, "streams", "WordCount.java"), node.bootstrap,
+                           "word-count", "lines", "counts", str(tmp_path / name),
+                           "commit.interval.ms=300", "session.timeout.ms=6000",
+                           "heartbeat.interval.ms=500", "statestore.cache.max.bytes=0")
+
+    counted = Counted(node, "counts", 2)
+    first = count_words("first")
+    made, wanted = lines(0, 500)
+    produce(node.bootstrap, "lines", made)
+    wait_for(lambda: first.check() and counted.reached(wanted), what="the first counts")
+    assert counted.counts() == wanted  # nothing was disturbed yet: exactly once each
+
+    second = count_words("second")
+    wait_for(lambda: second.check() and "RUNNING" in second.log().split(), what="the second")
+    made, more = lines(500, 2000)
+    wanted += more
+    produce(node.bootstrap, "lines", made[:1000])
+    first.kill()
+    produce(node.bootstrap, "lines", made[1000:1500])
+    node.kill()
+    node.start()
+    produce(node.bootstrap, "lines", made[1500:])
+    wait_for(lambda: second.check() and counted.reached(wanted), what="the counts after the kills")
+    assert set(counted.counts()) == set(wanted)
+    counted.reader.close()
+    assert second.stop() == 143
+    group = node.rpc("DescribeGroups:5", {"groups": ["word-count"]})["groups"][0]
+    assert group["protocolType"] == "consumer", group
+
+
+# --- Connect ---
+
+def test_a_connect_worker_carries_a_file_through_a_topic(make_node, run_program, tmp_path):
+    node = make_node().start()
+    source, sink = tmp_path / "source.txt", tmp_path / "sink.txt"
+    port, = free_ports(1)
+    converter = "org.apache.kafka.connect.storage.StringConverter"
+    settings = write_properties(
+        tmp_path / "worker.properties", bootstrap__servers=node.bootstrap, group__id="workers",
+        listeners=f"http://127.0.0.1:{port}", key__converter=converter, value__converter=converter,
+        config__storage__topic="worker-configs", config__storage__replication__factor=1,
+        offset__storage__topic="worker-offsets", offset__storage__replication__factor=1,
+        status__storage__topic="worker-status", status__storage__replication__factor=1,
+        offset__flush__interval__ms=500, session__timeout__ms=6000, heartbeat__interval__ms=500,
+        consumer__session__timeout__ms=6000, consumer__heartbeat__interval__ms=500)
+    rest = Rest(port)
+
+    def start(name):
+        worker = run_program(name, "org.apache.kafka.connect.cli.ConnectDistributed", settings)
+        wait_for(lambda: worker.check() and rest.call("GET", "/connectors") is not None, 90,
+                 "the worker")
+        return worker
+
+    def write(first, count):
+        with open(source, "a") as file:
+            file.writelines(f"line {number}\n" for number in range(first, first + count))
+
+    def arrived(count):
+        wanted = {f"line {number}" for number in range(count)}
+        return sink.exists() and wanted <= set(sink.read_text().splitlines())
+
+    worker = start("worker")
+    write(0, 1000)
+    for name, more in (("source", {"topic": "lines", "file": str(source)}),
+                       ("sink", {"topics": "lines", "file": str(sink)})):
+        config = {"connector.class": f"FileStream{name.title()}", "tasks.max": "1", **more}
+        made = wait_for(lambda: rest.call("PUT", f"/connectors/{name}/config", config), what=name)
+        assert made["name"] == name
+    wait_for(lambda: worker.check() and arrived(1000), what="what was written first")
+    assert sink.read_text() == source.read_text()
+    wait_for(lambda: rest.runs("source") and rest.runs("sink"), what="tasks that run")
+
+    node.kill()
+    write(1000, 1000)
+    node.start()
+    wait_for(lambda: worker.check() and arrived(2000), what="what was written meanwhile")
+    time.sleep(1.5)  # offsets are flushed
+    worker.kill()
+    write(2000, 1000)
+    worker = start("again")
+    wait_for(lambda: worker.check() and arrived(3000), what="what was written without a worker")
+    wait_for(lambda: rest.runs("source") and rest.runs("sink"), what="tasks that run again")
+    found = sink.read_text().splitlines()
+    assert set(found) == set(source.read_text().splitlines())
+    assert found.count("line 0") == 1  # the second worker went on where the first had been
+    assert worker.stop() == 143
+
+
+# --- MirrorMaker 2 ---
+
+@pytest.fixture
+def kafka(tmp_path):
+    cluster = Kafka(tmp_path / "kafka", free_ports(2, adjacent=True)[0])
+    try:
+        yield cluster.start()
+    finally:
+        cluster.stop()
+
+
+def mirrored(reader):
+    """What must be alike on both sides, by partition, in order."""
+    found = collections.defaultdict(list)
+    for message in reader.read():
+        found[message.partition()].append((message.key(), message.value(), message.timestamp(),
+                                           message.headers()))
+    return found
+
+
+def orders(first, count):
+    return [(f"key {number % 97}", f"order {number}") for number in range(first, first + count)]
+
+
+def committed(bootstrap, group, topic, partitions):
+    """Offsets by partition, of those that have one."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
+    found = consumer.committed([TopicPartition(topic, partition)
+                                for partition in range(partitions)], timeout=30)
+    consumer.close()
+    return {partition.partition: partition.offset for partition in found if partition.offset >= 0}
+
+
+def consume(bootstrap, group, topic, count):
+    """A member that reads as much, commits it and leaves."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group,
+                         "auto.offset.reset": "earliest", "enable.auto.commit": False})
+    consumer.subscribe([topic])
+    read = []
+    while len(read) < count:
+        read += [message for message in consumer.consume(min(100, count - len(read)), 1)
+                 if message.error() is None]
+    offsets = {}
+    for message in read:
+        offsets[message.partition()] = message.offset() + 1
+    consumer.commit(offsets=[TopicPartition(topic, *item) for item in offsets.items()],
+                    asynchronous=False)
+    consumer.close()
+    return offsets
+
+
+def test_mirrormaker_carries_topics_and_groups_from_kafka(make_node, run_program, kafka, tmp_path):
+    node = make_node().start()
+    settings = write_properties(
+        tmp_path / "mm2.properties", clusters="kafka,ottla",
+        kafka__bootstrap__servers=kafka.bootstrap, ottla__bootstrap__servers=node.bootstrap,
+        **{"kafka->ottla.enabled": "true", "kafka->ottla.topics": "orders",
+           "kafka->ottla.sync.group.offsets.enabled": "true",
+           "ottla->kafka.emit.heartbeats.enabled": "false",
+           "offset-syncs.topic.replication.factor": 1},
+        replication__policy__class="org.apache.kafka.connect.mirror.IdentityReplicationPolicy",
+        replication__factor=1, checkpoints__topic__replication__factor=1,
+        heartbeats__topic__replication__factor=1,
+        config__storage__replication__factor=1, offset__storage__replication__factor=1,
+        status__storage__replication__factor=1, emit__checkpoints__interval__seconds=1,
+        sync__group__offsets__interval__seconds=1, refresh__groups__interval__seconds=1,
+        offset__lag__max=0, ottla__offset__flush__interval__ms=500)
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    admin.create_topics([NewTopic("orders", 3, 1, config={"retention.ms": "123456789"})])[
+        "orders"].result(30)
+    theirs, ours = Reader(kafka.bootstrap, "orders", 3), Reader(node.bootstrap, "orders", 3)
+    produce(kafka.bootstrap, "orders", orders(0, 2000))
+    half = consume(kafka.bootstrap, "slow", "orders", 1000)
+    end = consume(kafka.bootstrap, "quick", "orders", 2000)
+
+    maker = run_program("mirror", "org.apache.kafka.connect.mirror.MirrorMaker", settings)
+    wait_for(lambda: maker.check() and len(ours.read()) >= 2000, 120, "what was there")
+    wait_for(lambda: maker.check() and committed(node.bootstrap, "quick", "orders", 3) == end,
+             what="a group's offsets")
+
+    node.kill()
+    produce(kafka.bootstrap, "orders", orders(2000, 1000))
+    node.start()
+    wait_for(lambda: maker.check() and len(ours.read()) >= 3000, what="what came meanwhile")
+    assert mirrored(ours) == mirrored(theirs)
+    theirs.close()
+    ours.close()
+
+    end = consume(kafka.bootstrap, "quick", "orders", 1000)
+    wait_for(lambda: maker.check() and committed(node.bootstrap, "quick", "orders", 3) == end,
+             what="the offsets of a group that went on")
+    # Between its marks MirrorMaker translates to an offset that is not after the true one.
+    found = committed(node.bootstrap, "slow", "orders", 3)
+    assert all(found[partition] <= half[partition] for partition in found), (found, half)
+    described = node.rpc("DescribeConfigs:4", {"resources": [
+        {"resourceType": 2, "resourceName": "orders", "configurationKeys": ["retention.ms"]}]})
+    assert described["results"][0]["configs"][0]["value"] == "123456789"
+    assert maker.stop() == 143

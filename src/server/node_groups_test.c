@@ -1,6 +1,6 @@
 /*
- * Coordinators of groups under a slow disk, crashes and stops. What a crashed node allocated is lost
- * with it, so leaks are not looked for here.
+ * Coordinators of groups under a slow disk, crashes and stops. What a crashed node allocated is
+ * lost with it, so leaks are not looked for here.
  */
 #include <stdio.h>
 #include <string.h>

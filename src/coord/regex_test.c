@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/transcript.h"
 #include "coord/regex.h"
 
 enum { NAMES_MAX = 128 };
@@ -61,73 +62,41 @@ static void try_expression(struct test *test, struct str expression) {
     regex_free(regex);
 }
 
-static void run_line(struct test *test, char *line) {
-    line[strcspn(line, "\n")] = '\0';
+static void repeat_expression(struct test *test, const char *first, const char *text, int count) {
+    struct buffer expression;
+    buffer_init(&expression);
+    buffer_add_str(&expression, str_from_c(first));
+    for (int i = 0; i < count; i++) {
+        buffer_add_str(&expression, str_from_c(text));
+    }
+    try_expression(test, bytes_str(buffer_bytes(&expression)));
+    buffer_done(&expression);
+}
+
+static void run_line(void *arg, const char *line, FILE *out) {
+    struct test *test = arg;
+    test->out = out;
+    char *text = strndup(line, strcspn(line, "\n"));
     char first[16];
     int count;
     int used;
-    if (strncmp(line, "names ", 6) == 0) {
-        set_names(test, line + 6);
-    } else if (sscanf(line, "repeat %d %15s %n", &count, first, &used) == 2) {
-        struct buffer expression;
-        buffer_init(&expression);
-        buffer_add_str(&expression, str_from_c(first));
-        for (int i = 0; i < count; i++) {
-            buffer_add_str(&expression, str_from_c(line + used));
-        }
-        try_expression(test, bytes_str(buffer_bytes(&expression)));
-        buffer_done(&expression);
+    if (strncmp(text, "names ", 6) == 0) {
+        set_names(test, text + 6);
+    } else if (sscanf(text, "repeat %d %15s %n", &count, first, &used) == 2) {
+        repeat_expression(test, first, text + used, count);
     } else {
-        try_expression(test, str_from_c(line));
+        try_expression(test, str_from_c(text));
     }
+    free(text);
 }
 
-static int run_transcript(const char *path) {
-    struct test test = {0};
-    char *expected = NULL;
-    char *actual = NULL;
-    size_t size = 0;
-    FILE *file = fopen(path, "r");
-    if (file == NULL || getdelim(&expected, &size, '\0', file) < 0) {
-        perror(path);
-        return 2;
-    }
-    fclose(file);
-    size_t actual_size;
-    test.out = open_memstream(&actual, &actual_size);
-    FILE *in = fmemopen(expected, strlen(expected), "r");
-    char line[2048];
-    while (fgets(line, sizeof line, in) != NULL) {
-        if (strncmp(line, "  ", 2) == 0) {
-            continue; /* an outcome of before */
-        }
-        fputs(line, test.out);
-        if (line[0] != '#' && line[0] != '\n') {
-            run_line(&test, line);
-        }
-    }
-    fclose(in);
-    fclose(test.out);
-    int failed = strcmp(expected, actual) != 0;
-    if (failed && getenv("REWRITE") != NULL) {
-        file = fopen(path, "w");
-        fputs(actual, file);
-        fclose(file);
-        failed = 0;
-    } else if (failed) {
-        printf("%s differs; now it would read:\n%s", path, actual);
-    }
-    free(test.names_line);
-    free(expected);
-    free(actual);
-    return failed;
+static void test_stop(void *arg) {
+    struct test *test = arg;
+    free(test->names_line);
 }
 
 int main(int argc, char **argv) {
-    int failed = 0;
-    for (int i = 1; i < argc; i++) {
-        failed += run_transcript(argv[i]) != 0;
-    }
-    printf("%d passed, %d failed\n", argc - 1 - failed, failed);
-    return failed;
+    static struct test test;
+    const struct transcript_player player = {.run = run_line, .stop = test_stop, .arg = &test};
+    return transcript_main(argc, argv, &player);
 }

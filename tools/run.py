@@ -2,8 +2,9 @@
 """`make run`: one Ottla node on 127.0.0.1:9092 with its data under ./data, in the foreground.
 
 The first run shows the main job on real input: every stanza of this machine's package index is
-produced to a topic (key = package name), the node is killed with SIGKILL in the middle and started
-again, and everything is read back and compared. All figures printed are measured.
+produced to a topic (key = package name) and read along by a group of two consumers; the node is
+killed with SIGKILL in the middle and started again; and what was read is compared with what was
+written. All figures printed are measured.
 """
 import ctypes
 import json
@@ -30,6 +31,8 @@ READY = "http://127.0.0.1:8092/ready"
 TOPIC = "packages"
 PARTITIONS = 4
 KEY_END, RECORD_END = b"\x01", b"\x02"
+READERS = 2
+IDLE_S, STUCK_S, LEAVE_S = 0.3, 60, 10
 
 
 PR_SET_PDEATHSIG = 1
@@ -217,47 +220,143 @@ def produce(node, stanzas):
     return time.monotonic() - started, back
 
 
-def read_back():
-    """Reads the topic to its end. Returns (seconds, values of each key in their order)."""
-    started = time.monotonic()
-    command = ["kcat", "-C", "-b", f"{HOST}:{PORT}", "-t", TOPIC, "-o", "beginning", "-e", "-q",
-               "-K", "\\x01", "-D", "\\x02", "-X", "check.crcs=true"]
-    output = subprocess.run(command, capture_output=True, check=True).stdout
-    found = {}
-    for record in output.split(RECORD_END)[:-1]:
-        name, stanza = record.split(KEY_END, 1)
-        found.setdefault(name, []).append(stanza)
-    return time.monotonic() - started, found
+class Reader:
+    """kcat as a member of the group. What it reads goes to `arrived`, which all readers share."""
+
+    def __init__(self, group, number, arrived):
+        self.number, self.arrived = number, arrived
+        self.partitions, self.count = set(), 0
+        command = ["kcat", "-G", group, "-b", f"{HOST}:{PORT}", "-E", "-u", "-q",
+                   "-f", "%p\\x01%k\\x01%s\\x02", "-X", "auto.offset.reset=earliest",
+                   "-X", "reconnect.backoff.max.ms=200", "-X", "check.crcs=true", TOPIC]
+        with open(os.path.join(DATA, "kcat.log"), "ab") as log:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log,
+                                            start_new_session=True, preexec_fn=end_with_parent)
+        self.thread = threading.Thread(target=self.read, daemon=True)
+        self.thread.start()
+
+    def read(self):
+        rest = b""
+        while part := self.process.stdout.read1(1 << 20):
+            *records, rest = (rest + part).split(RECORD_END)
+            for record in records:
+                partition, name, stanza = record.split(KEY_END, 2)
+                self.partitions.add(int(partition))
+                self.arrived.append((name, stanza))
+            self.count += len(records)
+
+    def leave(self):
+        """It commits what it has read, and tells the group."""
+        self.process.terminate()
+        try:
+            self.process.wait(LEAVE_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.thread.join()
+
+
+class Group:
+    """Consumers that share the topic and read along."""
+
+    def __init__(self):
+        self.name = f"readers-{os.getpid()}"
+        self.arrived = []
+        self.readers = [Reader(self.name, number + 1, self.arrived) for number in range(READERS)]
+
+    def wait_complete(self):
+        """Until each reader has its share."""
+        started = time.monotonic()
+        while True:
+            group = rpc("DescribeGroups:5", {"groups": [self.name]})["groups"][0]
+            if group["groupState"] == "Stable" and len(group["members"]) == READERS:
+                return
+            self.check(started)
+            time.sleep(0.05)
+
+    def wait_read(self, count):
+        """Until as much was read and no more comes. Returns when the last came."""
+        last, came = -1, time.monotonic()
+        while last < count or time.monotonic() - came < IDLE_S:
+            if len(self.arrived) != last:
+                last, came = len(self.arrived), time.monotonic()
+            self.check(came)
+            time.sleep(0.005)
+        return came
+
+    def check(self, since):
+        if any(reader.process.poll() is not None for reader in self.readers):
+            fail("A consumer has ended; see data/kcat.log")
+        if time.monotonic() - since > STUCK_S:
+            fail(f"The group reads no further than {len(self.arrived)} records; see {LOG_SHOWN}")
+
+    def lag(self):
+        """Records that the group has not committed."""
+        partitions = list(range(PARTITIONS))
+        ends = rpc("ListOffsets:7", {"replicaId": -1, "topics": [{"name": TOPIC, "partitions": [
+            {"partitionIndex": partition, "timestamp": -1} for partition in partitions]}]})
+        committed = rpc("OffsetFetch:8", {"groups": [{"groupId": self.name, "topics": [
+            {"name": TOPIC, "partitionIndexes": partitions}]}]})
+        return (sum(end["offset"] for end in ends["topics"][0]["partitions"])
+                - sum(max(0, found["committedOffset"])
+                      for found in committed["groups"][0]["topics"][0]["partitions"]))
+
+
+def produce_and_read(node, stanzas):
+    """Returns (the group, seconds to produce, seconds to be back, seconds to read)."""
+    group = Group()
+    try:
+        group.wait_complete()
+        started = time.monotonic()
+        produced_s, back_s = produce(node, stanzas)
+        read_s = group.wait_read(len(stanzas)) - started
+    finally:
+        for reader in group.readers:
+            reader.leave()
+    return group, produced_s, back_s, read_s
+
+
+def compare(stanzas, arrived):
+    """Returns (lost, doubled, whether the values of each key came in their order, keys)."""
+    wanted, found = {}, {}
+    for records, by_name in ((stanzas, wanted), (arrived, found)):
+        for name, stanza in records:
+            by_name.setdefault(name, []).append(stanza)
+    lost = sum(max(0, len(values) - len(found.get(name, []))) for name, values in wanted.items())
+    doubled = sum(max(0, len(values) - len(wanted.get(name, []))) for name, values in found.items())
+    return lost, doubled, found == wanted, len(wanted)
+
+
+def shares(group):
+    return "\n".join(f"  {f'read by consumer {reader.number}':<22}{reader.count} from partitions "
+                     f"{', '.join(map(str, sorted(reader.partitions)))}"
+                     for reader in group.readers)
 
 
 def demo(node, first_answer):
     source, stanzas = package_index()
     size = sum(len(name) + len(stanza) for name, stanza in stanzas)
     print(f"Streaming {source} to topic {TOPIC}: {len(stanzas)} stanzas, {size / 1e6:.1f} MB,\n"
-          f"{PARTITIONS} partitions; the node is killed with SIGKILL in the middle.", flush=True)
+          f"{PARTITIONS} partitions, which a group of {READERS} consumers reads along; the node is "
+          f"killed\nwith SIGKILL in the middle.", flush=True)
     create_topic()
-    produced_s, back_s = produce(node, stanzas)
-    read_s, found = read_back()
-
-    wanted = {}
-    for name, stanza in stanzas:
-        wanted.setdefault(name, []).append(stanza)
-    out = sum(len(values) for values in found.values())
-    lost = sum(max(0, len(values) - len(found.get(name, []))) for name, values in wanted.items())
-    doubled = sum(max(0, len(values) - len(wanted.get(name, []))) for name, values in found.items())
-    in_order = found == wanted
+    group, produced_s, back_s, read_s = produce_and_read(node, stanzas)
+    lost, doubled, in_order, keys = compare(stanzas, group.arrived)
+    lag = group.lag()
     print(f"""
   records in            {len(stanzas)}
-  records out           {out}
+  records out           {len(group.arrived)}
+{shares(group)}
   lost                  {lost}
   doubled               {doubled}
-  order per key         {'kept' if in_order else 'BROKEN'} ({len(wanted)} keys)
+  order per key         {'kept' if in_order else 'BROKEN'} ({keys} keys)
+  lag of the group      {lag} after its consumers have left
   produced in           {produced_s:.2f} s ({size / 1e6 / produced_s:.0f} MB/s), the kill included
-  read back in          {read_s:.2f} s ({size / 1e6 / read_s:.0f} MB/s)
+  all read in           {read_s:.2f} s ({size / 1e6 / read_s:.0f} MB/s), from the same start
   time to first answer  {first_answer * 1e3:.1f} ms from its first start
   time to be back       {back_s * 1e3:.1f} ms from its start after SIGKILL, recovery included
 """, flush=True)
-    if lost or doubled or not in_order:
+    if lost or doubled or lag or not in_order:
         fail("That is not what was promised; the data is kept in ./data for a look.")
     with open(SHOWN, "w") as shown:
         shown.write("Delete this file to see the demonstration again.\n")
@@ -269,7 +368,8 @@ def greet(first_answer):
           f"Data is in ./data, the log in {LOG_SHOWN}. Try, in another terminal:\n")
     rpc_line = f"build/ottla rpc {HOST}:{PORT}"
     lines = [(f"kcat -b {HOST}:{PORT} -L", "what is there"),
-             (f"kcat -b {HOST}:{PORT} -C -t {TOPIC} -o -3 -e", "the last of each partition")]
+             (f"kcat -b {HOST}:{PORT} -C -t {TOPIC} -o -3 -e", "the last of each partition"),
+             (f"kcat -b {HOST}:{PORT} -G readers {TOPIC}", "in two terminals: they share")]
     if not shutil.which("kcat"):
         lines = [(f"{rpc_line} Metadata", "the topics"), ("build/ottla --help", "what it can do")]
     if shutil.which("curl"):

@@ -7,6 +7,7 @@
 
 /*
  *   regex_syntax.c    RE2's syntax to PCRE2's
+ *   regex_read.c      its characters, escapes and sets
  *   regex_class.c     classes of characters
  *   regex.c           compiling and matching
  *
@@ -34,6 +35,42 @@ void regex_set_add_folded(struct regex_set *set, uint32_t first, uint32_t last);
 bool regex_class_perl(char name, bool fold, struct regex_set *ret_set);
 bool regex_class_posix(struct str name, bool fold, struct regex_set *ret_set);
 bool regex_class_unicode(struct str name, bool fold, struct regex_set *ret_set);
+
+/* --- reading --- */
+
+struct regex_reader {
+    struct str text;
+    size_t position;
+    const char *reason; /* why the expression is refused; NULL: it is not, so far */
+};
+
+/* The first reason stays. */
+void regex_fail(struct regex_reader *reader, const char *reason);
+
+bool regex_more(const struct regex_reader *reader);
+struct str regex_rest(const struct regex_reader *reader);
+bool regex_looking_at(const struct regex_reader *reader, struct str text);
+bool regex_take(struct regex_reader *reader, char c); /* false: something else is next */
+
+/* Where `text` begins in the rest; the size of the rest when it is not there. */
+size_t regex_find(const struct regex_reader *reader, struct str text);
+
+/* The next code point, or U+FFFD for a byte that belongs to none. At the end: 0. */
+uint32_t regex_pop(struct regex_reader *reader);
+
+bool regex_is_alnum(uint32_t c);
+
+/* A backslash and what belongs to it, where that is one character. */
+uint32_t regex_read_escape(struct regex_reader *reader);
+
+/* \pN, \p{Greek}, \P{^Lu}; \d and the like. False: it is none, and nothing was read. */
+bool regex_read_unicode_class(struct regex_reader *reader, bool fold, struct regex_set *ret_set);
+bool regex_read_perl_class(struct regex_reader *reader, bool fold, struct regex_set *ret_set);
+
+/* [a-z], from bracket to bracket. */
+void regex_read_set(struct regex_reader *reader, bool fold, struct regex_set *ret_set);
+
+/* --- all of it --- */
 
 /* The same expression for PCRE2, appended to `out`; it does not have to match from one end of a
  * name to the other yet. */

@@ -4,8 +4,8 @@
  *   > 0   a member tells what changed, or that it is there
  *     0   it joins; it says everything, and owns nothing
  *    -1   it leaves
- *    -2   it leaves for a while, as a static member does: its partitions are kept for its instance
- * id
+ *    -2   it leaves for a while, as a static member does: its partitions are kept for its
+ *         instance id
  */
 #include "coord/classic.h"
 #include "coord/consumer_int.h"
@@ -14,11 +14,7 @@
 /* Since then a member chooses its id. */
 enum { VERSION_MEMBER_ID = 1 };
 
-/* --- refusals --- */
-
-static struct consumer_refusal refuse(err_t err, struct str message) {
-    return (struct consumer_refusal){.err = err, .message = message};
-}
+/* --- the request by itself --- */
 
 void consumer_fail_heartbeat(const struct coord_call *call, int16_t code, void *response) {
     (void)call;
@@ -79,182 +75,19 @@ static struct consumer_refusal check_request(const struct group_step *step) {
     const struct consumer_group_heartbeat_request *request = step->request;
     const char *bad = bad_request(request, step->call->version);
     if (bad != NULL) {
-        return refuse(ERR_INVALID_REQUEST, str_from_c(bad));
+        return consumer_refuse(ERR_INVALID_REQUEST, str_from_c(bad));
     }
     struct str assignor = request->server_assignor;
     if (assignor.data != NULL && !consumer_assignor_known(step->groups, assignor)) {
         struct str list = consumer_assignor_list(step->groups, step->arena);
-        return refuse(ERR_UNSUPPORTED_ASSIGNOR,
-                      arena_printf(step->arena,
-                                   "ServerAssignor %.*s is not supported. Supported assignors: "
-                                   "%.*s.",
-                                   STR_ARGS(assignor), STR_ARGS(list)));
+        return consumer_refuse(
+            ERR_UNSUPPORTED_ASSIGNOR,
+            arena_printf(step->arena,
+                         "ServerAssignor %.*s is not supported. Supported assignors: "
+                         "%.*s.",
+                         STR_ARGS(assignor), STR_ARGS(list)));
     }
-    return refuse(ERR_OK, STR_NULL);
-}
-
-/* --- the group --- */
-
-static struct consumer_refusal unknown_group(const struct group_step *step, struct str id) {
-    return refuse(ERR_GROUP_ID_NOT_FOUND,
-                  arena_printf(step->arena, "Group %.*s not found.", STR_ARGS(id)));
-}
-
-/* The group that a member is in, or joins: as it is, or as it will be. */
-static struct consumer_refusal find_group(struct consumer_turn *turn, bool joins) {
-    struct group_step *step = turn->step;
-    struct group *group = groups_find(step->groups, turn->group_id);
-    if (group != NULL && group->type == GROUP_CONSUMER) {
-        turn->consumer = consumer_of(group);
-        return refuse(ERR_OK, STR_NULL);
-    }
-    if (!joins && group == NULL) {
-        return refuse(
-            ERR_GROUP_ID_NOT_FOUND,
-            arena_printf(step->arena, "Consumer group %.*s not found.", STR_ARGS(turn->group_id)));
-    }
-    if (!joins) {
-        return refuse(ERR_GROUP_ID_NOT_FOUND,
-                      arena_printf(step->arena, "Group %.*s is not a consumer group.",
-                                   STR_ARGS(turn->group_id)));
-    }
-    turn->made = true;
-    if (group != NULL && group->type == GROUP_CLASSIC && !group->ops->is_empty(group)) {
-        struct consumer_refusal refusal;
-        turn->upgrades = true;
-        turn->consumer = consumer_upgrade(step, group, &refusal);
-        return refusal;
-    }
-    if (group != NULL) {
-        group_add_tombstones(step, group);
-    }
-    turn->consumer = consumer_new(step->groups, NULL, turn->group_id);
-    return refuse(ERR_OK, STR_NULL);
-}
-
-static struct consumer_refusal check_size(const struct consumer_turn *turn) {
-    int32_t size_max = config_int(turn->step->groups->config, CONFIG_GROUP_CONSUMER_MAX_SIZE);
-    if (turn->consumer->member_count < size_max ||
-        (turn->member_id.size > 0 &&
-         consumer_member_find(turn->consumer, turn->member_id) != NULL)) {
-        return refuse(ERR_OK, STR_NULL);
-    }
-    return refuse(ERR_GROUP_MAX_SIZE_REACHED,
-                  arena_printf(turn->step->arena,
-                               "The consumer group has reached its maximum capacity of %d members.",
-                               size_max));
-}
-
-/* --- the member --- */
-
-/* Whether all that it says it owns is assigned to it. */
-static bool owns_only_assigned(const struct consumer_turn *turn,
-                               const struct consumer_ownership *ownership) {
-    for (int32_t i = 0; i < turn->owned_count; i++) {
-        for (int32_t k = 0; k < turn->owned[i].partitions_count; k++) {
-            if (partition_set_find(&ownership->assigned, turn->owned[i].topic_id,
-                                   turn->owned[i].partitions[k]) == NULL) {
-                return false;
-            }
-        }
-    }
-    return turn->owned_count >= 0;
-}
-
-/* An answer may have been lost: then the member still has its epoch of before. */
-static struct consumer_refusal check_epoch(const struct consumer_turn *turn,
-                                           const struct consumer_ownership *ownership,
-                                           int32_t epoch) {
-    bool ahead = epoch > ownership->epoch;
-    bool behind = epoch < ownership->epoch &&
-                  !(epoch == ownership->previous_epoch && owns_only_assigned(turn, ownership));
-    if (epoch == EPOCH_JOIN || (!ahead && !behind)) {
-        return refuse(ERR_OK, STR_NULL);
-    }
-    return refuse(ERR_FENCED_MEMBER_EPOCH,
-                  arena_printf(turn->step->arena,
-                               "The consumer group member has a %s member epoch (%d) than the one "
-                               "known by the group coordinator (%d). The member must abandon all "
-                               "its partitions and rejoin.",
-                               ahead ? "greater" : "smaller", epoch, ownership->epoch));
-}
-
-static struct consumer_refusal unknown_member(const struct consumer_turn *turn) {
-    return refuse(ERR_UNKNOWN_MEMBER_ID,
-                  arena_printf(turn->step->arena, "Member %.*s is not a member of group %.*s.",
-                               STR_ARGS(turn->member_id), STR_ARGS(turn->group_id)));
-}
-
-struct consumer_refusal consumer_check_instance(const struct consumer_turn *turn,
-                                                const struct consumer_member *member,
-                                                struct str instance_id) {
-    struct arena *arena = turn->step->arena;
-    if (member == NULL) {
-        return refuse(ERR_UNKNOWN_MEMBER_ID,
-                      arena_printf(arena, "Instance id %.*s is unknown.", STR_ARGS(instance_id)));
-    }
-    if (!str_equal(member->id, turn->member_id)) {
-        return refuse(ERR_FENCED_INSTANCE_ID,
-                      arena_printf(arena,
-                                   "Static member %.*s with instance id %.*s was fenced by member "
-                                   "%.*s.",
-                                   STR_ARGS(turn->member_id), STR_ARGS(instance_id),
-                                   STR_ARGS(member->id)));
-    }
-    return refuse(ERR_OK, STR_NULL);
-}
-
-/* The instance's last process must have left, or be one of the classic protocol. */
-static struct consumer_refusal check_released(const struct consumer_turn *turn,
-                                              struct str instance_id) {
-    const struct consumer_member *member = turn->place;
-    if (member->profile.is_classic || member->ownership.epoch == EPOCH_LEAVE_STATIC) {
-        return refuse(ERR_OK, STR_NULL);
-    }
-    return refuse(ERR_UNRELEASED_INSTANCE_ID,
-                  arena_printf(turn->step->arena,
-                               "Static member %.*s with instance id %.*s cannot join the group "
-                               "because the instance id is owned by %.*s member.",
-                               STR_ARGS(turn->member_id), STR_ARGS(instance_id),
-                               STR_ARGS(member->id)));
-}
-
-static struct consumer_refusal find_dynamic(struct consumer_turn *turn, int32_t epoch) {
-    consumer_turn_sit(turn, consumer_member_find(turn->consumer, turn->member_id), false);
-    if (turn->place == NULL && epoch != EPOCH_JOIN) {
-        return unknown_member(turn);
-    }
-    return check_epoch(turn, &turn->ownership, epoch);
-}
-
-static struct consumer_refusal find_static(struct consumer_turn *turn, struct str instance_id,
-                                           int32_t epoch) {
-    const struct consumer_member *place = consumer_instance_find(turn->consumer, instance_id);
-    if (epoch == EPOCH_JOIN && place == NULL) {
-        place = consumer_member_find(turn->consumer, turn->member_id);
-        consumer_turn_sit(turn, place, false);
-        return refuse(ERR_OK, STR_NULL);
-    }
-    if (epoch == EPOCH_JOIN) {
-        consumer_turn_sit(turn, place, true); /* also under the same id */
-        return check_released(turn, instance_id);
-    }
-    struct consumer_refusal refusal = consumer_check_instance(turn, place, instance_id);
-    if (refusal.err != ERR_OK) {
-        return refusal;
-    }
-    consumer_turn_sit(turn, place, false);
-    return check_epoch(turn, &turn->ownership, epoch);
-}
-
-/* A record of a newer release: what the member owns is not known. */
-static struct consumer_refusal check_known(const struct consumer_turn *turn) {
-    if (turn->ownership.state != CONSUMER_UNKNOWN || turn->owned_count == 0) {
-        return refuse(ERR_OK, STR_NULL);
-    }
-    return refuse(ERR_FENCED_MEMBER_EPOCH,
-                  STR("The consumer group member is in a unknown state. The member must abandon "
-                      "all its partitions and rejoin."));
+    return consumer_refuse(ERR_OK, STR_NULL);
 }
 
 /* --- what it says --- */
@@ -299,12 +132,13 @@ static struct consumer_refusal check_regex(const struct consumer_turn *turn) {
     const char *reason;
     if (expression.size == 0 || str_equal(expression, turn->profile_before.regex) ||
         (regex != NULL && regex->member_count > 0) || regex_check(expression, &reason) == ERR_OK) {
-        return refuse(ERR_OK, STR_NULL);
+        return consumer_refuse(ERR_OK, STR_NULL);
     }
-    return refuse(ERR_INVALID_REGULAR_EXPRESSION,
-                  arena_printf(turn->step->arena,
-                               "SubscribedTopicRegex `%.*s` is not a valid regular expression: %s.",
-                               STR_ARGS(expression), reason));
+    return consumer_refuse(
+        ERR_INVALID_REGULAR_EXPRESSION,
+        arena_printf(turn->step->arena,
+                     "SubscribedTopicRegex `%.*s` is not a valid regular expression: %s.",
+                     STR_ARGS(expression), reason));
 }
 
 /* --- the answer --- */
@@ -349,6 +183,11 @@ static void answer(const struct consumer_turn *turn) {
 
 /* --- leaving --- */
 
+static struct consumer_refusal unknown_group(const struct group_step *step, struct str id) {
+    return consumer_refuse(ERR_GROUP_ID_NOT_FOUND,
+                           arena_printf(step->arena, "Group %.*s not found.", STR_ARGS(id)));
+}
+
 static void leave_for_a_while(struct consumer_turn *turn) {
     struct consumer_ownership ownership = turn->place->ownership;
     struct partition_set assigned =
@@ -369,13 +208,13 @@ static struct consumer_refusal leave(struct consumer_turn *turn) {
     if (group == NULL) {
         return unknown_group(turn->step, turn->group_id);
     }
-    struct consumer_refusal refusal = find_group(turn, false);
+    struct consumer_refusal refusal = consumer_turn_find_group(turn, false);
     if (refusal.err != ERR_OK) {
         return refusal;
     }
     struct consumer_member *member = consumer_member_find(turn->consumer, turn->member_id);
     if (request->instance_id.data == NULL && member == NULL) {
-        return unknown_member(turn);
+        return consumer_unknown_member(turn);
     }
     if (request->instance_id.data != NULL) {
         member = consumer_instance_find(turn->consumer, request->instance_id);
@@ -392,19 +231,10 @@ static struct consumer_refusal leave(struct consumer_turn *turn) {
     } else {
         consumer_fence(turn->step, turn->consumer, &member, 1);
     }
-    return refuse(ERR_OK, STR_NULL);
+    return consumer_refuse(ERR_OK, STR_NULL);
 }
 
 /* --- heartbeats --- */
-
-static struct consumer_refusal find_member(struct consumer_turn *turn) {
-    const struct consumer_group_heartbeat_request *request = turn->step->request;
-    struct consumer_refusal refusal =
-        request->instance_id.data == NULL
-            ? find_dynamic(turn, request->member_epoch)
-            : find_static(turn, request->instance_id, request->member_epoch);
-    return refusal.err == ERR_OK ? check_known(turn) : refusal;
-}
 
 static void go_on(struct consumer_turn *turn) {
     turn->group_epoch = turn->consumer->epoch;
@@ -423,18 +253,19 @@ static void go_on(struct consumer_turn *turn) {
 
 static struct consumer_refusal beat(struct consumer_turn *turn) {
     const struct consumer_group_heartbeat_request *request = turn->step->request;
-    struct consumer_refusal refusal = find_group(turn, request->member_epoch == EPOCH_JOIN);
+    struct consumer_refusal refusal =
+        consumer_turn_find_group(turn, request->member_epoch == EPOCH_JOIN);
     if (refusal.err != ERR_OK) {
         return refusal;
     }
-    refusal = check_size(turn);
+    refusal = consumer_turn_check_size(turn);
     if (refusal.err != ERR_OK) {
         return refusal;
     }
     if (turn->member_id.size == 0) {
         turn->member_id = consumer_make_member_id(turn->step);
     }
-    refusal = find_member(turn);
+    refusal = consumer_turn_find_member(turn);
     if (refusal.err != ERR_OK) {
         return refusal;
     }

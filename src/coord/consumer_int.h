@@ -8,6 +8,7 @@
  * The state of a consumer group, and what the files of its state machine share:
  *
  *   consumer_heartbeat.c   ConsumerGroupHeartbeat: checks, joining, what follows from a heartbeat
+ *   consumer_seat.c        whose heartbeat it is
  *   consumer_turn.c        the way from what a member says to its new ownership
  *   consumer_target.c      what each member shall own: runs an assignor
  *   consumer_reconcile.c   what a member may own now, on the way to that
@@ -26,12 +27,13 @@
  * change; the target's, which is the group's epoch that the assignor last ran for; and each
  * member's, which is the target's that its ownership comes from.
  */
-enum consumer_state { /* as in records */
-                      CONSUMER_STABLE = 0,
-                      CONSUMER_UNREVOKED = 1, /* owns partitions that it shall not own any more */
-                      CONSUMER_UNRELEASED =
-                          2, /* shall own partitions that others did not give back yet */
-                      CONSUMER_UNKNOWN = 127,
+
+/* The numbers of records. */
+enum consumer_state {
+    CONSUMER_STABLE = 0,
+    CONSUMER_UNREVOKED = 1,  /* owns partitions that it shall not own any more */
+    CONSUMER_UNRELEASED = 2, /* shall own partitions that others did not give back yet */
+    CONSUMER_UNKNOWN = 127,
 };
 
 enum {
@@ -136,9 +138,9 @@ struct consumer_group {
     int32_t epoch;
     int64_t metadata_hash;
     int32_t target_epoch;
-    int64_t target_timestamp_ms; /* wall clock; 0: never */
-    struct map members;          /* struct consumer_member by id, in the order in which they came */
-    int32_t member_count;        /* of those that exist */
+    int64_t target_timestamp_ms;  /* wall clock; 0: never */
+    struct map members;           /* struct consumer_member by id, in the order of coming */
+    int32_t member_count;         /* of those that exist */
     int32_t classic_member_count; /* of these, those of the classic protocol */
     struct map instances;         /* the static ones, by instance id */
     struct subscription subscription;
@@ -240,10 +242,9 @@ struct consumer_refusal {
 struct consumer_turn {
     struct group_step *step;
     struct str group_id;
-    struct consumer_group
-        *consumer; /* as it is before the turn; what records make of it is not in */
-    bool made;     /* consumer is for the length of the step */
-    bool upgrades; /* it comes from a classic group */
+    struct consumer_group *consumer; /* as it is before the turn, without the turn's records */
+    bool made;                       /* consumer is for the length of the step */
+    bool upgrades;                   /* it comes from a classic group */
     struct str member_id;
 
     /* The member whose place in the group it has: itself, or the static one that it replaces. NULL:
@@ -303,12 +304,22 @@ void consumer_turn_replace(struct consumer_turn *turn);
 /* As step->settled, with the turn as context: sessions. Called also where it is not set. */
 void consumer_turn_settled(struct group_step *step, err_t err);
 
-/* --- consumer_heartbeat.c --- */
+/* --- consumer_seat.c --- */
+
+struct consumer_refusal consumer_refuse(err_t err, struct str message);
+
+/* Fills in turn->consumer: the group as it is, or, for one who joins, as it will be. */
+struct consumer_refusal consumer_turn_find_group(struct consumer_turn *turn, bool joins);
+/* Whether there is room for the member, unless it is in already. */
+struct consumer_refusal consumer_turn_check_size(const struct consumer_turn *turn);
+/* Seats the member; the epoch must be one that it may have. */
+struct consumer_refusal consumer_turn_find_member(struct consumer_turn *turn);
 
 /* Whether a static member is the turn's: UNKNOWN_MEMBER_ID (NULL), FENCED_INSTANCE_ID. */
 struct consumer_refusal consumer_check_instance(const struct consumer_turn *turn,
                                                 const struct consumer_member *member,
                                                 struct str instance_id);
+struct consumer_refusal consumer_unknown_member(const struct consumer_turn *turn);
 
 /* --- consumer_target.c --- */
 

@@ -1,4 +1,4 @@
-"""Groups of clients that nobody coordinated: aiokafka and kafkajs for themselves, six libraries in one
+"""Groups of many kinds and sizes: aiokafka and kafkajs for themselves, six libraries in one
 group, a hundred members. No record is lost, committed offsets never go back."""
 import time
 
@@ -50,10 +50,29 @@ def test_six_libraries_in_one_group_whose_node_is_killed(make_node, make_group, 
     group.finish(*members)
 
 
-def test_a_hundred_members_share_three_hundred_partitions(make_node, make_group):
-    node = make_node(group__initial__rebalance__delay__ms=1000).start()
-    group = make_group(node, "crowd", PARTITIONS_OF_CROWD, session_timeout_ms=10000,
-                       heartbeat_interval_ms=1000)
+def wait_for_rebalance(group, protocol):
+    if protocol == "classic":
+        group.wait_for_state("PreparingRebalance")
+        return
+    deadline = time.monotonic() + 20
+    state = None
+    while state not in ("Assigning", "Reconciling"):
+        assert time.monotonic() < deadline, state
+        described = group.node.rpc("ConsumerGroupDescribe:1", {
+            "groupIds": [group.name], "includeAuthorizedOperations": False})["groups"][0]
+        state = described["groupState"]
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_a_hundred_members_share_three_hundred_partitions(make_node, make_group, protocol):
+    node = make_node(group__initial__rebalance__delay__ms=1000,
+                     group__consumer__min__session__timeout__ms=1000,
+                     group__consumer__session__timeout__ms=10000,
+                     group__consumer__min__heartbeat__interval__ms=500,
+                     group__consumer__heartbeat__interval__ms=1000).start()
+    group = make_group(node, "crowd", PARTITIONS_OF_CROWD)
+    group.settings = {"session_timeout_ms": 10000, "heartbeat_interval_ms": 1000} \
+        if protocol == "classic" else {"group_protocol": "consumer"}
     hosts = [Crowd(group, f"host-{number}", MEMBERS_OF_HOST) for number in range(HOSTS)]
     seats = [seat for host in hosts for seat in host.seats]
     group.wait_shared(*seats)
@@ -63,7 +82,7 @@ def test_a_hundred_members_share_three_hundred_partitions(make_node, make_group)
     stalled.go_on()
     group.wait_shared(*seats)
     killed.kill()
-    group.wait_for_state("PreparingRebalance")
+    wait_for_rebalance(group, protocol)
     node.kill()
     time.sleep(0.5)
     node.start()

@@ -356,6 +356,9 @@ static void ask_settings(struct admin *admin) {
 }
 
 static void check_topic(struct node_sim *sim, const struct metadata_response_topic *told) {
+    if (told->is_internal) {
+        return;
+    }
     struct node_topic *topic = topic_by_name(sim, told->name);
     if (topic == NULL || topic->state == TOPIC_ABSENT) {
         node_fail(sim, "topic %.*s is there, but %s", STR_ARGS(told->name),

@@ -225,6 +225,8 @@ static void make_clients(struct node_sim *sim) {
                 node_producer_new(sim, line);
             } else if (strcmp(line->name, "read") == 0) {
                 node_reader_new(sim, line);
+            } else if (strcmp(line->name, "member") == 0) {
+                node_member_new(sim, line);
             } else {
                 assert(strcmp(line->name, "admin") == 0);
                 node_admin_new(sim, line);
@@ -271,7 +273,7 @@ static bool all_over(struct node_sim *sim, const char *name) {
 
 static bool is_finished(void *state) {
     struct node_sim *sim = state;
-    if (!all_over(sim, "producer") || !all_over(sim, "admin")) {
+    if (!all_over(sim, "producer") || !all_over(sim, "admin") || !all_over(sim, "member")) {
         return false;
     }
     sim->final_walk = true;

@@ -26,6 +26,7 @@
  *   node_reader    follows all partitions, with and without fetch sessions
  *   node_walker    reads whole logs, from begin to end, after each power cut and at the end
  *   node_admin     creates, changes and deletes topics, and looks whether what it was told holds
+ *   node_member    members of consumer groups; see node_member.h
  *
  *   config  log.dirs=/data                      any of the broker's settings, and
  *   config  sim.dirs=1-3                        so many log directories, each a disk of its own
@@ -33,6 +34,7 @@
  *   client  produce count=3 in_flight=1-5 records=1-10 size=30-300 wait=10ms-100ms
  *   client  read count=2 wait=10ms-200ms
  *   client  admin wait=200ms-2s
+ *   client  member group=readers protocol=classic count=3
  *
  * All clients live on one host that nothing ever happens to, and on one loop.
  */
@@ -157,6 +159,7 @@ void node_producer_new(struct node_sim *sim, struct scenario_line *line);
 void node_reader_new(struct node_sim *sim, struct scenario_line *line);
 void node_admin_new(struct node_sim *sim, struct scenario_line *line);
 void node_walker_new(struct node_sim *sim);
+void node_member_new(struct node_sim *sim, struct scenario_line *line);
 void node_client_add(struct node_sim *sim, struct node_client *client, const char *name);
 
 /* --- all of it --- */
@@ -182,7 +185,8 @@ struct node_sim {
     struct node_topic topics[SIM_TOPICS_MAX];
     int topic_count;
     struct node_client *clients;
-    struct arena arena; /* of the settings */
+    struct node_group *groups; /* node_member.h */
+    struct arena arena;        /* of the settings */
     int dir_count;
     int64_t *producer_ids;
     size_t producer_id_count;

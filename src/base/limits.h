@@ -166,6 +166,10 @@
  * array that would hold it as large. More than any cluster has. */
 #define GROUP_PARTITIONS_MAX (1 << 20)
 
+/* Names that a group's members subscribe to and partitions that they have, up to which it is
+ * assigned on the loop: about a millisecond. Beyond it a worker does it. */
+#define PLAN_INLINE_MAX 10000
+
 /* --- quorum --- */
 
 /* Encoded metadata that waits for the disk. Several of the largest batches; more than this means

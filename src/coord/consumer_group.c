@@ -15,6 +15,7 @@
 
 #include "base/limits.h"
 #include "coord/consumer_int.h"
+#include "coord/piece.h"
 
 /* --- tallies --- */
 
@@ -130,7 +131,7 @@ static struct consumer_member *member_get(struct consumer_group *consumer, struc
 
 static void member_free(struct consumer_member *member) {
     consumer_clear_timers(member);
-    free(member->profile_memory);
+    piece_unref(member->profile_memory);
     partition_set_free(&member->ownership.assigned);
     partition_set_free(&member->ownership.revoking);
     partition_set_free(&member->target);
@@ -177,7 +178,7 @@ void consumer_set_profile(struct consumer_group *consumer, struct str member_id,
         count_profile(member, -1);
         forget_instance(member);
     }
-    free(member->profile_memory);
+    piece_unref(member->profile_memory);
     member->profile = copy;
     member->profile_memory = memory;
     exist(member);
@@ -221,7 +222,7 @@ void consumer_remove_member(struct consumer_group *consumer, struct str member_i
     count_profile(member, -1);
     forget_instance(member);
     consumer_clear_timers(member);
-    free(member->profile_memory);
+    piece_unref(member->profile_memory);
     member->profile_memory = NULL;
     member->profile = consumer_profile_none();
     member->exists = false;
@@ -285,6 +286,7 @@ void consumer_free(struct consumer_group *consumer) {
         return;
     }
     consumer_resolution_cancel(consumer->resolution);
+    consumer_planning_cancel(consumer->planning);
     struct consumer_member *member;
     size_t cursor;
     map_for_each (&consumer->members, cursor, member) {

@@ -10,7 +10,8 @@
  *   consumer_heartbeat.c   ConsumerGroupHeartbeat: checks, joining, what follows from a heartbeat
  *   consumer_seat.c        whose heartbeat it is
  *   consumer_turn.c        the way from what a member says to its new ownership
- *   consumer_target.c      what each member shall own: runs an assignor
+ *   consumer_target.c      what each member shall own: when an assignor runs, and where
+ *   consumer_plan.c        … and how
  *   consumer_reconcile.c   what a member may own now, on the way to that
  *   consumer_leave.c       members that leave or are fenced; sessions and other timeouts
  *   consumer_regex.c       regular expressions: resolved on workers
@@ -83,7 +84,7 @@ bool consumer_topics_equal(const struct consumer_profile *a, const struct consum
 const struct str *consumer_sort_names(struct arena *arena, const struct str *names, int32_t count,
                                       int32_t *ret_count);
 
-/* A copy in one piece of memory, for free(); or in an arena. */
+/* A copy in one piece of memory that may be shared (see piece.h); or in an arena. */
 void *consumer_profile_copy(const struct consumer_profile *profile,
                             struct consumer_profile *ret_copy);
 struct consumer_profile consumer_profile_keep(const struct consumer_profile *profile,
@@ -153,6 +154,7 @@ struct consumer_group {
     bool metadata_fresh;    /* the hash is that of the image */
     int64_t topics_version; /* of the image in which a topic last came up; -1: not since the load */
     struct consumer_resolution *resolution; /* that is under way; NULL: none */
+    struct consumer_planning *planning;     /* likewise */
 };
 
 /* The epochs of the members that own a topic's partitions; -1: nobody. */
@@ -266,6 +268,7 @@ struct consumer_turn {
     bool ownership_changed;
     bool hash_taken; /* metadata_fresh was set; to be taken back when the append fails */
     struct consumer_expressions *resolve; /* to be started; NULL: none */
+    bool plan_later;                      /* likewise */
     int32_t session_timeout_ms;
     int32_t sync_timeout_ms; /* of a classic member that joined; -1: none */
 };
@@ -323,8 +326,11 @@ struct consumer_refusal consumer_unknown_member(const struct consumer_turn *turn
 
 /* --- consumer_target.c --- */
 
-/* Runs the assignor for group_epoch; adds the records; turn->target is the member's part. */
+/* A target for group_epoch: adds its records, and turn->target is the member's part of it. For a
+ * large group that is left to a worker, and turn->target stays. */
 void consumer_target_update(struct consumer_turn *turn);
+void consumer_planning_start(struct group_step *step, struct consumer_group *consumer);
+void consumer_planning_cancel(struct consumer_planning *planning); /* accepts NULL */
 
 /* The names of assignors that this node has, as group.consumer.assignors lists them. */
 bool consumer_assignor_known(const struct groups *groups, struct str name);

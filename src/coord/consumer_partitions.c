@@ -1,8 +1,9 @@
 #include "coord/consumer_partitions.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "coord/piece.h"
 
 static int compare(const struct partition_item *a, const struct partition_item *b) {
     int order = uuid_compare(a->topic_id, b->topic_id);
@@ -91,15 +92,14 @@ struct partition_set partition_set_copy(const struct partition_set *set) {
     struct partition_set copy = {.count = set->count};
     if (set->count > 0) {
         size_t size = (size_t)set->count * sizeof set->items[0];
-        copy.items = malloc(size);
-        assert(copy.items != NULL);
+        copy.items = piece_new(size);
         memcpy(copy.items, set->items, size);
     }
     return copy;
 }
 
 void partition_set_free(struct partition_set *set) {
-    free(set->items);
+    piece_unref(set->items);
     *set = (struct partition_set){0};
 }
 

@@ -41,7 +41,7 @@ struct partition_set partition_set_without(struct arena *arena, const struct par
 struct partition_set partition_set_union(struct arena *arena, const struct partition_set *a,
                                          const struct partition_set *b);
 
-/* A copy on the heap, for partition_set_free. */
+/* A copy whose items are memory that may be shared (see piece.h), for partition_set_free. */
 struct partition_set partition_set_copy(const struct partition_set *set);
 void partition_set_free(struct partition_set *set);
 

@@ -1,9 +1,9 @@
 /* What a member is: values, compared and copied. */
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "coord/consumer_int.h"
+#include "coord/piece.h"
 
 struct consumer_profile consumer_profile_none(void) {
     return (struct consumer_profile){
@@ -144,8 +144,7 @@ void *consumer_profile_copy(const struct consumer_profile *profile,
                             struct consumer_profile *ret_copy) {
     struct packer packer = {0};
     (void)pack_profile(&packer, profile);
-    uint8_t *memory = malloc(packer.size + 1);
-    assert(memory != NULL);
+    uint8_t *memory = piece_new(packer.size);
     packer.at = memory;
     *ret_copy = pack_profile(&packer, profile);
     return memory;

@@ -1,14 +1,17 @@
 /*
- * What each member shall own: the group as an assignor sees it, and the records of what it says.
+ * What each member shall own: who runs the assignor and when, and the records of what it says.
  *
- * The assignor is run within the step, as Kafka does. Its work is linear in members, subscriptions
- * and partitions: a millisecond for some ten thousand of them together.
+ * A small group's runs within the step, so that the member whose turn it is gets its part at once.
+ * The plan of a large one is made on a worker, from values that nobody changes any more; until it
+ * is there, members go on with the target that they have, as they do while the assignment interval
+ * lasts. What happened to the group meanwhile has given it an epoch of its own, and so the next
+ * plan.
  */
 #include <assert.h>
 #include <stdlib.h>
 
-#include "coord/assignor.h"
-#include "coord/consumer_int.h"
+#include "coord/consumer_plan.h"
+#include "coord/piece.h"
 
 /* --- which assignor --- */
 
@@ -80,272 +83,200 @@ struct str consumer_assignor_preferred(const struct consumer_group *consumer,
     return preferred;
 }
 
-/* --- the group as the assignor sees it --- */
+/* --- the group as it is planned for --- */
 
-struct seat { /* one of the group's members */
-    struct str id;
-    const struct consumer_profile *profile;
-    const struct partition_set *target; /* its last */
-    bool had_target;
-};
-
-struct plan {
-    const struct consumer_turn *turn;
-    struct arena *arena;
-    struct seat *seats;
-    int32_t own_seat; /* of the member whose turn it is */
-    struct assignor_group group;
-    struct assignor_member *members;
-    struct map topic_indices; /* by name: of topics, + 1 */
-};
-
-static void add_seat(struct plan *plan, struct str id, const struct consumer_profile *profile,
-                     const struct partition_set *target, bool had_target) {
-    plan->seats[plan->group.member_count++] =
-        (struct seat){.id = id, .profile = profile, .target = target, .had_target = had_target};
+static void seat_matched(const struct consumer_group *consumer, struct consumer_seat *seat) {
+    const struct subscribed_regex *regex =
+        consumer_has_regex(&seat->profile)
+            ? subscription_regex(&consumer->subscription, seat->profile.regex)
+            : NULL;
+    if (regex != NULL) {
+        seat->matched = regex->topics;
+        seat->matched_count = regex->topic_count;
+    }
 }
 
-/* The one whose turn it is has a new profile; it stays in its place, or comes last when it is new.
- */
-static void take_own_seat(struct plan *plan) {
-    static const struct partition_set nothing = {0};
-    const struct consumer_turn *turn = plan->turn;
+static struct consumer_seat seat_of(const struct consumer_member *member) {
+    struct consumer_seat seat = {.id = member->id,
+                                 .profile = member->profile,
+                                 .target = member->target,
+                                 .had_target = member->has_target};
+    seat_matched(member->consumer, &seat);
+    return seat;
+}
+
+/* The one whose turn it is has a new profile, and perhaps another member's place. */
+static struct consumer_seat seat_of_turn(const struct consumer_turn *turn) {
     const struct consumer_member *place = turn->place;
-    bool stays = place != NULL && str_equal(place->id, turn->member_id);
-    plan->own_seat = plan->group.member_count;
-    add_seat(plan, turn->member_id, &turn->profile, place == NULL ? &nothing : &place->target,
-             stays && place->has_target);
+    struct consumer_seat seat = {.id = turn->member_id, .profile = turn->profile};
+    if (place != NULL) {
+        seat.target = place->target;
+        seat.had_target = str_equal(place->id, turn->member_id) && place->has_target;
+    }
+    seat_matched(turn->consumer, &seat);
+    return seat;
 }
 
-static void take_seats(struct plan *plan) {
-    const struct consumer_turn *turn = plan->turn;
-    size_t count = map_count(&turn->consumer->members) + 1;
-    plan->seats = ARENA_ARRAY(plan->arena, struct seat, count);
+/* As the group will be after the turn. Returns the turn's own seat: where it was, or the last. */
+static int32_t take_seats(const struct consumer_turn *turn, struct consumer_plan *plan) {
+    const struct consumer_group *consumer = turn->consumer;
+    plan->seats =
+        ARENA_ARRAY(turn->step->arena, struct consumer_seat, (size_t)consumer->member_count + 1);
+    int32_t own = consumer->member_count;
     const struct consumer_member *member;
-    for (size_t cursor = 0; (member = consumer_member_next(turn->consumer, &cursor)) != NULL;) {
+    for (size_t cursor = 0; (member = consumer_member_next(consumer, &cursor)) != NULL;) {
         if (member == turn->place) {
-            take_own_seat(plan);
+            own = plan->seat_count++;
         } else {
-            add_seat(plan, member->id, &member->profile, &member->target, member->has_target);
+            plan->seats[plan->seat_count++] = seat_of(member);
         }
     }
     if (turn->place == NULL) {
-        take_own_seat(plan);
+        plan->seat_count++;
     }
+    plan->seats[own] = seat_of_turn(turn);
+    return own;
 }
 
-static int compare_topics(const void *a, const void *b) {
-    const struct meta_topic *const *one = a;
-    const struct meta_topic *const *other = b;
-    return uuid_compare((*one)->id, (*other)->id);
+static assignor_fn preferred_assignor(const struct consumer_group *consumer,
+                                      const struct consumer_turn *turn) {
+    assignor_fn assignor = assignor_find(consumer_assignor_preferred(consumer, turn));
+    assert(assignor != NULL);
+    return assignor;
 }
 
-/* Calls `visit` for each name that a profile subscribes to; a name may come twice. */
-static void for_names(const struct plan *plan, const struct consumer_profile *profile,
-                      void (*visit)(void *arg, struct str name), void *arg) {
-    for (int32_t i = 0; i < profile->topic_count; i++) {
-        visit(arg, profile->topics[i]);
-    }
-    const struct subscribed_regex *regex =
-        consumer_has_regex(profile)
-            ? subscription_regex(&plan->turn->consumer->subscription, profile->regex)
-            : NULL;
-    for (int32_t i = 0; regex != NULL && i < regex->topic_count; i++) {
-        visit(arg, regex->topics[i]);
-    }
-}
+/* --- within the step --- */
 
-/* Whether two subscribe to the same, as far as can be seen at once. */
-static bool subscribe_alike(const struct consumer_profile *a, const struct consumer_profile *b) {
-    return str_equal(a->regex, b->regex) && consumer_topics_equal(a, b);
-}
-
-static void note_topic(void *arg, struct str name) {
-    struct plan *plan = arg;
-    const struct meta_topic *topic = meta_image_topic(plan->turn->step->groups->image, name);
-    if (topic != NULL) {
-        map_put(&plan->topic_indices, str_bytes(topic->name), (void *)topic);
-    }
-}
-
-static void note_topics(struct plan *plan) {
-    for (int32_t i = 0; i < plan->group.member_count; i++) {
-        const struct consumer_profile *profile = plan->seats[i].profile;
-        if (i == 0 || !subscribe_alike(profile, plan->seats[i - 1].profile)) {
-            for_names(plan, profile, note_topic, plan);
-        }
-    }
-}
-
-/* All topics that exist, by id; then topic_indices has their places. */
-static void lay_out_topics(struct plan *plan) {
-    note_topics(plan);
-    size_t count = map_count(&plan->topic_indices);
-    const struct meta_topic **topics = ARENA_ARRAY(plan->arena, const struct meta_topic *, count);
-    const struct meta_topic *topic;
-    size_t cursor;
-    size_t i = 0;
-    map_for_each (&plan->topic_indices, cursor, topic) {
-        topics[i++] = topic;
-    }
-    qsort(topics, count, sizeof topics[0], compare_topics);
-    plan->group.topics = ARENA_ARRAY(plan->arena, struct assignor_topic, count);
-    plan->group.topic_count = (int32_t)count;
-    for (i = 0; i < count; i++) {
-        struct assignor_topic *laid_out = &plan->group.topics[i];
-        laid_out->id = topics[i]->id;
-        laid_out->partition_count = (int32_t)topics[i]->partitions.count;
-        laid_out->owners = ARENA_ARRAY(plan->arena, int32_t, (size_t)laid_out->partition_count);
-        for (int32_t p = 0; p < laid_out->partition_count; p++) {
-            laid_out->owners[p] = ASSIGNOR_NOBODY;
-        }
-        map_put(&plan->topic_indices, str_bytes(topics[i]->name), (void *)(uintptr_t)(i + 1));
-    }
-}
-
-/* --- members' subscriptions --- */
-
-struct indices {
-    const struct plan *plan;
-    int32_t *list;
-    int32_t count;
-};
-
-static void add_index(void *arg, struct str name) {
-    struct indices *indices = arg;
-    uintptr_t place = (uintptr_t)map_get(&indices->plan->topic_indices, str_bytes(name));
-    if (place != 0) {
-        indices->list[indices->count++] = (int32_t)(place - 1);
-    }
-}
-
-static int compare_indices(const void *a, const void *b) {
-    int32_t one = *(const int32_t *)a;
-    int32_t other = *(const int32_t *)b;
-    return one < other ? -1 : one > other;
-}
-
-static void subscribe_member(struct plan *plan, struct assignor_member *member,
-                             const struct consumer_profile *profile) {
-    const struct subscribed_regex *regex =
-        consumer_has_regex(profile)
-            ? subscription_regex(&plan->turn->consumer->subscription, profile->regex)
-            : NULL;
-    size_t count_max =
-        (size_t)profile->topic_count + (size_t)(regex == NULL ? 0 : regex->topic_count);
-    struct indices indices = {.plan = plan, .list = ARENA_ARRAY(plan->arena, int32_t, count_max)};
-    for_names(plan, profile, add_index, &indices);
-    qsort(indices.list, (size_t)indices.count, sizeof indices.list[0], compare_indices);
-    int32_t kept = 0;
-    for (int32_t i = 0; i < indices.count; i++) {
-        if (kept == 0 || indices.list[kept - 1] != indices.list[i]) {
-            indices.list[kept++] = indices.list[i];
-        }
-    }
-    member->topics = indices.list;
-    member->topic_count = kept;
-}
-
-static void lay_out_members(struct plan *plan) {
-    plan->members =
-        ARENA_ARRAY(plan->arena, struct assignor_member, (size_t)plan->group.member_count);
-    for (int32_t i = 0; i < plan->group.member_count; i++) {
-        const struct seat *seat = &plan->seats[i];
-        struct assignor_member *member = &plan->members[i];
-        if (i > 0 && subscribe_alike(seat->profile, plan->seats[i - 1].profile)) {
-            *member = plan->members[i - 1];
-        } else {
-            subscribe_member(plan, member, seat->profile);
-        }
-        member->id = seat->id;
-        member->instance_id = seat->profile->instance_id;
-    }
-    plan->group.members = plan->members;
-}
-
-/* --- who had what --- */
-
-static struct assignor_topic *find_topic(const struct plan *plan, struct uuid id) {
-    int32_t first = 0;
-    int32_t end = plan->group.topic_count;
-    while (first < end) {
-        int32_t middle = first + (end - first) / 2;
-        int order = uuid_compare(plan->group.topics[middle].id, id);
-        if (order == 0) {
-            return &plan->group.topics[middle];
-        }
-        first = order < 0 ? middle + 1 : first;
-        end = order < 0 ? end : middle;
-    }
-    return NULL;
-}
-
-static void lay_out_owners(struct plan *plan) {
-    for (int32_t m = 0; m < plan->group.member_count; m++) {
-        struct partition_run run;
-        int32_t cursor = 0;
-        while (partition_set_next(plan->seats[m].target, &cursor, &run)) {
-            struct assignor_topic *topic = find_topic(plan, run.topic_id);
-            for (int32_t i = 0; topic != NULL && i < run.count; i++) {
-                int32_t partition = run.items[i].partition;
-                if (partition < topic->partition_count &&
-                    topic->owners[partition] == ASSIGNOR_NOBODY) {
-                    topic->owners[partition] = m;
-                }
-            }
-        }
-    }
-}
-
-/* --- what comes of it --- */
-
-static struct partition_set *collect(const struct plan *plan) {
-    size_t member_count = (size_t)plan->group.member_count;
-    struct partition_set *sets = ARENA_ARRAY(plan->arena, struct partition_set, member_count);
-    int32_t *counts = ARENA_ARRAY(plan->arena, int32_t, member_count);
-    for (int32_t t = 0; t < plan->group.topic_count; t++) {
-        const struct assignor_topic *topic = &plan->group.topics[t];
-        for (int32_t p = 0; p < topic->partition_count; p++) {
-            counts[topic->owners[p]]++;
-        }
-    }
-    for (size_t m = 0; m < member_count; m++) {
-        sets[m].items = ARENA_ARRAY(plan->arena, struct partition_item, (size_t)counts[m]);
-    }
-    for (int32_t t = 0; t < plan->group.topic_count; t++) {
-        const struct assignor_topic *topic = &plan->group.topics[t];
-        for (int32_t p = 0; p < topic->partition_count; p++) {
-            struct partition_set *set = &sets[topic->owners[p]];
-            set->items[set->count++] =
-                (struct partition_item){.topic_id = topic->id, .partition = p};
-        }
-    }
-    return sets;
-}
-
-static void add_records(struct plan *plan, struct consumer_turn *turn) {
-    struct partition_set *sets = collect(plan);
-    for (int32_t m = 0; m < plan->group.member_count; m++) {
-        const struct seat *seat = &plan->seats[m];
-        if (!seat->had_target || !partition_set_equal(seat->target, &sets[m])) {
-            consumer_record_target(turn->step, turn->group_id, seat->id, &sets[m]);
+static void plan_now(struct consumer_turn *turn) {
+    struct consumer_plan plan = {
+        .image = turn->step->groups->image,
+        .assignor = preferred_assignor(turn->consumer, turn),
+    };
+    int32_t own = take_seats(turn, &plan);
+    const struct partition_set *sets = consumer_plan_run(&plan, turn->step->arena);
+    for (int32_t i = 0; i < plan.seat_count; i++) {
+        const struct consumer_seat *seat = &plan.seats[i];
+        if (!seat->had_target || !partition_set_equal(&seat->target, &sets[i])) {
+            consumer_record_target(turn->step, turn->group_id, seat->id, &sets[i]);
         }
     }
     consumer_record_target_epoch(turn->step, turn->group_id, turn->group_epoch,
                                  turn->step->wall_ms);
-    turn->target = sets[plan->own_seat];
+    turn->target = sets[own];
     turn->target_epoch = turn->group_epoch;
 }
 
+/* Names and partitions that have to be looked at, about. */
+static bool is_large(const struct consumer_turn *turn) {
+    int64_t size = turn->profile.topic_count;
+    const struct consumer_member *member;
+    for (size_t cursor = 0; (member = consumer_member_next(turn->consumer, &cursor)) != NULL;) {
+        struct consumer_seat seat = seat_of(member);
+        size += seat.profile.topic_count + seat.matched_count + seat.target.count;
+    }
+    return size > turn->step->groups->plan_inline_max;
+}
+
 void consumer_target_update(struct consumer_turn *turn) {
-    struct plan plan = {.turn = turn, .arena = turn->step->arena};
-    take_seats(&plan);
-    lay_out_topics(&plan);
-    lay_out_members(&plan);
-    lay_out_owners(&plan);
-    map_done(&plan.topic_indices);
-    assignor_fn assign = assignor_find(consumer_assignor_preferred(turn->consumer, turn));
-    assert(assign != NULL);
-    assign(&plan.group, plan.arena);
-    add_records(&plan, turn);
+    const struct consumer_group *consumer = turn->consumer;
+    if (consumer->planning != NULL) {
+        return;
+    }
+    /* A group's first members need an epoch to begin with. */
+    if (consumer->target_epoch > 0 && is_large(turn)) {
+        turn->plan_later = true;
+        return;
+    }
+    plan_now(turn);
+}
+
+/* --- on a worker --- */
+
+struct consumer_planning {
+    struct group_job job;
+    struct str group_id;
+    int32_t group_epoch;
+    struct meta_image *image;
+    struct arena arena; /* the job's own */
+    struct consumer_plan plan;
+    struct partition_set *sets;
+    void **shared; /* what the seats point at */
+    size_t shared_count;
+};
+
+static void planning_run(struct group_job *job) {
+    struct consumer_planning *planning = container_of(job, struct consumer_planning, job);
+    planning->sets = consumer_plan_run(&planning->plan, &planning->arena);
+}
+
+static void planning_free(struct group_job *job) {
+    struct consumer_planning *planning = container_of(job, struct consumer_planning, job);
+    for (size_t i = 0; i < planning->shared_count; i++) {
+        piece_unref(planning->shared[i]);
+    }
+    meta_image_unref(planning->image);
+    arena_done(&planning->arena);
+    free(planning);
+}
+
+void consumer_planning_cancel(struct consumer_planning *planning) {
+    if (planning != NULL) {
+        group_job_cancel(&planning->job);
+    }
+}
+
+/* The member that has the seat by now; NULL: it left. */
+static const struct consumer_member *sits_in(const struct consumer_group *consumer,
+                                             const struct consumer_seat *seat) {
+    return seat->profile.instance_id.data != NULL
+               ? consumer_instance_find(consumer, seat->profile.instance_id)
+               : consumer_member_find(consumer, seat->id);
+}
+
+static err_t planning_finish(struct group_step *step, struct group_job *job) {
+    struct consumer_planning *planning = container_of(job, struct consumer_planning, job);
+    struct consumer_group *consumer = consumer_find(step->groups, planning->group_id);
+    assert(consumer != NULL); /* else it would have been cancelled */
+    consumer->planning = NULL;
+    for (int32_t i = 0; i < planning->plan.seat_count; i++) {
+        const struct consumer_member *member = sits_in(consumer, &planning->plan.seats[i]);
+        if (member != NULL &&
+            (!member->has_target || !partition_set_equal(&member->target, &planning->sets[i]))) {
+            consumer_record_target(step, consumer->id, member->id, &planning->sets[i]);
+        }
+    }
+    consumer_record_target_epoch(step, consumer->id, planning->group_epoch, step->wall_ms);
+    return ERR_OK;
+}
+
+static void keep_seat(struct consumer_planning *planning, const struct consumer_member *member) {
+    struct consumer_seat *seat = &planning->plan.seats[planning->plan.seat_count++];
+    *seat = seat_of(member);
+    seat->id = arena_str(&planning->arena, member->id);
+    planning->shared[planning->shared_count++] = piece_ref(member->profile_memory);
+    planning->shared[planning->shared_count++] = piece_ref(seat->target.items);
+    planning->shared[planning->shared_count++] = piece_ref((void *)seat->matched);
+}
+
+void consumer_planning_start(struct group_step *step, struct consumer_group *consumer) {
+    struct consumer_planning *planning = calloc(1, sizeof *planning);
+    assert(planning != NULL);
+    arena_init(&planning->arena, SIZE_MAX);
+    planning->job.run = planning_run;
+    planning->job.finish = planning_finish;
+    planning->job.free = planning_free;
+    planning->group_id = arena_str(&planning->arena, consumer->id);
+    planning->group_epoch = consumer->epoch;
+    planning->image = meta_image_ref(step->groups->image);
+    planning->plan.image = planning->image;
+    planning->plan.assignor = preferred_assignor(consumer, NULL);
+    size_t count = (size_t)consumer->member_count;
+    planning->plan.seats = ARENA_ARRAY(&planning->arena, struct consumer_seat, count);
+    planning->shared = ARENA_ARRAY(&planning->arena, void *, 3 * count);
+    const struct consumer_member *member;
+    for (size_t cursor = 0; (member = consumer_member_next(consumer, &cursor)) != NULL;) {
+        keep_seat(planning, member);
+    }
+    consumer->planning = planning;
+    group_job_start(step->groups, &planning->job);
 }

@@ -226,6 +226,9 @@ void consumer_turn_settled(struct group_step *step, err_t err) {
     } else if (turn->resolve != NULL) {
         consumer_regex_start(step, consumer, turn->resolve);
     }
+    if (err == ERR_OK && turn->plan_later && consumer->planning == NULL) {
+        consumer_planning_start(step, consumer);
+    }
     if (err == ERR_OK && turn->upgrades) {
         begin_sessions(step, consumer);
     }

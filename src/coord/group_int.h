@@ -198,6 +198,7 @@ struct groups {
     struct map by_id;               /* struct group */
     bool loading;                   /* records are being replayed */
     int64_t apply_offset;           /* of the record that is being applied */
+    int32_t plan_inline_max;        /* see consumer_target.c; not constant for the sake of tests */
     struct map transactions;        /* open ones that wrote offsets; offsets.c's */
     struct map foreign;             /* records that are only kept; records.c's */
     struct groups_runtime *runtime; /* groups.c's */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "coord/groups_int.h"
 #include "coord/offsets_int.h"
 
@@ -159,6 +160,7 @@ struct groups *groups_new(const struct groups_options *options, err_t unloaded_e
     groups->config = options->config;
     config_ref(options->config);
     groups->loading = true;
+    groups->plan_inline_max = PLAN_INLINE_MAX;
     groups->runtime = runtime;
     map_init(&groups->by_id);
     map_init(&groups->transactions);

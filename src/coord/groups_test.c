@@ -24,7 +24,11 @@
  *                                 unloaded. VERSION -1: a tombstone, {value} is {}
  *   end-transaction PRODUCER commit|abort
  *   rewrite                       the groups are said anew, and the log before that is dropped
+ *   busy                          the only worker is; jobs wait, until
+ *   idle                          it is not any more
  *   groups                        prints the groups
+ *   plan-inline-max N             consumer groups that are larger are assigned on a worker; after
+ *                                 start
  *
  * A record is printed when it is appended, "offset NAME vVERSION {key} {value}", an answer when it
  * is given. Times are told since the start.
@@ -38,7 +42,9 @@
 
 #include "coord/groups_int.h"
 #include "coord/offsets_int.h"
+#include "sys/file.h"
 #include "sys/sim.h"
+#include "sys/sim_disk.h"
 #include "wire/api.h"
 #include "wire/json.h"
 
@@ -92,6 +98,9 @@ struct test {
     struct sys_task command_task;
     struct sys_task commit_task;
     const char *command;
+    struct sim_host *host;
+    struct sys_job busy;
+    int busy_fault;
 };
 
 /* --- printing --- */
@@ -558,6 +567,21 @@ static err_t error_named(const char *name) {
     return ERR_INVALID;
 }
 
+/* --- a busy worker --- */
+
+static enum sys_job_result be_busy(struct sys_job *job) {
+    struct test *test = container_of(job, struct test, busy);
+    (void)sys_dir_make(sim_host_sys(test->host), "/busy");
+    return SYS_JOB_DONE;
+}
+
+static void make_busy(struct test *test) {
+    const struct sim_fault hang = {.kind = SIM_FAULT_HANG, .path = "/busy"};
+    test->busy_fault = sim_disk_add_fault(test->host, &hang);
+    test->busy = (struct sys_job){.run = be_busy};
+    sys_pool_submit(test->pool, &test->busy);
+}
+
 static bool run_life(struct test *test, const char *line) {
     char name[128], value[256], third[256];
     int64_t number;
@@ -580,6 +604,12 @@ static bool run_life(struct test *test, const char *line) {
         rewrite(test);
     } else if (sscanf(line, "log %127s %d%n", name, &count, &used) == 2) {
         keep_record(test, name, (int16_t)count, line + used);
+    } else if (strncmp(line, "busy", 4) == 0) {
+        make_busy(test);
+    } else if (strncmp(line, "idle", 4) == 0) {
+        sim_disk_remove_fault(test->host, test->busy_fault);
+    } else if (sscanf(line, "plan-inline-max %d", &count) == 1) {
+        test->groups->plan_inline_max = count;
     } else if (sscanf(line, "end-transaction %" SCNd64 " %255s", &number, value) == 2) {
         end_transaction(test, number, value);
     } else {
@@ -695,7 +725,7 @@ static void run_all(struct test *test, char *transcript) {
 static void test_start(struct test *test) {
     arena_init(&test->arena, SIZE_MAX);
     test->world = sim_world_new(1);
-    struct sim_host *host = sim_host_new(test->world, "node", "10.0.0.1");
+    struct sim_host *host = test->host = sim_host_new(test->world, "node", "10.0.0.1");
     if (sys_loop_new(sim_host_sys(host), "shard", &test->loop) != ERR_OK ||
         sys_pool_new(sim_host_sys(host), "jobs", 1, &test->pool) != ERR_OK ||
         sys_loop_start(test->loop) != ERR_OK) {

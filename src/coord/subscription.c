@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "coord/piece.h"
+
 void subscription_init(struct subscription *subscription) {
     *subscription = (struct subscription){0};
 }
 
 static void regex_forget_topics(struct subscribed_regex *regex) {
-    free(regex->topics);
+    piece_unref(regex->topics);
     regex->topics = NULL;
     regex->topic_count = 0;
     regex->resolved = false;
@@ -124,8 +126,7 @@ static struct str *names_copy(const struct str *names, int32_t *count) {
     for (int32_t i = 0; i < *count; i++) {
         text_size += names[i].size;
     }
-    struct str *copy = malloc((size_t)*count * sizeof copy[0] + text_size + 1);
-    assert(copy != NULL);
+    struct str *copy = piece_new((size_t)*count * sizeof copy[0] + text_size);
     char *text = (char *)(copy + *count);
     for (int32_t i = 0; i < *count; i++) {
         memcpy(text, names[i].data, names[i].size);

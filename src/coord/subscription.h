@@ -24,7 +24,7 @@ struct subscribed_regex {
     struct str expression; /* behind the struct */
     int32_t member_count;
     bool resolved;
-    struct str *topics; /* sorted; of one piece of memory */
+    struct str *topics; /* sorted; memory that may be shared (see piece.h) */
     int32_t topic_count;
     int64_t version;      /* of the image it was resolved with */
     int64_t timestamp_ms; /* when, by the wall clock */

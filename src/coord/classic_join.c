@@ -233,17 +233,23 @@ err_t classic_join(struct group_step *step, struct group *group) {
 
 /* --- groups that begin --- */
 
-/* The group could not be written, so it never began. */
+/* If the group could not be written it never began, and what it was before it still is. */
 static void begin_settled(struct group_step *step, err_t err) {
     struct classic_group *classic = step->context;
+    struct group *group = classic->group;
     if (err == ERR_OK) {
+        group_forget_aside(group);
         return;
     }
     struct classic_member *member;
     while ((member = classic_member_first(classic)) != NULL) {
         classic_expel(step, member, ERR_COORDINATOR_NOT_AVAILABLE);
     }
-    group_drop_part(classic->group);
+    if (group->aside != NULL) {
+        group_take_back(group);
+    } else {
+        group_drop_part(group);
+    }
 }
 
 /* An empty group, whoever joins it in the same step. */
@@ -269,6 +275,7 @@ static err_t begin_group(struct group_step *step, struct group *group) {
 
 err_t classic_join_instead(struct group_step *step, struct group *group) {
     group->ops->add_tombstones(step, group);
+    group_set_aside(group);
     return begin_group(step, group);
 }
 

@@ -59,7 +59,8 @@ static struct consumer_expressions *expressions_after(const struct consumer_turn
         members -= before.size > 0 && str_equal(regex->expression, before);
         members += after.size > 0 && str_equal(regex->expression, after);
         if (members > 0) {
-            list[expressions->count++] = regex->expression;
+            /* The records of this step may take its last member away. */
+            list[expressions->count++] = arena_str(arena, regex->expression);
             has_after = has_after || str_equal(regex->expression, after);
         }
     }

@@ -161,7 +161,7 @@ void consumer_turn_take_target(struct consumer_turn *turn) {
     }
     int32_t interval_ms = consumer_assignment_interval_ms(turn->step->groups, turn->group_id);
     if (consumer->target_timestamp_ms == 0 || interval_ms == 0 ||
-        turn->step->wall_ms >= consumer->target_timestamp_ms + interval_ms) {
+        turn->step->wall_ms - interval_ms >= consumer->target_timestamp_ms) {
         consumer_target_update(turn);
     }
 }

@@ -112,6 +112,7 @@ struct group {
     const struct group_ops *ops; /* of the type */
     void *part;                  /* of the type; NULL for GROUP_SIMPLE */
     struct offsets *offsets;     /* see offsets_int.h; NULL: none were ever committed */
+    struct group_aside *aside;   /* groups.c's: see group_set_aside */
 };
 
 /* Who commits or fetches offsets, as the request says. */
@@ -213,6 +214,15 @@ struct group *groups_add(struct groups *groups, struct str id);
 /* The group becomes one of this type. The part of the type before is freed. */
 void group_set_part(struct group *group, enum group_type type, const struct group_ops *ops,
                     void *part);
+
+/*
+ * For a step that makes the group another before its records are appended: puts the part of before
+ * aside; the group is a GROUP_SIMPLE until it gets another. In `settled`, either of these ends it:
+ * the part of before is freed, or is back and the one in between is freed.
+ */
+void group_set_aside(struct group *group);
+void group_forget_aside(struct group *group); /* nothing when there is none */
+void group_take_back(struct group *group);
 
 /* The group is of no kind any more: it becomes GROUP_SIMPLE when it has offsets, else it is freed.
  * For tombstones, and for soft groups that nobody is in any more. */

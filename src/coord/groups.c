@@ -47,7 +47,54 @@ void group_set_part(struct group *group, enum group_type type, const struct grou
     group->part = part;
 }
 
+/* --- a part that may come back --- */
+
+struct group_aside {
+    enum group_type type;
+    const struct group_ops *ops;
+    void *part;
+};
+
+static void put_back(struct group *group) {
+    struct group_aside *aside = group->aside;
+    group->aside = NULL;
+    group->type = aside->type;
+    group->ops = aside->ops;
+    group->part = aside->part;
+    free(aside);
+}
+
+void group_set_aside(struct group *group) {
+    assert(group->aside == NULL);
+    assert(group->ops != NULL);
+    group->aside = malloc(sizeof *group->aside);
+    assert(group->aside != NULL);
+    *group->aside =
+        (struct group_aside){.type = group->type, .ops = group->ops, .part = group->part};
+    group->type = GROUP_SIMPLE;
+    group->ops = NULL;
+    group->part = NULL;
+}
+
+void group_forget_aside(struct group *group) {
+    if (group->aside == NULL) {
+        return;
+    }
+    struct group_aside now = {.type = group->type, .ops = group->ops, .part = group->part};
+    put_back(group);
+    free_part(group);
+    group->type = now.type;
+    group->ops = now.ops;
+    group->part = now.part;
+}
+
+void group_take_back(struct group *group) {
+    free_part(group);
+    put_back(group);
+}
+
 static void group_free(struct group *group) {
+    group_forget_aside(group);
     free_part(group);
     offsets_free(group->offsets);
     free(group);

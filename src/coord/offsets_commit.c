@@ -57,6 +57,12 @@ static err_t check(struct group_step *step, const struct offset_commit_request *
     return group_check_no_members(&caller);
 }
 
+/* A retention beyond all time is for ever. */
+static int64_t expire_timestamp(int64_t now_ms, int64_t retention_ms) {
+    int64_t at_ms;
+    return __builtin_add_overflow(now_ms, retention_ms, &at_ms) ? INT64_MAX : at_ms;
+}
+
 static void add_commit(struct group_step *step, const struct offset_commit_request *request,
                        const struct offset_commit_request_topic *topic,
                        const struct offset_commit_request_partition *partition) {
@@ -75,7 +81,8 @@ static void add_commit(struct group_step *step, const struct offset_commit_reque
     value->leader_epoch =
         partition->committed_leader_epoch < 0 || expires ? -1 : partition->committed_leader_epoch;
     value->topic_id = expires ? UUID_ZERO : topic->topic_id;
-    value->expire_timestamp = expires ? step->wall_ms + request->retention_time_ms : -1;
+    value->expire_timestamp =
+        expires ? expire_timestamp(step->wall_ms, request->retention_time_ms) : -1;
 }
 
 err_t offsets_commit_step(struct group_step *step) {

@@ -29,7 +29,10 @@ static bool is_expired(const struct offset_value *value, int64_t since_ms, int64
     if (value->expire_ms >= 0) {
         return now_ms >= value->expire_ms;
     }
-    return now_ms - (since_ms >= 0 ? since_ms : value->commit_ms) >= retention_ms;
+    int64_t age_ms; /* of a record from who knows where: too old to tell is old */
+    bool ancient =
+        __builtin_sub_overflow(now_ms, since_ms >= 0 ? since_ms : value->commit_ms, &age_ms);
+    return ancient || age_ms >= retention_ms;
 }
 
 /* Adds tombstones for what expired; returns whether nothing is left. */

@@ -34,24 +34,25 @@ void coord_call_return(struct coord_call *call, bool here) {
 
 /* What Kafka's clients are told for errors of an append. */
 static int16_t call_error_code(err_t err) {
-    switch (err) {
+    if (err == ERR_BUSY || err == ERR_NO_SPACE) { /* there may be room later */
+        return ERR_COORDINATOR_NOT_AVAILABLE;
+    }
+    int16_t code = err_kafka_code(err);
+    switch (code) {
     case ERR_UNKNOWN_TOPIC_OR_PARTITION:
     case ERR_NOT_ENOUGH_REPLICAS:
     case ERR_REQUEST_TIMED_OUT:
     case ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND:
-    case ERR_BUSY:
-    case ERR_NO_SPACE: /* it may be tried again, there may be room then */
         return ERR_COORDINATOR_NOT_AVAILABLE;
     case ERR_NOT_LEADER_OR_FOLLOWER:
     case ERR_FENCED_LEADER_EPOCH:
-    case ERR_KAFKA_STORAGE_ERROR:
-    case ERR_SHUTTING_DOWN:
+    case ERR_KAFKA_STORAGE_ERROR: /* whatever the disk's error is called here */
         return ERR_NOT_COORDINATOR;
     case ERR_MESSAGE_TOO_LARGE:
     case ERR_RECORD_LIST_TOO_LARGE:
         return ERR_UNKNOWN_SERVER_ERROR;
     default:
-        return err_kafka_code(err);
+        return code;
     }
 }
 

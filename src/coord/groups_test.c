@@ -18,7 +18,8 @@
  *   commit                        all of it is
  *   fail ERROR                    the next append fails
  *   unload                        leadership is lost; the log keeps what was committed
- *   load                          we lead again: the log is read, and sessions begin anew
+ *   loading                       we lead again, and the log is being read
+ *   load                          it is read, or all of it is again; sessions begin anew
  *   log NAME VERSION {key} {value} [PRODUCER]
  *                                 a record that some other coordinator left in the log; while
  *                                 unloaded. VERSION -1: a tombstone, {value} is {}
@@ -598,6 +599,8 @@ static bool run_life(struct test *test, const char *line) {
         start(test);
     } else if (strncmp(line, "unload", 6) == 0) {
         unload(test);
+    } else if (strncmp(line, "loading", 7) == 0) {
+        groups_unload(test->groups, ERR_COORDINATOR_LOAD_IN_PROGRESS);
     } else if (strncmp(line, "load", 4) == 0) {
         load(test);
     } else if (strncmp(line, "rewrite", 7) == 0) {

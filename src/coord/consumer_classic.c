@@ -195,6 +195,11 @@ err_t consumer_classic_join(struct group_step *step, struct group *group) {
     if (consumer->member_count == 0) {
         return classic_join_instead(step, group);
     }
+    if (consumer_is_spent(consumer)) {
+        consumer_begin_anew(step, consumer);
+        classic_refuse_join(step->response, step->call->version, ERR_UNKNOWN_MEMBER_ID, STR(""));
+        return ERR_OK;
+    }
     struct consumer_turn *turn = consumer_turn_new(step, request->group_id, request->member_id);
     turn->consumer = consumer;
     err_t err = join(turn);

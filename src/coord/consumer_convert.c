@@ -47,6 +47,9 @@ static struct consumer_refusal check_upgrade(const struct group_step *step,
         return cannot_upgrade(step, group,
                               "the group does not use the consumer embedded protocol.");
     }
+    if (classic->generation == EPOCH_LAST) {
+        return cannot_upgrade(step, group, "its generation is the last one.");
+    }
     if (map_count(&classic->members) >
         (size_t)config_int(groups->config, CONFIG_GROUP_CONSUMER_MAX_SIZE)) {
         return cannot_upgrade(step, group,

@@ -275,7 +275,7 @@ struct consumer_group *consumer_new(struct groups *groups, struct group *group, 
     consumer->groups = groups;
     consumer->group = group;
     consumer->id = id;
-    consumer->epoch = 1;
+    consumer->epoch = EPOCH_FIRST;
     consumer->topics_version = -1;
     subscription_init(&consumer->subscription);
     return consumer;

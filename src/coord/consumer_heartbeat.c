@@ -277,16 +277,31 @@ static struct consumer_refusal beat(struct consumer_turn *turn) {
     return refusal;
 }
 
+/* Then everybody is fenced, also who asks. */
+static bool begins_anew(struct group_step *step) {
+    const struct consumer_group_heartbeat_request *request = step->request;
+    struct consumer_group *consumer = consumer_find(step->groups, request->group_id);
+    if (consumer == NULL || !consumer_is_spent(consumer)) {
+        return false;
+    }
+    consumer_begin_anew(step, consumer);
+    return true;
+}
+
 err_t consumer_step_heartbeat(struct group_step *step) {
     const struct consumer_group_heartbeat_request *request = step->request;
     struct consumer_group_heartbeat_response *response = step->response;
     struct consumer_refusal refusal = check_request(step);
+    bool leaves =
+        request->member_epoch == EPOCH_LEAVE || request->member_epoch == EPOCH_LEAVE_STATIC;
+    if (refusal.err == ERR_OK && !leaves && begins_anew(step)) {
+        response->error_code = err_kafka_code(ERR_UNKNOWN_MEMBER_ID);
+        return ERR_OK;
+    }
     struct consumer_turn *turn = consumer_turn_new(step, request->group_id, request->member_id);
     turn->owned = request->topic_partitions;
     turn->owned_count = request->topic_partitions_count;
     if (refusal.err == ERR_OK) {
-        bool leaves =
-            request->member_epoch == EPOCH_LEAVE || request->member_epoch == EPOCH_LEAVE_STATIC;
         refusal = leaves ? leave(turn) : beat(turn);
     }
     consumer_turn_end(turn, refusal.err == ERR_OK);

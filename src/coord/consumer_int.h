@@ -26,7 +26,8 @@
  *
  * Three epochs: the group's, which rises whenever its members, their subscriptions or the topics
  * change; the target's, which is the group's epoch that the assignor last ran for; and each
- * member's, which is the target's that its ownership comes from.
+ * member's, which is the target's that its ownership comes from. After the last number all members
+ * are fenced, and the group begins anew with those that come back (consumer_begin_anew).
  */
 
 /* The numbers of records. */
@@ -41,6 +42,8 @@ enum {
     EPOCH_JOIN = 0,
     EPOCH_LEAVE = -1,
     EPOCH_LEAVE_STATIC = -2, /* gone for a while; also the epoch of such a member */
+    EPOCH_FIRST = 1,         /* of a group */
+    EPOCH_LAST = INT32_MAX,
 };
 
 /* --- members --- */
@@ -357,6 +360,13 @@ bool consumer_subscribes(const struct consumer_group *consumer,
  * when only members of that protocol are left. */
 void consumer_fence(struct group_step *step, struct consumer_group *consumer,
                     struct consumer_member *const *members, int32_t count);
+
+/* Whether the group is at the last epoch: then nothing about it can change any more. */
+static inline bool consumer_is_spent(const struct consumer_group *consumer) {
+    return consumer->epoch == EPOCH_LAST;
+}
+/* All members are gone, and the group is at its first epoch. */
+void consumer_begin_anew(struct group_step *step, struct consumer_group *consumer);
 
 /* group_timer.fire */
 err_t consumer_session_expired(struct group_step *step, struct group_timer *timer);

@@ -93,6 +93,19 @@ static int64_t hash_without(struct group_step *step, struct consumer_group *cons
     return subscription_hash(&consumer->subscription, &change, step->groups->image, step->arena);
 }
 
+/*
+ * Numbers never go back while members know them: they would be taken for old ones. (Apache Kafka
+ * counts on below zero, where no member can be.)
+ */
+void consumer_begin_anew(struct group_step *step, struct consumer_group *consumer) {
+    text_log_warn(step->groups->text_log, "coord",
+                  "the consumer group %.*s has used up its epochs: all members are fenced, and it "
+                  "begins anew",
+                  STR_ARGS(consumer->id));
+    consumer_record_no_group(step, consumer, NULL);
+    consumer_record_epoch(step, consumer->id, EPOCH_FIRST, 0);
+}
+
 void consumer_fence(struct group_step *step, struct consumer_group *consumer,
                     struct consumer_member *const *members, int32_t count) {
     if (count == 0) {
@@ -100,6 +113,10 @@ void consumer_fence(struct group_step *step, struct consumer_group *consumer,
     }
     if (consumer_may_downgrade(consumer, members, count)) {
         consumer_downgrade(step, consumer, members, count, NULL, true);
+        return;
+    }
+    if (consumer_is_spent(consumer)) {
+        consumer_begin_anew(step, consumer);
         return;
     }
     for (int32_t i = 0; i < count; i++) {

@@ -213,14 +213,20 @@ static err_t resolution_finish(struct group_step *step, struct group_job *job) {
     bool bump = take_resolved(step, consumer, resolution, &change);
     int64_t hash =
         subscription_hash(&consumer->subscription, &change, step->groups->image, step->arena);
-    if (bump || hash != consumer->metadata_hash) {
-        consumer_record_epoch(step, consumer->id, consumer->epoch + 1, hash);
-        consumer->metadata_fresh = true;
-        struct consumer_turn *turn = consumer_turn_new(step, consumer->id, STR(""));
-        turn->hash_taken = true;
-        step->context = turn;
-        step->settled = consumer_turn_settled;
+    if (!bump && hash == consumer->metadata_hash) {
+        return ERR_OK;
     }
+    if (consumer_is_spent(consumer)) {
+        step_take_back(step);
+        consumer_begin_anew(step, consumer);
+        return ERR_OK;
+    }
+    consumer_record_epoch(step, consumer->id, consumer->epoch + 1, hash);
+    consumer->metadata_fresh = true;
+    struct consumer_turn *turn = consumer_turn_new(step, consumer->id, STR(""));
+    turn->hash_taken = true;
+    step->context = turn;
+    step->settled = consumer_turn_settled;
     return ERR_OK;
 }
 

@@ -8,6 +8,8 @@
  *                than the assignment interval allows
  *   reconcile    the member's ownership moves towards its target
  */
+#include <assert.h>
+
 #include "coord/classic.h"
 #include "coord/consumer_int.h"
 
@@ -140,6 +142,7 @@ void consumer_turn_bump_epoch(struct consumer_turn *turn, bool bump) {
     }
     int64_t hash = hash_with(turn);
     if (bump || hash != consumer->metadata_hash) {
+        assert(turn->group_epoch < EPOCH_LAST); /* who asked was refused, or the upgrade was */
         turn->group_epoch++;
         consumer_record_epoch(turn->step, turn->group_id, turn->group_epoch, hash);
     }

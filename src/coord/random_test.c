@@ -1,0 +1,748 @@
+/*
+ * A shard under requests and records that nobody would send: every API with values at random, over
+ * a few groups, members and topics so that they meet; appends that fail, clients that go away, time
+ * that passes, leadership that comes and goes; and logs full of records at random.
+ *
+ *   coord_random_test [FIRST_SEED [COUNT]]
+ *
+ * Nothing may break (run it with the sanitizers), nobody may wait for ever, and after each change
+ * of leadership what the groups say of themselves has to be what they said before: a replay gives
+ * the state that was in memory.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "base/test.h"
+#include "coord/groups_int.h"
+#include "coord/offsets_int.h"
+#include "sys/sim.h"
+#include "wire/api.h"
+#include "wire/random.h"
+
+enum { GROUPS = 4, TOPICS = 3, MEMBERS_MAX = 24, CALLS_MAX = 4096, STEPS = 1500 };
+
+static uint64_t first_seed = 1, seed_count = 12;
+
+struct kept {
+    struct buffer key;
+    struct buffer value;
+    bool tombstone;
+};
+
+/* What one learned of a member by answers. */
+struct member {
+    char id[80];
+    uint64_t group;
+    int32_t epoch; /* or generation */
+    struct arena arena;
+    struct consumer_group_heartbeat_response_assignment *assigned; /* NULL: nothing */
+};
+
+struct sent {
+    struct coord_call call;
+    uint64_t group; /* that it is about */
+    struct str id;  /* likewise */
+    struct arena arena;
+    struct shard_test *test;
+    bool done;
+};
+
+struct shard_test {
+    struct sim_world *world;
+    struct sys_loop *loop;
+    struct sys_pool *pool;
+    struct groups *groups;
+    struct meta_image *image;
+    struct config *config;
+    struct rng rng;
+    struct kept *log;
+    size_t log_count;
+    bool fail_next;
+    struct member members[MEMBERS_MAX];
+    int member_count;
+    struct sent *sent[CALLS_MAX];
+    size_t sent_count;
+    struct buffer said; /* what the groups say of themselves */
+    size_t said_count;  /* of the log when they said it */
+    bool listening;
+    struct sys_task task;
+    void (*action)(struct shard_test *test);
+};
+
+/* --- the log --- */
+
+static int64_t next_offset(void *arg) {
+    return (int64_t)((struct shard_test *)arg)->log_count;
+}
+
+static void keep(struct shard_test *test, const struct coord_record *record) {
+    test->log = realloc(test->log, (test->log_count + 1) * sizeof *test->log);
+    struct kept *kept = &test->log[test->log_count++];
+    *kept = (struct kept){.tombstone = record->value == NULL};
+    assert_int_equal(coord_record_encode(record, &kept->key, &kept->value), ERR_OK);
+}
+
+static err_t append(void *arg, void *const *records, int32_t count, bool splittable,
+                    int64_t *ret_last_offset) {
+    (void)splittable;
+    struct shard_test *test = arg;
+    if (test->fail_next) {
+        test->fail_next = false;
+        return ERR_NOT_ENOUGH_REPLICAS;
+    }
+    for (int32_t i = 0; i < count; i++) {
+        keep(test, records[i]);
+    }
+    *ret_last_offset = (int64_t)test->log_count - 1;
+    strand_committed(groups_strand(test->groups), *ret_last_offset);
+    return ERR_OK;
+}
+
+static void replay(struct shard_test *test) {
+    struct arena arena;
+    arena_init(&arena, SIZE_MAX);
+    for (size_t i = 0; i < test->log_count; i++) {
+        struct coord_record record;
+        struct bytes value = buffer_bytes(&test->log[i].value);
+        err_t err = coord_record_decode(buffer_bytes(&test->log[i].key),
+                                        test->log[i].tombstone ? (struct bytes){NULL, 0} : value,
+                                        &arena, &record);
+        assert_int_equal(err, ERR_OK);
+        record.producer_id = -1;
+        groups_replay(test->groups, (void *[]){&record}, 1, (int64_t)i);
+        arena_reset(&arena);
+    }
+    arena_done(&arena);
+}
+
+/* --- what groups say --- */
+
+static int compare_lines(const void *a, const void *b) {
+    const struct buffer *left = a, *right = b;
+    size_t size = left->size < right->size ? left->size : right->size;
+    int order = memcmp(left->data, right->data, size);
+    return order != 0 ? order : (left->size > right->size) - (left->size < right->size);
+}
+
+/* A classic group that began on top of simple commits: the log may have no word of it yet. */
+static bool says_nothing(const struct coord_record *record) {
+    const struct group_metadata_value *value = record->value;
+    return record->type == GROUP_RECORD_GROUP_METADATA && value->generation == 0 &&
+           value->members_count == 0;
+}
+
+/* All records that would be written anew, as sorted bytes; none is written. */
+static err_t listen(struct group_step *step, void *context) {
+    struct shard_test *test = context;
+    const struct group *group;
+    size_t cursor;
+    map_for_each (&step->groups->by_id, cursor, group) {
+        assert_true(group->ops == NULL || group->ops->add_state(step, group));
+        offsets_add_state(step, group);
+    }
+    int32_t count = 0;
+    struct buffer *lines = calloc((size_t)step->output->record_count + 1, sizeof *lines);
+    for (int32_t i = 0; i < step->output->record_count; i++) {
+        const struct coord_record *record = step->output->records[i];
+        if (!says_nothing(record)) {
+            assert_int_equal(coord_record_encode(record, &lines[count], &lines[count]), ERR_OK);
+            count++;
+        }
+    }
+    qsort(lines, (size_t)count, sizeof *lines, compare_lines);
+    buffer_clear(&test->said);
+    for (int32_t i = 0; i < count; i++) {
+        buffer_add(&test->said, lines[i].data, lines[i].size);
+        buffer_done(&lines[i]);
+    }
+    free(lines);
+    step->output->record_count = 0;
+    test->said_count = test->log_count;
+    test->listening = false;
+    return ERR_OK;
+}
+
+static void begin_listening(struct shard_test *test) {
+    test->listening = true;
+    groups_run(test->groups, listen, NULL, test);
+}
+
+static bool listened(void *arg) {
+    return !((struct shard_test *)arg)->listening;
+}
+
+/* --- on the loop --- */
+
+static void run_action(struct sys_task *task) {
+    struct shard_test *test = container_of(task, struct shard_test, task);
+    void (*action)(struct shard_test *) = test->action;
+    test->action = NULL;
+    action(test);
+}
+
+static bool action_was_run(void *arg) {
+    return ((struct shard_test *)arg)->action == NULL;
+}
+
+static void act(struct shard_test *test, void (*action)(struct shard_test *test)) {
+    test->action = action;
+    test->task = (struct sys_task){.run = run_action};
+    sys_loop_post(test->loop, &test->task);
+    assert_true(sim_world_run_until(test->world, action_was_run, test, 10000));
+    sim_world_run_for(test->world, 1);
+}
+
+static void lose(struct shard_test *test) {
+    groups_unload(test->groups, ERR_NOT_COORDINATOR);
+}
+
+static void lead(struct shard_test *test) {
+    groups_unload(test->groups, ERR_COORDINATOR_LOAD_IN_PROGRESS);
+    replay(test);
+    groups_activate(test->groups);
+}
+
+/* --- requests --- */
+
+static struct str group_name(uint64_t number) {
+    static const char *const names[GROUPS] = {"g0", "g1", "g2", "g3"};
+    return str_from_c(names[number]);
+}
+
+static struct str any_group(struct shard_test *test) {
+    return group_name(rng_below(&test->rng, GROUPS));
+}
+
+static struct str any_topic(struct shard_test *test) {
+    static const char *const names[TOPICS] = {"t0", "t1", "t2"};
+    return str_from_c(names[rng_below(&test->rng, TOPICS)]);
+}
+
+/* Mostly one that fits group and epoch; now and then anything. */
+static const struct member *any_member(struct shard_test *test) {
+    static struct member stranger;
+    if (test->member_count == 0 || rng_one_in(&test->rng, 4)) {
+        stranger = (struct member){.group = rng_below(&test->rng, GROUPS),
+                                   .epoch = (int32_t)rng_below(&test->rng, 8) - 2};
+        if (test->member_count > 0 && rng_one_in(&test->rng, 2)) {
+            const struct member *other =
+                &test->members[rng_below(&test->rng, (uint64_t)test->member_count)];
+            memcpy(stranger.id, other->id, sizeof stranger.id);
+        }
+        return &stranger;
+    }
+    return &test->members[rng_below(&test->rng, (uint64_t)test->member_count)];
+}
+
+static struct str any_instance(struct shard_test *test) {
+    return rng_one_in(&test->rng, 5) ? STR("static") : STR_NULL;
+}
+
+static struct member *find_known(struct shard_test *test, struct str id, uint64_t group) {
+    for (int i = 0; i < test->member_count; i++) {
+        struct member *each = &test->members[i];
+        if (str_equal(str_from_c(each->id), id) && each->group == group) {
+            return each;
+        }
+    }
+    return NULL;
+}
+
+static void learn_member(struct shard_test *test, struct str id, uint64_t group, int32_t epoch,
+                         const struct consumer_group_heartbeat_response_assignment *assigned) {
+    if (id.size == 0 || id.size >= sizeof((struct member *)NULL)->id) {
+        return;
+    }
+    struct member *member = find_known(test, id, group);
+    if (member == NULL && test->member_count < MEMBERS_MAX) {
+        member = &test->members[test->member_count++];
+        member->assigned = NULL;
+        arena_init(&member->arena, SIZE_MAX);
+    } else if (member == NULL) {
+        member = &test->members[rng_below(&test->rng, MEMBERS_MAX)];
+        member->assigned = NULL;
+    }
+    (void)snprintf(member->id, sizeof member->id, "%.*s", STR_ARGS(id));
+    member->group = group;
+    member->epoch = epoch;
+    if (assigned != NULL) {
+        struct consumer_group_heartbeat_response response, copy;
+        wire_init(&consumer_group_heartbeat_response_type, &response);
+        response.assignment = (struct consumer_group_heartbeat_response_assignment *)assigned;
+        arena_reset(&member->arena);
+        (void)wire_copy(&consumer_group_heartbeat_response_type, &response, &member->arena, &copy);
+        member->assigned = copy.assignment;
+    }
+}
+
+static void forget_member(struct shard_test *test, struct str id, uint64_t group) {
+    struct member *member = find_known(test, id, group);
+    if (member != NULL) {
+        arena_done(&member->arena);
+        *member = test->members[--test->member_count];
+    }
+}
+
+/* Says to own what it was given. */
+static void claim(const struct member *member, struct arena *arena,
+                  struct consumer_group_heartbeat_request *heartbeat) {
+    int32_t count = member->assigned == NULL ? 0 : member->assigned->topic_partitions_count;
+    heartbeat->topic_partitions =
+        ARENA_ARRAY(arena, struct consumer_group_heartbeat_request_topic_partitions, count + 1);
+    heartbeat->topic_partitions_count = count;
+    for (int32_t i = 0; i < count; i++) {
+        heartbeat->topic_partitions[i].topic_id = member->assigned->topic_partitions[i].topic_id;
+        heartbeat->topic_partitions[i].partitions =
+            member->assigned->topic_partitions[i].partitions;
+        heartbeat->topic_partitions[i].partitions_count =
+            member->assigned->topic_partitions[i].partitions_count;
+    }
+}
+
+/* --- each kind of request: what is not made to fit stays random --- */
+
+struct aim {
+    struct shard_test *test;
+    struct arena *arena;
+    const struct member *who;
+    struct str group; /* of the member */
+    struct str id;
+};
+
+static void aim_join(const struct aim *aim, void *message) {
+    static struct join_group_request_protocol protocols[2] = {
+        {.name = STR("range"),
+         .metadata = {(const uint8_t *)"\0\1\0\0\0\1\0\2t0\xff\xff\xff\xff\0\0\0\0", 18}},
+        {.name = STR("rr"), .metadata = {(const uint8_t *)"junk", 4}},
+    };
+    struct rng *rng = &aim->test->rng;
+    struct join_group_request *join = message;
+    join->group_id = aim->group;
+    join->member_id = aim->id;
+    join->group_instance_id = any_instance(aim->test);
+    join->session_timeout_ms = 6000 + (int32_t)rng_below(rng, 5000);
+    join->rebalance_timeout_ms = (int32_t)rng_below(rng, 5000);
+    if (!rng_one_in(rng, 4)) {
+        join->protocol_type = STR("consumer");
+        join->protocols = protocols;
+        join->protocols_count = 1 + (int32_t)rng_below(rng, 2);
+    }
+}
+
+static void aim_sync(const struct aim *aim, void *message) {
+    struct sync_group_request *sync = message;
+    sync->group_id = aim->group;
+    sync->member_id = aim->id;
+    sync->generation_id = aim->who->epoch;
+    sync->group_instance_id = any_instance(aim->test);
+    sync->protocol_type = sync->protocol_name = STR_NULL;
+}
+
+static void aim_beat(const struct aim *aim, void *message) {
+    struct heartbeat_request *heartbeat = message;
+    heartbeat->group_id = aim->group;
+    heartbeat->member_id = aim->id;
+    heartbeat->generation_id = aim->who->epoch;
+    heartbeat->group_instance_id = any_instance(aim->test);
+}
+
+static void aim_leave(const struct aim *aim, void *message) {
+    struct leave_group_request *leave = message;
+    leave->group_id = aim->group;
+    leave->member_id = aim->id;
+    for (int32_t i = 0; i < leave->members_count; i++) {
+        leave->members[i].member_id = aim->id;
+    }
+}
+
+static void aim_commit(const struct aim *aim, void *message) {
+    struct offset_commit_request *commit = message;
+    commit->group_id = aim->group;
+    commit->member_id = aim->id;
+    commit->generation_id_or_member_epoch = rng_one_in(&aim->test->rng, 4) ? -1 : aim->who->epoch;
+    for (int32_t i = 0; i < commit->topics_count; i++) {
+        commit->topics[i].name = any_topic(aim->test);
+    }
+}
+
+static void aim_fetch(const struct aim *aim, void *message) {
+    struct offset_fetch_request *fetch = message;
+    fetch->groups = ARENA_ARRAY(aim->arena, struct offset_fetch_request_group, 1);
+    fetch->groups_count = 1;
+    fetch->groups[0] = (struct offset_fetch_request_group){.group_id = aim->group,
+                                                           .member_id = aim->id,
+                                                           .member_epoch = aim->who->epoch,
+                                                           .topics_count = -1};
+}
+
+static void aim_removal(const struct aim *aim, void *message) {
+    struct offset_delete_request *removal = message;
+    removal->group_id = any_group(aim->test);
+    for (int32_t i = 0; i < removal->topics_count; i++) {
+        removal->topics[i].name = any_topic(aim->test);
+    }
+}
+
+static struct str *one_group(const struct aim *aim) {
+    struct str *ids = ARENA_ARRAY(aim->arena, struct str, 1);
+    ids[0] = any_group(aim->test);
+    return ids;
+}
+
+static void aim_describe(const struct aim *aim, void *message) {
+    *(struct describe_groups_request *)message =
+        (struct describe_groups_request){.groups = one_group(aim), .groups_count = 1};
+}
+
+static void aim_describe_consumer(const struct aim *aim, void *message) {
+    *(struct consumer_group_describe_request *)message =
+        (struct consumer_group_describe_request){.group_ids = one_group(aim), .group_ids_count = 1};
+}
+
+static void aim_delete(const struct aim *aim, void *message) {
+    *(struct delete_groups_request *)message =
+        (struct delete_groups_request){.groups_names = one_group(aim), .groups_names_count = 1};
+}
+
+static void aim_nothing(const struct aim *aim, void *message) {
+    (void)aim;
+    (void)message;
+}
+
+static void aim_heartbeat(const struct aim *aim, void *message) {
+    struct rng *rng = &aim->test->rng;
+    struct consumer_group_heartbeat_request *heartbeat = message;
+    heartbeat->group_id = aim->group;
+    heartbeat->member_id = aim->id;
+    heartbeat->member_epoch = aim->who->epoch;
+    heartbeat->instance_id = any_instance(aim->test);
+    heartbeat->rebalance_timeout_ms = 1 + (int32_t)rng_below(rng, 20000);
+    if (!rng_one_in(rng, 4)) {
+        heartbeat->subscribed_topic_regex = rng_one_in(rng, 4) ? STR("t.*") : STR_NULL;
+        heartbeat->server_assignor = STR_NULL;
+        for (int32_t i = 0; i < heartbeat->subscribed_topic_names_count; i++) {
+            heartbeat->subscribed_topic_names[i] = any_topic(aim->test);
+        }
+        claim(aim->who, aim->arena, heartbeat);
+    }
+    if (aim->id.size == 0) { /* one that joins */
+        heartbeat->member_id = arena_printf(aim->arena, "made-%d", (int)rng_below(rng, 9));
+        heartbeat->member_epoch = 0;
+        heartbeat->topic_partitions_count = 0;
+    }
+}
+
+static const struct shape {
+    int16_t key;
+    void (*aim)(const struct aim *aim, void *message);
+} shapes[] = {
+    /* what keeps groups busy comes more often */
+    {API_JOIN_GROUP, aim_join},
+    {API_JOIN_GROUP, aim_join},
+    {API_SYNC_GROUP, aim_sync},
+    {API_HEARTBEAT, aim_beat},
+    {API_LEAVE_GROUP, aim_leave},
+    {API_OFFSET_COMMIT, aim_commit},
+    {API_OFFSET_FETCH, aim_fetch},
+    {API_OFFSET_DELETE, aim_removal},
+    {API_DESCRIBE_GROUPS, aim_describe},
+    {API_LIST_GROUPS, aim_nothing},
+    {API_DELETE_GROUPS, aim_delete},
+    {API_CONSUMER_GROUP_HEARTBEAT, aim_heartbeat},
+    {API_CONSUMER_GROUP_HEARTBEAT, aim_heartbeat},
+    {API_CONSUMER_GROUP_HEARTBEAT, aim_heartbeat},
+    {API_CONSUMER_GROUP_DESCRIBE, aim_describe_consumer},
+};
+
+/* --- sent and answered --- */
+
+/* Members that are unknown by now are named less often. */
+static void learn(struct sent *sent) {
+    const struct coord_call *call = &sent->call;
+    int16_t code = 0;
+    if (call->api_key == API_JOIN_GROUP) {
+        const struct join_group_response *joined = call->response;
+        learn_member(sent->test, joined->member_id, sent->group, joined->generation_id, NULL);
+        code = joined->error_code;
+    } else if (call->api_key == API_SYNC_GROUP) {
+        code = ((const struct sync_group_response *)call->response)->error_code;
+    } else if (call->api_key == API_HEARTBEAT) {
+        code = ((const struct heartbeat_response *)call->response)->error_code;
+    } else if (call->api_key == API_CONSUMER_GROUP_HEARTBEAT) {
+        const struct consumer_group_heartbeat_response *response = call->response;
+        code = response->error_code;
+        if (code == 0) {
+            learn_member(sent->test, response->member_id, sent->group, response->member_epoch,
+                         response->assignment);
+        }
+    }
+    if (code == ERR_UNKNOWN_MEMBER_ID || code == ERR_GROUP_ID_NOT_FOUND) {
+        forget_member(sent->test, sent->id, sent->group);
+    }
+}
+
+static void answered(struct coord_call *call) {
+    struct sent *sent = container_of(call, struct sent, call);
+    sent->done = true;
+    learn(sent);
+    struct buffer encoded = {0}; /* whatever it is, it can be sent */
+    int16_t version = call->api_key == API_OFFSET_FETCH && call->version < 8 ? 8 : call->version;
+    assert_int_equal(wire_encode(call->api->response_type, version, call->response, &encoded),
+                     ERR_OK);
+    buffer_done(&encoded);
+}
+
+static void send_any(struct shard_test *test) {
+    const struct shape *shape = &shapes[rng_below(&test->rng, sizeof shapes / sizeof shapes[0])];
+    int16_t key = shape->key;
+    const struct coord_api *api = coord_api_find(key);
+    const struct wire_api *wire = wire_api(key);
+    struct sent *sent = calloc(1, sizeof *sent);
+    arena_init(&sent->arena, SIZE_MAX);
+    struct wire_versions versions = wire->broker_advertised;
+    int16_t version =
+        (int16_t)(versions.low +
+                  (int16_t)rng_below(&test->rng, (uint64_t)(versions.high - versions.low + 1)));
+    void *message = arena_alloc(&sent->arena, wire_struct_size(api->request_type));
+    wire_random(api->request_type, version, &test->rng, &sent->arena, message);
+    const struct member *who = any_member(test);
+    sent->group = who->group;
+    sent->id = arena_str(&sent->arena, str_from_c(who->id));
+    shape->aim(&(struct aim){.test = test,
+                             .arena = &sent->arena,
+                             .who = who,
+                             .group = group_name(who->group),
+                             .id = sent->id},
+               message);
+    sent->test = test;
+    sent->call = (struct coord_call){
+        .api_key = key,
+        .version = version,
+        .client_id = rng_one_in(&test->rng, 4) ? STR_NULL : STR("client"),
+        .client_host = STR("/127.0.0.1"),
+        .arena = &sent->arena,
+        .request = message,
+        .loop = test->loop,
+        .done = answered,
+    };
+    assert_true(test->sent_count < CALLS_MAX);
+    test->sent[test->sent_count++] = sent;
+    groups_call(test->groups, &sent->call, api);
+}
+
+static void cancel_any(struct shard_test *test) {
+    if (test->sent_count > 0) {
+        coord_cancel(&test->sent[rng_below(&test->rng, test->sent_count)]->call);
+    }
+}
+
+static size_t forget_answered(struct shard_test *test) {
+    size_t kept = 0;
+    for (size_t i = 0; i < test->sent_count; i++) {
+        struct sent *sent = test->sent[i];
+        if (!sent->done || sent->call.cancelling) {
+            test->sent[kept++] = sent;
+            continue;
+        }
+        arena_done(&sent->arena);
+        free(sent);
+    }
+    test->sent_count = kept;
+    return kept;
+}
+
+/* --- the world --- */
+
+static void add_topics(struct shard_test *test) {
+    struct meta_delta *delta = meta_delta_new(test->image);
+    for (int t = 0; t < TOPICS; t++) {
+        struct uuid id = {{(uint8_t)(t + 1)}};
+        char name[3] = {'t', (char)('0' + t), '\0'};
+        struct topic_record topic = {.name = str_from_c(name), .topic_id = id};
+        struct meta_record record = {.type = META_RECORD_TOPIC, .message = &topic};
+        assert_int_equal(meta_delta_apply(delta, &record), ERR_OK);
+        for (int32_t p = 0; p < 3 + t; p++) {
+            int32_t replica = 1;
+            struct uuid directory = UUID_ZERO;
+            struct partition_record partition;
+            wire_init(&partition_record_type, &partition);
+            partition.partition_id = p;
+            partition.topic_id = id;
+            partition.replicas = partition.isr = &replica;
+            partition.replicas_count = partition.isr_count = 1;
+            partition.directories = &directory;
+            partition.directories_count = 1;
+            partition.leader = 1;
+            record = (struct meta_record){
+                .type = META_RECORD_PARTITION, .version = 1, .message = &partition};
+            assert_int_equal(meta_delta_apply(delta, &record), ERR_OK);
+        }
+    }
+    struct meta_provenance provenance = {.offset = 1, .epoch = 1};
+    struct meta_image *image = meta_delta_finish(delta, &provenance, NULL);
+    meta_image_unref(test->image);
+    test->image = image;
+}
+
+static void test_begin(struct shard_test *test, uint64_t seed) {
+    *test = (struct shard_test){.world = sim_world_new(seed)};
+    struct sim_host *host = sim_host_new(test->world, "node", "10.0.0.1");
+    rng_init(&test->rng, seed);
+    assert_int_equal(sys_loop_new(sim_host_sys(host), "shard", &test->loop), ERR_OK);
+    assert_int_equal(sys_pool_new(sim_host_sys(host), "jobs", 1, &test->pool), ERR_OK);
+    assert_int_equal(sys_loop_start(test->loop), ERR_OK);
+    const struct config_pair settings[] = {
+        {STR("process.roles"), STR("broker,controller")},
+        {STR("node.id"), STR("1")},
+        {STR("listeners"), STR("PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093")},
+        {STR("controller.listener.names"), STR("CONTROLLER")},
+        {STR("controller.quorum.voters"), STR("1@127.0.0.1:9093")},
+        {STR("group.initial.rebalance.delay.ms"), STR("500")},
+        {STR("offsets.retention.minutes"), STR("1")},
+        {STR("offsets.retention.check.interval.ms"), STR("20000")},
+    };
+    struct config_report report;
+    config_report_init(&report);
+    assert_int_equal(
+        config_new(settings, sizeof settings / sizeof settings[0], &report, &test->config), ERR_OK);
+    config_report_done(&report);
+    test->image = meta_image_new();
+    add_topics(test);
+    struct groups_options options = {
+        .loop = test->loop,
+        .pool = test->pool,
+        .log = {.arg = test, .next_offset = next_offset, .append = append},
+        .mailbox_max = 1000,
+        .image = test->image,
+        .config = test->config,
+    };
+    test->groups = groups_new(&options, ERR_NOT_COORDINATOR);
+}
+
+static void test_end(struct shard_test *test) {
+    act(test, lose);
+    sim_world_run_for(test->world, 1000);
+    assert_int_equal(forget_answered(test), 0); /* everybody was answered */
+    groups_free(test->groups);
+    meta_image_unref(test->image);
+    config_unref(test->config);
+    sys_pool_free(test->pool);
+    sys_loop_stop(test->loop);
+    sim_world_run_for(test->world, 1);
+    sys_loop_free(test->loop);
+    sim_world_free(test->world);
+    for (size_t i = 0; i < test->log_count; i++) {
+        buffer_done(&test->log[i].key);
+        buffer_done(&test->log[i].value);
+    }
+    free(test->log);
+    for (int i = 0; i < test->member_count; i++) {
+        arena_done(&test->members[i].arena);
+    }
+    buffer_done(&test->said);
+}
+
+static void hear(struct shard_test *test) {
+    act(test, begin_listening);
+    assert_true(sim_world_run_until(test->world, listened, test, 1000));
+}
+
+static void change_leader(struct shard_test *test) {
+    hear(test);
+    size_t size, count = test->said_count;
+    uint8_t *before = buffer_steal(&test->said, &size);
+    act(test, lose);
+    act(test, lead);
+    hear(test);
+    if (test->said_count == count) { /* no timer came in between */
+        assert_int_equal(test->said.size, size);
+        assert_true(size == 0 || memcmp(test->said.data, before, size) == 0);
+    }
+    free(before);
+}
+
+static void requests_at_random(void **state) {
+    (void)state;
+    for (uint64_t seed = first_seed; seed < first_seed + seed_count; seed++) {
+        struct shard_test test;
+        test_begin(&test, seed);
+        act(&test, lead);
+        for (int i = 0; i < STEPS; i++) {
+            test.fail_next = rng_one_in(&test.rng, 40);
+            act(&test, send_any);
+            if (rng_one_in(&test.rng, 30)) {
+                act(&test, cancel_any);
+            }
+            if (rng_one_in(&test.rng, 10)) {
+                sim_world_run_for(test.world, (int64_t)rng_below(&test.rng, 9000));
+            }
+            test.fail_next = false;
+            if (rng_one_in(&test.rng, 100)) {
+                change_leader(&test);
+            }
+            (void)forget_answered(&test);
+        }
+        test_end(&test);
+    }
+}
+
+/* A record at random, of a group that others are of, too. */
+static void keep_any_record(struct shard_test *test) {
+    static const int16_t types[] = {0, 1, 1, 2, 2, 3, 4, 5, 6, 7, 8, 16};
+    struct arena arena;
+    arena_init(&arena, SIZE_MAX);
+    int16_t type = types[rng_below(&test->rng, sizeof types / sizeof types[0])];
+    const struct coord_record_kind *kind = coord_record_kind(type);
+    struct coord_record record = {.type = type, .value_version = -1};
+    void *key = arena_alloc(&arena, wire_struct_size(kind->key_type));
+    void *value = arena_alloc(&arena, wire_struct_size(kind->value_type));
+    wire_random(kind->key_type, 0, &test->rng, &arena, key);
+    *(struct str *)key = any_group(test); /* the first field of every key */
+    if (kind->key_type == &consumer_group_member_metadata_key_type ||
+        kind->key_type == &consumer_group_current_member_assignment_key_type ||
+        kind->key_type == &consumer_group_target_assignment_member_key_type) {
+        ((struct str *)key)[1] = rng_one_in(&test->rng, 2) ? STR("a") : STR("b");
+    }
+    record.key = key;
+    if (!rng_one_in(&test->rng, 4)) {
+        int16_t max = wire_version_max(kind->value_type);
+        record.value_version = (int16_t)rng_below(&test->rng, (uint64_t)max + 1);
+        wire_random(kind->value_type, record.value_version, &test->rng, &arena, value);
+        record.value = value;
+    }
+    keep(test, &record);
+    arena_done(&arena);
+}
+
+static void records_at_random(void **state) {
+    (void)state;
+    for (uint64_t seed = first_seed; seed < first_seed + seed_count; seed++) {
+        struct shard_test test;
+        test_begin(&test, seed);
+        for (int i = 0; i < 300; i++) {
+            keep_any_record(&test);
+        }
+        act(&test, lead);
+        for (int i = 0; i < 200; i++) {
+            act(&test, send_any);
+            if (rng_one_in(&test.rng, 10)) {
+                sim_world_run_for(test.world, (int64_t)rng_below(&test.rng, 9000));
+            }
+            (void)forget_answered(&test);
+        }
+        sim_world_run_for(test.world, 120 * 1000);
+        test_end(&test);
+    }
+}
+
+int main(int argc, char **argv) {
+    first_seed = argc > 1 ? strtoull(argv[1], NULL, 10) : first_seed;
+    seed_count = argc > 2 ? strtoull(argv[2], NULL, 10) : seed_count;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(requests_at_random),
+        cmocka_unit_test(records_at_random),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

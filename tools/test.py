@@ -6,7 +6,7 @@ fails without saying what, that cannot say what it ran, that ran nothing, or tha
 counts as one failure, and so does a step whose need has failed. Two cores are shared out: steps
 that need one run side by side. The last line is `N passed, N failed, N skipped`, and the exit code
 is 0 only when nothing failed. With words after the suite, only steps whose names contain one of
-them run, and what they need.
+them run, and what they need; a word that no name contains is an error.
 
 Everything is written below .cache/ and the build folders, besides the caches that pip, Maven and Go
 keep in the home folder.
@@ -273,6 +273,12 @@ def chosen(suite, words):
     return [step for step in of_suite if step.name in wanted]
 
 
+def unknown(suite, words):
+    """Those words that name no step: nothing would be tested, and look well."""
+    names = [step.name for step in steps() if suite in step.suites]
+    return [word for word in words if not any(word in name for name in names)]
+
+
 def run(waiting):
     """Starts each step, in order, when what it needs has ended well and enough cores are free."""
     running, ended = [], {}
@@ -324,6 +330,11 @@ def main():
     suite, words = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("", [])
     if suite not in ALL:
         print(__doc__, file=sys.stderr)
+        return 2
+    if strangers := unknown(suite, words):
+        names = "\n".join(f"    {step.name}" for step in steps() if suite in step.suites)
+        print(f"No step of `{suite}` has a name with {', '.join(map(repr, strangers))}; "
+              f"its steps are:\n{names}", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

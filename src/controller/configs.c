@@ -138,32 +138,54 @@ static void check_resources(const struct controller_call *call, const struct byt
     *ret_resources = found;
 }
 
-static struct api_error alter(const struct controller_call *call, struct alteration *alteration,
-                              struct strand_output *output) {
-    return call->direct ? alteration_run_direct(alteration, output)
-                        : alteration_check_and_run(alteration, output);
+/* Those with an error got it while they were carried out, or before. */
+static void alter(const struct controller_call *call, struct alteration *alterations, int32_t count,
+                  bool validate_only, struct strand_output *output,
+                  struct resources *ret_resources) {
+    struct bytes *keys = ARENA_ARRAY(call->arena, struct bytes, (size_t)count);
+    for (int32_t i = 0; i < count; i++) {
+        keys[i] = resource_key(call->arena, alterations[i].type, alterations[i].name);
+    }
+    check_resources(call, keys, count, ret_resources);
+    for (int32_t k = 0; k < ret_resources->count; k++) {
+        int32_t i = ret_resources->order[k];
+        struct api_error *error = &ret_resources->errors[i];
+        if (error->err == ERR_OK) {
+            *error = call->direct ? alteration_run_direct(&alterations[i], output)
+                                  : alteration_check_and_run(&alterations[i], output);
+        }
+    }
+    add_clear_elr(call->controller, output);
+    if (validate_only) {
+        output->record_count = 0;
+    }
+}
+
+static struct alteration alteration_of(const struct controller_call *call, int8_t type,
+                                       struct str name, int32_t op_count, bool replace) {
+    return (struct alteration){
+        .controller = call->controller,
+        .arena = call->arena,
+        .type = type,
+        .name = name,
+        .ops = ARENA_ARRAY(call->arena, struct op, (size_t)op_count + 1),
+        .op_count = op_count,
+        .replace = replace,
+    };
 }
 
 /* --- IncrementalAlterConfigs --- */
 
-static struct api_error
-incremental_alter(struct controller_call *call,
-                  const struct incremental_alter_configs_request_alter_configs_resource *resource,
-                  struct strand_output *output) {
-    struct alteration alteration = {
-        .controller = call->controller,
-        .arena = call->arena,
-        .type = resource->resource_type,
-        .name = resource->resource_name,
-        .ops = ARENA_ARRAY(call->arena, struct op, (size_t)resource->configs_count + 1),
-        .op_count = resource->configs_count,
-    };
-    for (int32_t i = 0; i < resource->configs_count; i++) {
-        alteration.ops[i] =
-            (struct op){resource->configs[i].name, resource->configs[i].config_operation,
-                        resource->configs[i].value};
+static struct alteration incremental_alteration(
+    const struct controller_call *call,
+    const struct incremental_alter_configs_request_alter_configs_resource *from) {
+    struct alteration alteration =
+        alteration_of(call, from->resource_type, from->resource_name, from->configs_count, false);
+    for (int32_t i = 0; i < from->configs_count; i++) {
+        alteration.ops[i] = (struct op){from->configs[i].name, from->configs[i].config_operation,
+                                        from->configs[i].value};
     }
-    return alter(call, &alteration, output);
+    return alteration;
 }
 
 static err_t incremental_alter_configs_step(struct controller_call *call,
@@ -172,34 +194,26 @@ static err_t incremental_alter_configs_step(struct controller_call *call,
     (void)input;
     const struct incremental_alter_configs_request *request = call->request;
     struct incremental_alter_configs_response *response = call->response;
-    response->responses = ARENA_ARRAY(
-        call->arena, struct incremental_alter_configs_response_alter_configs_resource_response,
-        (size_t)request->resources_count);
-    struct bytes *keys = ARENA_ARRAY(call->arena, struct bytes, (size_t)request->resources_count);
-    for (int32_t i = 0; i < request->resources_count; i++) {
-        keys[i] = resource_key(call->arena, request->resources[i].resource_type,
-                               request->resources[i].resource_name);
+    size_t count = (size_t)request->resources_count;
+    struct alteration *alterations = ARENA_ARRAY(call->arena, struct alteration, count);
+    for (size_t i = 0; i < count; i++) {
+        alterations[i] = incremental_alteration(call, &request->resources[i]);
     }
     struct resources resources;
-    check_resources(call, keys, request->resources_count, &resources);
+    alter(call, alterations, request->resources_count, request->validate_only, output, &resources);
+    response->responses = ARENA_ARRAY(
+        call->arena, struct incremental_alter_configs_response_alter_configs_resource_response,
+        count);
     response->responses_count = resources.count;
     for (int32_t k = 0; k < resources.count; k++) {
         int32_t i = resources.order[k];
-        struct api_error error = resources.errors[i];
-        if (error.err == ERR_OK) {
-            error = incremental_alter(call, &request->resources[i], output);
-        }
         response->responses[k] =
             (struct incremental_alter_configs_response_alter_configs_resource_response){
-                .error_code = err_kafka_code(error.err),
-                .error_message = error.message,
+                .error_code = err_kafka_code(resources.errors[i].err),
+                .error_message = resources.errors[i].message,
                 .resource_type = request->resources[i].resource_type,
                 .resource_name = request->resources[i].resource_name,
             };
-    }
-    add_clear_elr(call->controller, output);
-    if (request->validate_only) {
-        output->record_count = 0;
     }
     return ERR_OK;
 }
@@ -214,24 +228,15 @@ void controller_incremental_alter_configs(struct controller *controller,
 
 /* --- AlterConfigs --- */
 
-static struct api_error
-legacy_alter(struct controller_call *call,
-             const struct alter_configs_request_alter_configs_resource *resource,
-             struct strand_output *output) {
-    struct alteration alteration = {
-        .controller = call->controller,
-        .arena = call->arena,
-        .type = resource->resource_type,
-        .name = resource->resource_name,
-        .ops = ARENA_ARRAY(call->arena, struct op, (size_t)resource->configs_count + 1),
-        .op_count = resource->configs_count,
-        .replace = true,
-    };
-    for (int32_t i = 0; i < resource->configs_count; i++) {
-        alteration.ops[i] =
-            (struct op){resource->configs[i].name, OP_SET, resource->configs[i].value};
+static struct alteration
+legacy_alteration(const struct controller_call *call,
+                  const struct alter_configs_request_alter_configs_resource *from) {
+    struct alteration alteration =
+        alteration_of(call, from->resource_type, from->resource_name, from->configs_count, true);
+    for (int32_t i = 0; i < from->configs_count; i++) {
+        alteration.ops[i] = (struct op){from->configs[i].name, OP_SET, from->configs[i].value};
     }
-    return alter(call, &alteration, output);
+    return alteration;
 }
 
 static err_t alter_configs_step(struct controller_call *call, const struct strand_input *input,
@@ -239,33 +244,24 @@ static err_t alter_configs_step(struct controller_call *call, const struct stran
     (void)input;
     const struct alter_configs_request *request = call->request;
     struct alter_configs_response *response = call->response;
-    response->responses =
-        ARENA_ARRAY(call->arena, struct alter_configs_response_alter_configs_resource_response,
-                    (size_t)request->resources_count);
-    struct bytes *keys = ARENA_ARRAY(call->arena, struct bytes, (size_t)request->resources_count);
-    for (int32_t i = 0; i < request->resources_count; i++) {
-        keys[i] = resource_key(call->arena, request->resources[i].resource_type,
-                               request->resources[i].resource_name);
+    size_t count = (size_t)request->resources_count;
+    struct alteration *alterations = ARENA_ARRAY(call->arena, struct alteration, count);
+    for (size_t i = 0; i < count; i++) {
+        alterations[i] = legacy_alteration(call, &request->resources[i]);
     }
     struct resources resources;
-    check_resources(call, keys, request->resources_count, &resources);
+    alter(call, alterations, request->resources_count, request->validate_only, output, &resources);
+    response->responses = ARENA_ARRAY(
+        call->arena, struct alter_configs_response_alter_configs_resource_response, count);
     response->responses_count = resources.count;
     for (int32_t k = 0; k < resources.count; k++) {
         int32_t i = resources.order[k];
-        struct api_error error = resources.errors[i];
-        if (error.err == ERR_OK) {
-            error = legacy_alter(call, &request->resources[i], output);
-        }
         response->responses[k] = (struct alter_configs_response_alter_configs_resource_response){
-            .error_code = err_kafka_code(error.err),
-            .error_message = error.message,
+            .error_code = err_kafka_code(resources.errors[i].err),
+            .error_message = resources.errors[i].message,
             .resource_type = request->resources[i].resource_type,
             .resource_name = request->resources[i].resource_name,
         };
-    }
-    add_clear_elr(call->controller, output);
-    if (request->validate_only) {
-        output->record_count = 0;
     }
     return ERR_OK;
 }

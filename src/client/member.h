@@ -9,13 +9,17 @@
  *
  * The member never touches positions or fetches. It calls its owner in this order of a rebalance:
  *
- *     revoking(partitions)   the owner stops fetching them, tells the application, commits; and
- * calls client_member_released when it is through assigned(partitions)   the whole assignment of
- * now, and the part that is new lost(partitions)       at once others own them; nothing may be
- * committed
+ *     revoking(partitions)   the owner stops fetching them, tells the application, commits, and
+ *                            calls client_member_released when it is through
+ *     assigned(partitions)   the whole assignment of now, and the part that is new; also when
+ *                            nothing is new, after each rebalance
+ *     lost(partitions)       at once: others may own them; nothing may be committed. It takes the
+ *                            place of a revoking that was not released yet, which then is not
+ *                            released any more
  *
  * The owner's functions are called from turns of the loop; what the application must be told waits
- * there until it polls (it calls client_member_polled with each poll: max.poll.interval.ms).
+ * there until it polls (it calls client_member_polled with each poll: max.poll.interval.ms). From
+ * inside them the owner may call all functions of this header but client_member_free.
  */
 struct client_member;
 
@@ -46,8 +50,8 @@ void client_member_free(struct client_member *member);
 void client_member_subscribe(struct client_member *member, const struct str *topics, size_t count,
                              struct str pattern);
 
-/* Leaves (a static member of a classic group stays, as in Kafka); done when it is through or the
- * timeout is over. It can subscribe again. */
+/* Leaves (a static member of a classic group stays, as in Kafka): what it has goes through revoking
+ * (or lost) first. done when it is through or the timeout is over; it can subscribe again then. */
 void client_member_leave(struct client_member *member, int64_t timeout_ms, void (*done)(void *arg),
                          void *arg);
 
@@ -69,6 +73,6 @@ struct member_identity {
 void client_member_identity(const struct client_member *member,
                             struct member_identity *ret_identity);
 
-/* A commit was answered so: UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID, ILLEGAL_GENERATION,
- * STALE_MEMBER_EPOCH, REBALANCE_IN_PROGRESS tell the member something, too. */
-void client_member_commit_answered(struct client_member *member, err_t err);
+/* A commit that carried this generation was answered so: UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID,
+ * ILLEGAL_GENERATION, STALE_MEMBER_EPOCH, REBALANCE_IN_PROGRESS tell the member something, too. */
+void client_member_commit_answered(struct client_member *member, int32_t generation, err_t err);

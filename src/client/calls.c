@@ -67,7 +67,7 @@ static void finish(struct client_connection *connection, struct client_call *cal
 
 void client_call_fail(struct client_connection *connection, struct client_call *call, err_t err) {
     struct client_response response = {
-        .err = err, .api_key = call->api_key, .version = call->version};
+        .err = err, .api_key = call->api_key, .version = call->version, .connection = connection};
     finish(connection, call, &response);
 }
 
@@ -114,8 +114,10 @@ static void decode_and_finish(struct client_connection *connection, struct clien
 
 err_t client_call_finish(struct client_connection *connection, struct client_call *call,
                          struct bytes frame) {
-    struct client_response response = {
-        .api_key = call->api_key, .version = call->version, .frame = frame};
+    struct client_response response = {.api_key = call->api_key,
+                                       .version = call->version,
+                                       .frame = frame,
+                                       .connection = connection};
     if (call->mode == CALL_FRAME) {
         finish(connection, call, &response);
         return ERR_OK;

@@ -85,6 +85,7 @@ struct client_response {
     struct bytes frame;  /* all bytes after the length: header and body; null on error */
     struct bytes body;   /* what follows the response header */
     struct arena *arena; /* where the message lives; good until the function returns */
+    struct client_connection *connection;
 };
 
 typedef void (*client_done_fn)(void *arg, const struct client_response *response);
@@ -110,6 +111,13 @@ err_t client_connection_send_frame(struct client_connection *connection, struct 
 /* Like client_connection_send for a request that the broker does not answer (Produce, acks=0). */
 err_t client_connection_send_forget(struct client_connection *connection, int16_t api_key,
                                     int16_t version, const void *request);
+
+/*
+ * Inside a client_done_fn with a frame: its memory becomes the caller's, to be given back with
+ * free(*ret_memory). Returns the frame; it stands where it stood, and what points into it stays
+ * good, unless the next frame shares its memory already: then this is a copy.
+ */
+struct bytes client_response_keep(const struct client_response *response, void **ret_memory);
 
 /* Open calls. */
 size_t client_connection_pending(const struct client_connection *connection);

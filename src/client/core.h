@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "base/uuid.h"
+#include "client/connection.h"
 #include "client/settings.h"
 #include "ottla/types.h"
 #include "sys/loop.h"
@@ -95,6 +96,7 @@ struct client_answer {
     const void *response; /* the struct of wire/messages.h; NULL on error */
     struct arena *arena;  /* where it lives; good until the function returns */
     struct bytes frame;   /* its bytes, which byte fields of the response point into */
+    const struct client_response *from; /* for client_response_keep; NULL on error */
 };
 typedef void (*client_answer_fn)(void *arg, const struct client_answer *answer);
 

@@ -1,5 +1,6 @@
 /* Reading: frames are cut from the stream and given to the calls they answer, in order. The buffer
  * grows with what has arrived, never with a length that was only promised. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "client/connection_int.h"
@@ -60,6 +61,24 @@ static void take_frames(struct client_connection *connection, size_t *ret_wanted
     if (connection->state != CLIENT_DEAD && err != ERR_OK) {
         client_die(connection, err);
     }
+}
+
+struct bytes client_response_keep(const struct client_response *response, void **ret_memory) {
+    struct bytes frame = response->frame;
+    struct buffer *in = &response->connection->in;
+    if (frame.data + frame.size == in->data + in->size) {
+        size_t size;
+        *ret_memory = buffer_steal(in, &size);
+        response->connection->in_taken = 0;
+        return frame;
+    }
+    uint8_t *copy = malloc(frame.size);
+    if (copy == NULL) {
+        abort();
+    }
+    memcpy(copy, frame.data, frame.size);
+    *ret_memory = copy;
+    return (struct bytes){.data = copy, .size = frame.size};
 }
 
 /* Bytes that were taken make room for new ones. */

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -265,4 +267,12 @@ err_t linux_err(int number) {
     default:
         return ERR_IO;
     }
+}
+
+int sys_linux_terminal_columns(int fd) {
+    struct winsize size;
+    if (ioctl(fd, TIOCGWINSZ, &size) != 0) {
+        return 0;
+    }
+    return size.ws_col == 0 ? 80 : size.ws_col; /* a terminal that does not say */
 }

@@ -12,3 +12,6 @@ void sys_linux_free(struct sys *sys); /* accepts NULL */
 /* Blocks signals TERM, INT and HUP in all threads and calls `fire` on the loop for each. */
 err_t sys_linux_on_signals(struct sys *sys, struct sys_loop *loop,
                            void (*fire)(void *arg, int signal), void *arg);
+
+/* The width of the terminal behind a file descriptor; 0 when it is none. */
+int sys_linux_terminal_columns(int fd);

@@ -79,7 +79,7 @@ void consumer_regex_refresh(struct consumer_turn *turn, bool required) {
     }
     const struct subscribed_regex *last = any_resolved(subscription);
     int64_t now_ms = turn->step->wall_ms;
-    if (last != NULL && now_ms <= last->timestamp_ms + REFRESH_INTERVAL_MS) {
+    if (last != NULL && now_ms - REFRESH_INTERVAL_MS <= last->timestamp_ms) {
         return;
     }
     int64_t version = last == NULL ? 0 : last->version;
@@ -88,7 +88,7 @@ void consumer_regex_refresh(struct consumer_turn *turn, bool required) {
     struct consumer_expressions *expressions = expressions_after(turn);
     if (expressions->count > 0 && (required || expressions->count != subscription->resolved_count ||
                                    version < consumer->topics_version || last == NULL ||
-                                   now_ms > last->timestamp_ms + refresh_ms)) {
+                                   now_ms - refresh_ms > last->timestamp_ms)) {
         turn->resolve = expressions;
     }
 }

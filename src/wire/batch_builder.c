@@ -6,8 +6,8 @@
 #include "wire/batch_builder.h"
 
 #include <assert.h>
+#include <string.h>
 
-#include "base/crc32c.h"
 #include "base/varint.h"
 
 void batch_builder_init(struct batch_builder *builder, struct buffer *out,
@@ -23,31 +23,84 @@ void batch_builder_init(struct batch_builder *builder, struct buffer *out,
     (void)buffer_extend(out, RECORD_BATCH_HEADER_SIZE);
 }
 
-static size_t bytes_encoded_size(struct bytes value) {
-    return value.data == NULL ? varint_size(-1) : varint_size((int32_t)value.size) + value.size;
+/* --- records: each is measured, then written in one go --- */
+
+/* Most numbers of a record take a byte or two. */
+static inline size_t size_of_varint(int32_t value) {
+    uint32_t zigzag = (uint32_t)value << 1 ^ (uint32_t)(value >> 31);
+    return zigzag < 1u << 7 ? 1 : zigzag < 1u << 14 ? 2 : varint_size(value);
 }
 
-static void add_varint(struct buffer *out, int32_t value) {
-    uint8_t *p = buffer_reserve(out, UVARINT_SIZE_MAX);
-    (void)buffer_extend(out, varint_write(p, value));
-}
-
-static void add_bytes(struct buffer *out, struct bytes value) {
-    if (value.data == NULL) {
-        add_varint(out, -1);
-        return;
+static inline uint8_t *put_varint(uint8_t *p, int32_t value) {
+    uint32_t zigzag = (uint32_t)value << 1 ^ (uint32_t)(value >> 31);
+    if (zigzag < 1u << 7) {
+        *p = (uint8_t)zigzag;
+        return p + 1;
     }
-    add_varint(out, (int32_t)value.size);
-    buffer_add(out, value.data, value.size);
+    if (zigzag < 1u << 14) {
+        p[0] = (uint8_t)(zigzag | 0x80);
+        p[1] = (uint8_t)(zigzag >> 7);
+        return p + 2;
+    }
+    return p + varint_write(p, value);
+}
+
+static size_t bytes_encoded_size(struct bytes value) {
+    return value.data == NULL ? size_of_varint(-1)
+                              : size_of_varint((int32_t)value.size) + value.size;
+}
+
+static uint8_t *put_bytes(uint8_t *p, struct bytes value) {
+    if (value.data == NULL) {
+        return put_varint(p, -1);
+    }
+    p = put_varint(p, (int32_t)value.size);
+    memcpy(p, value.data, value.size);
+    return p + value.size;
 }
 
 static size_t headers_encoded_size(const struct record_header *headers, int header_count) {
-    size_t size = varint_size(header_count);
+    size_t size = size_of_varint(header_count);
     for (int i = 0; i < header_count; i++) {
         size += bytes_encoded_size(str_bytes(headers[i].key));
         size += bytes_encoded_size(headers[i].value);
     }
     return size;
+}
+
+static uint8_t *put_headers(uint8_t *p, const struct record_header *headers, int header_count) {
+    p = put_varint(p, header_count);
+    for (int i = 0; i < header_count; i++) {
+        assert(headers[i].key.data != NULL);
+        p = put_bytes(p, str_bytes(headers[i].key));
+        p = put_bytes(p, headers[i].value);
+    }
+    return p;
+}
+
+/* All of a record up to its content; returns where that goes, and makes it part of the buffer. */
+static uint8_t *start_record(struct batch_builder *builder, int32_t offset_delta, int64_t timestamp,
+                             uint8_t attributes, size_t content_size) {
+    assert(offset_delta > builder->last_offset_delta);
+    if (builder->record_count == 0) {
+        builder->base_timestamp = timestamp;
+    }
+    int64_t timestamp_delta = (int64_t)((uint64_t)timestamp - (uint64_t)builder->base_timestamp);
+    size_t length = 1 + varlong_size(timestamp_delta) + size_of_varint(offset_delta) + content_size;
+    assert(length <= INT32_MAX);
+
+    size_t size = size_of_varint((int32_t)length) + length;
+    uint8_t *p = put_varint(buffer_extend(builder->out, size), (int32_t)length);
+    *p++ = attributes;
+    p += varlong_write(p, timestamp_delta);
+    p = put_varint(p, offset_delta);
+
+    builder->record_count++;
+    builder->last_offset_delta = offset_delta;
+    if (timestamp > builder->max_timestamp) {
+        builder->max_timestamp = timestamp;
+    }
+    return p;
 }
 
 void batch_builder_add(struct batch_builder *builder, int64_t timestamp, struct bytes key,
@@ -56,54 +109,22 @@ void batch_builder_add(struct batch_builder *builder, int64_t timestamp, struct 
                          header_count);
 }
 
-/* All of a record up to its content. */
-static void start_record(struct batch_builder *builder, int32_t offset_delta, int64_t timestamp,
-                         uint8_t attributes, size_t content_size) {
-    assert(offset_delta > builder->last_offset_delta);
-    struct buffer *out = builder->out;
-    if (builder->record_count == 0) {
-        builder->base_timestamp = timestamp;
-    }
-    int64_t timestamp_delta = (int64_t)((uint64_t)timestamp - (uint64_t)builder->base_timestamp);
-    size_t length = 1 + varlong_size(timestamp_delta) + varint_size(offset_delta) + content_size;
-    assert(length <= INT32_MAX);
-
-    add_varint(out, (int32_t)length);
-    *buffer_extend(out, 1) = attributes;
-    uint8_t *p = buffer_reserve(out, VARLONG_SIZE_MAX);
-    (void)buffer_extend(out, varlong_write(p, timestamp_delta));
-    add_varint(out, offset_delta);
-
-    builder->record_count++;
-    builder->last_offset_delta = offset_delta;
-    if (timestamp > builder->max_timestamp) {
-        builder->max_timestamp = timestamp;
-    }
-}
-
 void batch_builder_add_at(struct batch_builder *builder, int32_t offset_delta, int64_t timestamp,
                           struct bytes key, struct bytes value, const struct record_header *headers,
                           int header_count) {
-    struct buffer *out = builder->out;
     size_t content_size = bytes_encoded_size(key) + bytes_encoded_size(value) +
                           headers_encoded_size(headers, header_count);
-    start_record(builder, offset_delta, timestamp, 0, content_size);
-    size_t content = out->size;
-    add_bytes(out, key);
-    add_bytes(out, value);
-    add_varint(out, header_count);
-    for (int i = 0; i < header_count; i++) {
-        assert(headers[i].key.data != NULL);
-        add_bytes(out, str_bytes(headers[i].key));
-        add_bytes(out, headers[i].value);
-    }
-    assert(out->size - content == content_size);
+    uint8_t *p = start_record(builder, offset_delta, timestamp, 0, content_size);
+    p = put_bytes(p, key);
+    p = put_bytes(p, value);
+    p = put_headers(p, headers, header_count);
+    assert(p == builder->out->data + builder->out->size);
 }
 
 void batch_builder_add_record(struct batch_builder *builder, const struct record *record) {
-    start_record(builder, builder->last_offset_delta + 1, record->timestamp, record->attributes,
-                 record->content.size);
-    buffer_add(builder->out, record->content.data, record->content.size);
+    uint8_t *p = start_record(builder, builder->last_offset_delta + 1, record->timestamp,
+                              record->attributes, record->content.size);
+    memcpy(p, record->content.data, record->content.size);
 }
 
 size_t batch_builder_size(const struct batch_builder *builder) {
@@ -125,12 +146,16 @@ static void compress_records(struct batch_builder *builder, struct compression *
 }
 
 void batch_builder_finish(struct batch_builder *builder, struct compression *compression) {
-    assert(builder->record_count > 0);
-    const struct batch_options *options = &builder->options;
-    if (options->compression != COMPRESSION_NONE) {
+    if (builder->options.compression != COMPRESSION_NONE) {
         assert(compression != NULL);
         compress_records(builder, compression);
     }
+    batch_builder_finish_packed(builder);
+}
+
+void batch_builder_finish_packed(struct batch_builder *builder) {
+    assert(builder->record_count > 0);
+    const struct batch_options *options = &builder->options;
     size_t size = batch_builder_size(builder);
     assert(size <= INT32_MAX);
     uint16_t attributes = options->attributes | (uint16_t)options->compression;

@@ -60,6 +60,10 @@ size_t batch_builder_size(const struct batch_builder *builder);
  * COMPRESSION_NONE. The batch is in the buffer from `start` on. */
 void batch_builder_finish(struct batch_builder *builder, struct compression *compression);
 
+/* The same for records that the caller has compressed in place already: they stand in the buffer
+ * behind the header's room, packed with options.compression. */
+void batch_builder_finish_packed(struct batch_builder *builder);
+
 /* Adds one whole control batch with one record. */
 void batch_build_control(struct buffer *out, const struct batch_options *options, int64_t timestamp,
                          enum control_record_type type, struct bytes value);

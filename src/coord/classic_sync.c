@@ -90,6 +90,7 @@ static void assign(struct group_step *step, struct classic_group *classic) {
             classic_session_renew(step, member);
         }
     }
+    step_count(step, GROUP_COUNT_CLASSIC_REBALANCES, 1);
     step->context = classic;
     step->settled = assigned_settled;
 }

@@ -222,6 +222,7 @@ static err_t resolution_finish(struct group_step *step, struct group_job *job) {
         return ERR_OK;
     }
     consumer_record_epoch(step, consumer->id, consumer->epoch + 1, hash);
+    step_count(step, GROUP_COUNT_CONSUMER_REBALANCES, 1);
     consumer->metadata_fresh = true;
     struct consumer_turn *turn = consumer_turn_new(step, consumer->id, STR(""));
     turn->hash_taken = true;

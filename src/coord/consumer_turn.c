@@ -145,6 +145,7 @@ void consumer_turn_bump_epoch(struct consumer_turn *turn, bool bump) {
         assert(turn->group_epoch < EPOCH_LAST); /* who asked was refused, or the upgrade was */
         turn->group_epoch++;
         consumer_record_epoch(turn->step, turn->group_id, turn->group_epoch, hash);
+        step_count(turn->step, GROUP_COUNT_CONSUMER_REBALANCES, 1);
     }
     consumer->metadata_fresh = true;
     turn->hash_taken = true;

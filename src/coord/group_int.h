@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -10,6 +11,7 @@
 #include "base/rng.h"
 #include "config/config.h"
 #include "coord/coord.h"
+#include "coord/standing.h"
 #include "meta/delta.h"
 #include "meta/image.h"
 #include "strand/strand.h"
@@ -192,17 +194,18 @@ struct group_ops {
 
 struct groups {
     struct sys_loop *loop;
-    struct text_log *text_log;      /* component "coord" */
-    int32_t partition;              /* of __consumer_offsets */
-    struct meta_image *image;       /* changes between steps only */
-    struct config *config;          /* of the node, with dynamic settings; likewise */
-    struct map by_id;               /* struct group */
-    bool loading;                   /* records are being replayed */
-    int64_t apply_offset;           /* of the record that is being applied */
-    int32_t plan_inline_max;        /* see consumer_target.c; not constant for the sake of tests */
-    struct map transactions;        /* open ones that wrote offsets; offsets.c's */
-    struct map foreign;             /* records that are only kept; records.c's */
-    struct groups_runtime *runtime; /* groups.c's */
+    struct text_log *text_log; /* component "coord" */
+    int32_t partition;         /* of __consumer_offsets */
+    struct meta_image *image;  /* changes between steps only */
+    struct config *config;     /* of the node, with dynamic settings; likewise */
+    struct map by_id;          /* struct group */
+    bool loading;              /* records are being replayed */
+    int64_t apply_offset;      /* of the record that is being applied */
+    int32_t plan_inline_max;   /* see consumer_target.c; not constant for the sake of tests */
+    struct map transactions;   /* open ones that wrote offsets; offsets.c's */
+    struct map foreign;        /* records that are only kept; records.c's */
+    _Atomic uint64_t counts[GROUP_COUNTS]; /* read by coord_counts on any thread */
+    struct groups_runtime *runtime;        /* groups.c's */
 };
 
 /* NULL: no such group. */
@@ -266,6 +269,7 @@ struct group_step {
     void *context; /* for settled; in the arena */
 
     /* groups.c's. */
+    uint32_t counts[GROUP_COUNTS];
     struct strand_output *output;
     struct list answers; /* struct coord_call */
     bool parked;
@@ -275,6 +279,11 @@ struct group_step {
 /* Adds a record, with key and value structs in the step's arena, zeroed by wire_init; fill them in.
  * The value's version is the newest that Kafka writes. ret_value may be NULL: a tombstone. */
 void *step_record(struct group_step *step, enum group_record type, void **ret_value);
+
+/* Counts so many, when the step's records are written. */
+static inline void step_count(struct group_step *step, enum group_count what, uint32_t n) {
+    step->counts[what] += n;
+}
 
 /* Takes back all that the step has added, and its `settled`: the client is refused after all. */
 void step_take_back(struct group_step *step);

@@ -28,6 +28,8 @@
  *   busy                          the only worker is; jobs wait, until
  *   idle                          it is not any more
  *   groups                        prints the groups
+ *   counts                        prints what was counted: offsets committed, expired and deleted,
+ *                                 rebalances of classic and consumer groups
  *   plan-inline-max N             consumer groups that are larger are assigned on a worker; after
  *                                 start
  *
@@ -552,6 +554,14 @@ static void print_groups(struct test *test) {
     }
 }
 
+static void print_counts(struct test *test) {
+    fprintf(test->out, " ");
+    for (int i = 0; i < GROUP_COUNTS; i++) {
+        fprintf(test->out, " %" PRIu64, atomic_load(&test->groups->counts[i]));
+    }
+    fprintf(test->out, "\n");
+}
+
 /* --- commands --- */
 
 static void add_setting(struct test *test, const char *name, const char *value) {
@@ -631,6 +641,8 @@ static void run(struct sys_task *task) {
     }
     if (strncmp(line, "groups", 6) == 0) {
         print_groups(test);
+    } else if (strncmp(line, "counts", 6) == 0) {
+        print_counts(test);
     } else if (strncmp(line, "hold", 4) == 0) {
         test->hold = true;
     } else if (strncmp(line, "commit", 6) == 0) {

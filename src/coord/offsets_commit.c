@@ -112,6 +112,7 @@ err_t offsets_commit_step(struct group_step *step) {
                 answer->partitions[k].error_code = ERR_OFFSET_METADATA_TOO_LARGE;
             } else {
                 add_commit(step, request, topic, partition);
+                step_count(step, GROUP_COUNT_OFFSETS_COMMITTED, 1);
             }
         }
     }
@@ -135,6 +136,7 @@ static void delete_topic(struct group_step *step, const struct group *group,
             answer->partitions[i].error_code = ERR_GROUP_SUBSCRIBED_TO_TOPIC;
         } else if (offsets_slot(group, topic->name, partition) != NULL) {
             offsets_add_tombstone(step, group->id, topic->name, partition);
+            step_count(step, GROUP_COUNT_OFFSETS_DELETED, 1);
         }
     }
 }

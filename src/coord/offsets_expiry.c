@@ -54,6 +54,7 @@ static bool expire_group(struct group_step *step, const struct group *group, int
             if (!subscribed && list_empty(&slot->pending) &&
                 is_expired(&slot->value, since_ms, step->wall_ms, retention_ms)) {
                 offsets_add_tombstone(step, group->id, topic->name, slot->partition);
+                step_count(step, GROUP_COUNT_OFFSETS_EXPIRED, 1);
             } else {
                 left++;
             }

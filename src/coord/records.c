@@ -129,6 +129,7 @@ void *step_record(struct group_step *step, enum group_record type, void **ret_va
 
 void step_take_back(struct group_step *step) {
     step->output->record_count = 0;
+    memset(step->counts, 0, sizeof step->counts);
     step->settled = NULL;
 }
 

@@ -367,6 +367,17 @@ static void visit_shard(struct shard *shard, const struct standing_visitor *visi
     snapshot_unref(snapshot);
 }
 
+void coord_counts(struct coord *coord, uint64_t ret_counts[GROUP_COUNTS]) {
+    const struct shard_table *table = atomic_load_explicit(&coord->table, memory_order_acquire);
+    memset(ret_counts, 0, GROUP_COUNTS * sizeof ret_counts[0]);
+    for (int32_t i = 0; i < table->shard_count; i++) {
+        for (int k = 0; k < GROUP_COUNTS; k++) {
+            ret_counts[k] +=
+                atomic_load_explicit(&table->shards[i]->groups->counts[k], memory_order_relaxed);
+        }
+    }
+}
+
 void coord_standing(struct coord *coord, const struct standing_visitor *visitor) {
     const struct shard_table *table = atomic_load_explicit(&coord->table, memory_order_acquire);
     for (int32_t i = 0; i < table->shard_count; i++) {

@@ -39,3 +39,16 @@ struct standing_visitor {
 
 /* Strings are good during the call only. */
 void coord_standing(struct coord *coord, const struct standing_visitor *visitor);
+
+/* What the groups of a node did since it started, as Kafka counts it: when it was written. */
+enum group_count {
+    GROUP_COUNT_OFFSETS_COMMITTED,
+    GROUP_COUNT_OFFSETS_EXPIRED,
+    GROUP_COUNT_OFFSETS_DELETED,    /* by OffsetDelete */
+    GROUP_COUNT_CLASSIC_REBALANCES, /* completed: the leader's assignments */
+    GROUP_COUNT_CONSUMER_REBALANCES,
+    GROUP_COUNTS,
+};
+
+/* Any thread. */
+void coord_counts(struct coord *coord, uint64_t ret_counts[GROUP_COUNTS]);

@@ -212,6 +212,9 @@ static void op_settled(struct strand_op *base, void *state, err_t err) {
     struct group_step *step = &op->step;
     op->settled = true;
     op->outcome = err;
+    for (int i = 0; err == ERR_OK && i < GROUP_COUNTS; i++) {
+        atomic_fetch_add_explicit(&op->groups->counts[i], step->counts[i], memory_order_relaxed);
+    }
     if (step->settled != NULL) {
         struct list *last = step->answers.prev;
         step->settling = true;

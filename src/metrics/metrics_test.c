@@ -45,6 +45,8 @@ static const struct {
      "kafka_server_raft_metrics_current_epoch"},
     {METRICS_NAME_TOTAL, "kafka.server", "socket-server-metrics", "connection-creation-total",
      "kafka_server_socket_server_metrics_connection_creation_total"},
+    {METRICS_NAME_TOTAL, "kafka.server", "group-coordinator-metrics", "offset-commit-count",
+     "kafka_server_group_coordinator_metrics_offset_commit_count"},
     {METRICS_NAME_VALUE, "kafka.log", "LogCleaner", "cleaner-recopy-percent",
      "kafka_log_logcleaner_cleaner_recopy_percent"},
     {METRICS_NAME_VALUE, "kafka.coordinator.group", "GroupMetadataManager", "NumGroups",

@@ -41,6 +41,11 @@ static size_t stem_size(enum metrics_name_kind kind, const char *name, const cha
         *ret_suffix = "_total";
         size_t per_second = find_last(name, "PerSec");
         size_t total = find_last(name, "-total");
+        size_t count = find_last(name, "-count");
+        if (count + strlen("-count") == size) {
+            *ret_suffix = "_count";
+            return count;
+        }
         return per_second < size ? per_second : total;
     case METRICS_NAME_COUNT:
         *ret_suffix = "_count";

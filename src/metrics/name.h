@@ -14,6 +14,7 @@
  *   group, type, name                      kafka_server_replicamanager_leadercount
  *   a meter, ...PerSec                     without PerSec, _total
  *   a Kafka counter, ...-total             _total
+ *   a Kafka counter, ...-count             _count
  *   a histogram or timer: its count        _count
  *   a histogram or timer: a percentile     the plain name with a label quantile="0.99"
  *   the mean rate of a ...Percent meter    without Percent, _percent

@@ -1,6 +1,6 @@
 /*
  * Groups: how far each has come and how far it is behind, by the names that kafka_exporter made
- * known, and Kafka's own counts of groups.
+ * known, and Kafka's own counts of groups and of what they did.
  */
 #include <stdio.h>
 #include <string.h>
@@ -122,9 +122,26 @@ static void emit_counts(const struct collecting *collecting) {
                   (double)collecting->consumer_count);
 }
 
+static void emit_totals(struct coord *coord, struct metrics_page *page) {
+    static const char *const names[GROUP_COUNTS] = {
+        [GROUP_COUNT_OFFSETS_COMMITTED] = "offset-commit-count",
+        [GROUP_COUNT_OFFSETS_EXPIRED] = "offset-expiration-count",
+        [GROUP_COUNT_OFFSETS_DELETED] = "offset-deletion-count",
+        [GROUP_COUNT_CLASSIC_REBALANCES] = "group-completed-rebalance-count",
+        [GROUP_COUNT_CONSUMER_REBALANCES] = "consumer-group-rebalance-count",
+    };
+    uint64_t counts[GROUP_COUNTS];
+    coord_counts(coord, counts);
+    for (int i = 0; i < GROUP_COUNTS; i++) {
+        emit_value(page, METRICS_COUNTER, "kafka.server", "group-coordinator-metrics", names[i],
+                   (double)counts[i]);
+    }
+}
+
 void collect_groups(struct node *node, struct metrics_page *page) {
     struct collecting collecting = {.page = page};
     coord_standing(node->coord, &(struct standing_visitor){
                                     .group = on_group, .offset = on_offset, .arg = &collecting});
     emit_counts(&collecting);
+    emit_totals(node->coord, page);
 }

@@ -127,6 +127,12 @@ static void the_node(void **state) {
         "kafka_server_metadataloader_finalizedlevel{featureName=\"kraftVersion\"} 1\n",
         "kafka_server_delayedoperationpurgatory_numdelayedoperations{delayedOperation=\"Fetch\"} "
         "0\n",
+        "kafka_coordinator_group_groupmetadatamanager_numgroups 0\n",
+        "kafka_server_group_coordinator_metrics_offset_commit_count 0\n",
+        "kafka_server_group_coordinator_metrics_offset_expiration_count 0\n",
+        "kafka_server_group_coordinator_metrics_offset_deletion_count 0\n",
+        "kafka_server_group_coordinator_metrics_group_completed_rebalance_count 0\n",
+        "kafka_server_group_coordinator_metrics_consumer_group_rebalance_count 0\n",
         "kafka_brokers 1\n",
         "ottla_reactor_stall_max_seconds{reactor=\"1\"} ",
     };

@@ -8,7 +8,8 @@
  *   --------------------------------------   ------------------------------
  *   has members that read the topic          never
  *   has members of another topic             the commit
- *   is empty                                 the moment it became empty
+ *   is classic, and empty                    the moment it became empty
+ *   is a consumer group, and empty           the commit: as in Apache Kafka, which knows no moment
  *   only commits, without members            the commit
  *
  * An offset that was committed with a retention of its own (old clients) has a time of its own.

@@ -13,15 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/rng.h"
 #include "base/test.h"
 #include "coord/groups_int.h"
 #include "coord/offsets_int.h"
+#include "coord/random_requests.h"
 #include "sys/sim.h"
-#include "wire/api.h"
 #include "wire/random.h"
 
-enum { GROUPS = 4, TOPICS = 3, MEMBERS_MAX = 24, CALLS_MAX = 4096, STEPS = 1500 };
+enum { CALLS_MAX = 4096, STEPS = 1500 };
 
 static uint64_t first_seed = 1, seed_count = 12;
 
@@ -29,24 +28,6 @@ struct kept {
     struct buffer key;
     struct buffer value;
     bool tombstone;
-};
-
-/* What one learned of a member by answers. */
-struct member {
-    char id[80];
-    uint64_t group;
-    int32_t epoch; /* or generation */
-    struct arena arena;
-    struct consumer_group_heartbeat_response_assignment *assigned; /* NULL: nothing */
-};
-
-struct sent {
-    struct coord_call call;
-    uint64_t group; /* that it is about */
-    struct str id;  /* likewise */
-    struct arena arena;
-    struct shard_test *test;
-    bool done;
 };
 
 struct shard_test {
@@ -60,9 +41,8 @@ struct shard_test {
     struct kept *log;
     size_t log_count;
     bool fail_next;
-    struct member members[MEMBERS_MAX];
-    int member_count;
-    struct sent *sent[CALLS_MAX];
+    struct random_client client;
+    struct random_request *sent[CALLS_MAX];
     size_t sent_count;
     struct buffer said; /* what the groups say of themselves */
     size_t said_count;  /* of the log when they said it */
@@ -206,330 +186,12 @@ static void lead(struct shard_test *test) {
 
 /* --- requests --- */
 
-static struct str group_name(uint64_t number) {
-    static const char *const names[GROUPS] = {"g0", "g1", "g2", "g3"};
-    return str_from_c(names[number]);
-}
-
-static struct str any_group(struct shard_test *test) {
-    return group_name(rng_below(&test->rng, GROUPS));
-}
-
-static struct str any_topic(struct shard_test *test) {
-    static const char *const names[TOPICS] = {"t0", "t1", "t2"};
-    return str_from_c(names[rng_below(&test->rng, TOPICS)]);
-}
-
-/* Mostly one that fits group and epoch; now and then anything. */
-static const struct member *any_member(struct shard_test *test) {
-    static struct member stranger;
-    if (test->member_count == 0 || rng_one_in(&test->rng, 4)) {
-        stranger = (struct member){.group = rng_below(&test->rng, GROUPS),
-                                   .epoch = (int32_t)rng_below(&test->rng, 8) - 2};
-        if (test->member_count > 0 && rng_one_in(&test->rng, 2)) {
-            const struct member *other =
-                &test->members[rng_below(&test->rng, (uint64_t)test->member_count)];
-            memcpy(stranger.id, other->id, sizeof stranger.id);
-        }
-        return &stranger;
-    }
-    return &test->members[rng_below(&test->rng, (uint64_t)test->member_count)];
-}
-
-static struct str any_instance(struct shard_test *test) {
-    return rng_one_in(&test->rng, 5) ? STR("static") : STR_NULL;
-}
-
-static struct member *find_known(struct shard_test *test, struct str id, uint64_t group) {
-    for (int i = 0; i < test->member_count; i++) {
-        struct member *each = &test->members[i];
-        if (str_equal(str_from_c(each->id), id) && each->group == group) {
-            return each;
-        }
-    }
-    return NULL;
-}
-
-static void learn_member(struct shard_test *test, struct str id, uint64_t group, int32_t epoch,
-                         const struct consumer_group_heartbeat_response_assignment *assigned) {
-    if (id.size == 0 || id.size >= sizeof((struct member *)NULL)->id) {
-        return;
-    }
-    struct member *member = find_known(test, id, group);
-    if (member == NULL && test->member_count < MEMBERS_MAX) {
-        member = &test->members[test->member_count++];
-        member->assigned = NULL;
-        arena_init(&member->arena, SIZE_MAX);
-    } else if (member == NULL) {
-        member = &test->members[rng_below(&test->rng, MEMBERS_MAX)];
-        member->assigned = NULL;
-    }
-    (void)snprintf(member->id, sizeof member->id, "%.*s", STR_ARGS(id));
-    member->group = group;
-    member->epoch = epoch;
-    if (assigned != NULL) {
-        struct consumer_group_heartbeat_response response, copy;
-        wire_init(&consumer_group_heartbeat_response_type, &response);
-        response.assignment = (struct consumer_group_heartbeat_response_assignment *)assigned;
-        arena_reset(&member->arena);
-        (void)wire_copy(&consumer_group_heartbeat_response_type, &response, &member->arena, &copy);
-        member->assigned = copy.assignment;
-    }
-}
-
-static void forget_member(struct shard_test *test, struct str id, uint64_t group) {
-    struct member *member = find_known(test, id, group);
-    if (member != NULL) {
-        arena_done(&member->arena);
-        *member = test->members[--test->member_count];
-    }
-}
-
-/* Says to own what it was given. */
-static void claim(const struct member *member, struct arena *arena,
-                  struct consumer_group_heartbeat_request *heartbeat) {
-    int32_t count = member->assigned == NULL ? 0 : member->assigned->topic_partitions_count;
-    heartbeat->topic_partitions =
-        ARENA_ARRAY(arena, struct consumer_group_heartbeat_request_topic_partitions, count + 1);
-    heartbeat->topic_partitions_count = count;
-    for (int32_t i = 0; i < count; i++) {
-        heartbeat->topic_partitions[i].topic_id = member->assigned->topic_partitions[i].topic_id;
-        heartbeat->topic_partitions[i].partitions =
-            member->assigned->topic_partitions[i].partitions;
-        heartbeat->topic_partitions[i].partitions_count =
-            member->assigned->topic_partitions[i].partitions_count;
-    }
-}
-
-/* --- each kind of request: what is not made to fit stays random --- */
-
-struct aim {
-    struct shard_test *test;
-    struct arena *arena;
-    const struct member *who;
-    struct str group; /* of the member */
-    struct str id;
-};
-
-static void aim_join(const struct aim *aim, void *message) {
-    static struct join_group_request_protocol protocols[2] = {
-        {.name = STR("range"),
-         .metadata = {(const uint8_t *)"\0\1\0\0\0\1\0\2t0\xff\xff\xff\xff\0\0\0\0", 18}},
-        {.name = STR("rr"), .metadata = {(const uint8_t *)"junk", 4}},
-    };
-    struct rng *rng = &aim->test->rng;
-    struct join_group_request *join = message;
-    join->group_id = aim->group;
-    join->member_id = aim->id;
-    join->group_instance_id = any_instance(aim->test);
-    join->session_timeout_ms = 6000 + (int32_t)rng_below(rng, 5000);
-    join->rebalance_timeout_ms = (int32_t)rng_below(rng, 5000);
-    if (!rng_one_in(rng, 4)) {
-        join->protocol_type = STR("consumer");
-        join->protocols = protocols;
-        join->protocols_count = 1 + (int32_t)rng_below(rng, 2);
-    }
-}
-
-static void aim_sync(const struct aim *aim, void *message) {
-    struct sync_group_request *sync = message;
-    sync->group_id = aim->group;
-    sync->member_id = aim->id;
-    sync->generation_id = aim->who->epoch;
-    sync->group_instance_id = any_instance(aim->test);
-    sync->protocol_type = sync->protocol_name = STR_NULL;
-}
-
-static void aim_beat(const struct aim *aim, void *message) {
-    struct heartbeat_request *heartbeat = message;
-    heartbeat->group_id = aim->group;
-    heartbeat->member_id = aim->id;
-    heartbeat->generation_id = aim->who->epoch;
-    heartbeat->group_instance_id = any_instance(aim->test);
-}
-
-static void aim_leave(const struct aim *aim, void *message) {
-    struct leave_group_request *leave = message;
-    leave->group_id = aim->group;
-    leave->member_id = aim->id;
-    for (int32_t i = 0; i < leave->members_count; i++) {
-        leave->members[i].member_id = aim->id;
-    }
-}
-
-static void aim_commit(const struct aim *aim, void *message) {
-    struct offset_commit_request *commit = message;
-    commit->group_id = aim->group;
-    commit->member_id = aim->id;
-    commit->generation_id_or_member_epoch = rng_one_in(&aim->test->rng, 4) ? -1 : aim->who->epoch;
-    for (int32_t i = 0; i < commit->topics_count; i++) {
-        commit->topics[i].name = any_topic(aim->test);
-    }
-}
-
-static void aim_fetch(const struct aim *aim, void *message) {
-    struct offset_fetch_request *fetch = message;
-    fetch->groups = ARENA_ARRAY(aim->arena, struct offset_fetch_request_group, 1);
-    fetch->groups_count = 1;
-    fetch->groups[0] = (struct offset_fetch_request_group){.group_id = aim->group,
-                                                           .member_id = aim->id,
-                                                           .member_epoch = aim->who->epoch,
-                                                           .topics_count = -1};
-}
-
-static void aim_removal(const struct aim *aim, void *message) {
-    struct offset_delete_request *removal = message;
-    removal->group_id = any_group(aim->test);
-    for (int32_t i = 0; i < removal->topics_count; i++) {
-        removal->topics[i].name = any_topic(aim->test);
-    }
-}
-
-static struct str *one_group(const struct aim *aim) {
-    struct str *ids = ARENA_ARRAY(aim->arena, struct str, 1);
-    ids[0] = any_group(aim->test);
-    return ids;
-}
-
-static void aim_describe(const struct aim *aim, void *message) {
-    *(struct describe_groups_request *)message =
-        (struct describe_groups_request){.groups = one_group(aim), .groups_count = 1};
-}
-
-static void aim_describe_consumer(const struct aim *aim, void *message) {
-    *(struct consumer_group_describe_request *)message =
-        (struct consumer_group_describe_request){.group_ids = one_group(aim), .group_ids_count = 1};
-}
-
-static void aim_delete(const struct aim *aim, void *message) {
-    *(struct delete_groups_request *)message =
-        (struct delete_groups_request){.groups_names = one_group(aim), .groups_names_count = 1};
-}
-
-static void aim_nothing(const struct aim *aim, void *message) {
-    (void)aim;
-    (void)message;
-}
-
-static void aim_heartbeat(const struct aim *aim, void *message) {
-    struct rng *rng = &aim->test->rng;
-    struct consumer_group_heartbeat_request *heartbeat = message;
-    heartbeat->group_id = aim->group;
-    heartbeat->member_id = aim->id;
-    heartbeat->member_epoch = aim->who->epoch;
-    heartbeat->instance_id = any_instance(aim->test);
-    heartbeat->rebalance_timeout_ms = 1 + (int32_t)rng_below(rng, 20000);
-    if (!rng_one_in(rng, 4)) {
-        heartbeat->subscribed_topic_regex = rng_one_in(rng, 4) ? STR("t.*") : STR_NULL;
-        heartbeat->server_assignor = STR_NULL;
-        for (int32_t i = 0; i < heartbeat->subscribed_topic_names_count; i++) {
-            heartbeat->subscribed_topic_names[i] = any_topic(aim->test);
-        }
-        claim(aim->who, aim->arena, heartbeat);
-    }
-    if (aim->id.size == 0) { /* one that joins */
-        heartbeat->member_id = arena_printf(aim->arena, "made-%d", (int)rng_below(rng, 9));
-        heartbeat->member_epoch = 0;
-        heartbeat->topic_partitions_count = 0;
-    }
-}
-
-static const struct shape {
-    int16_t key;
-    void (*aim)(const struct aim *aim, void *message);
-} shapes[] = {
-    /* what keeps groups busy comes more often */
-    {API_JOIN_GROUP, aim_join},
-    {API_JOIN_GROUP, aim_join},
-    {API_SYNC_GROUP, aim_sync},
-    {API_HEARTBEAT, aim_beat},
-    {API_LEAVE_GROUP, aim_leave},
-    {API_OFFSET_COMMIT, aim_commit},
-    {API_OFFSET_FETCH, aim_fetch},
-    {API_OFFSET_DELETE, aim_removal},
-    {API_DESCRIBE_GROUPS, aim_describe},
-    {API_LIST_GROUPS, aim_nothing},
-    {API_DELETE_GROUPS, aim_delete},
-    {API_CONSUMER_GROUP_HEARTBEAT, aim_heartbeat},
-    {API_CONSUMER_GROUP_HEARTBEAT, aim_heartbeat},
-    {API_CONSUMER_GROUP_HEARTBEAT, aim_heartbeat},
-    {API_CONSUMER_GROUP_DESCRIBE, aim_describe_consumer},
-};
-
-/* --- sent and answered --- */
-
-/* Members that are unknown by now are named less often. */
-static void learn(struct sent *sent) {
-    const struct coord_call *call = &sent->call;
-    int16_t code = 0;
-    if (call->api_key == API_JOIN_GROUP) {
-        const struct join_group_response *joined = call->response;
-        learn_member(sent->test, joined->member_id, sent->group, joined->generation_id, NULL);
-        code = joined->error_code;
-    } else if (call->api_key == API_SYNC_GROUP) {
-        code = ((const struct sync_group_response *)call->response)->error_code;
-    } else if (call->api_key == API_HEARTBEAT) {
-        code = ((const struct heartbeat_response *)call->response)->error_code;
-    } else if (call->api_key == API_CONSUMER_GROUP_HEARTBEAT) {
-        const struct consumer_group_heartbeat_response *response = call->response;
-        code = response->error_code;
-        if (code == 0) {
-            learn_member(sent->test, response->member_id, sent->group, response->member_epoch,
-                         response->assignment);
-        }
-    }
-    if (code == ERR_UNKNOWN_MEMBER_ID || code == ERR_GROUP_ID_NOT_FOUND) {
-        forget_member(sent->test, sent->id, sent->group);
-    }
-}
-
-static void answered(struct coord_call *call) {
-    struct sent *sent = container_of(call, struct sent, call);
-    sent->done = true;
-    learn(sent);
-    struct buffer encoded = {0}; /* whatever it is, it can be sent */
-    int16_t version = call->api_key == API_OFFSET_FETCH && call->version < 8 ? 8 : call->version;
-    assert_int_equal(wire_encode(call->api->response_type, version, call->response, &encoded),
-                     ERR_OK);
-    buffer_done(&encoded);
-}
-
 static void send_any(struct shard_test *test) {
-    const struct shape *shape = &shapes[rng_below(&test->rng, sizeof shapes / sizeof shapes[0])];
-    int16_t key = shape->key;
-    const struct coord_api *api = coord_api_find(key);
-    const struct wire_api *wire = wire_api(key);
-    struct sent *sent = calloc(1, sizeof *sent);
-    arena_init(&sent->arena, SIZE_MAX);
-    struct wire_versions versions = wire->broker_advertised;
-    int16_t version =
-        (int16_t)(versions.low +
-                  (int16_t)rng_below(&test->rng, (uint64_t)(versions.high - versions.low + 1)));
-    void *message = arena_alloc(&sent->arena, wire_struct_size(api->request_type));
-    wire_random(api->request_type, version, &test->rng, &sent->arena, message);
-    const struct member *who = any_member(test);
-    sent->group = who->group;
-    sent->id = arena_str(&sent->arena, str_from_c(who->id));
-    shape->aim(&(struct aim){.test = test,
-                             .arena = &sent->arena,
-                             .who = who,
-                             .group = group_name(who->group),
-                             .id = sent->id},
-               message);
-    sent->test = test;
-    sent->call = (struct coord_call){
-        .api_key = key,
-        .version = version,
-        .client_id = rng_one_in(&test->rng, 4) ? STR_NULL : STR("client"),
-        .client_host = STR("/127.0.0.1"),
-        .arena = &sent->arena,
-        .request = message,
-        .loop = test->loop,
-        .done = answered,
-    };
+    struct random_request *sent = random_request_new(&test->client);
+    sent->call.loop = test->loop;
     assert_true(test->sent_count < CALLS_MAX);
     test->sent[test->sent_count++] = sent;
-    groups_call(test->groups, &sent->call, api);
+    groups_call(test->groups, &sent->call, coord_api_find(sent->call.api_key));
 }
 
 static void cancel_any(struct shard_test *test) {
@@ -541,13 +203,12 @@ static void cancel_any(struct shard_test *test) {
 static size_t forget_answered(struct shard_test *test) {
     size_t kept = 0;
     for (size_t i = 0; i < test->sent_count; i++) {
-        struct sent *sent = test->sent[i];
+        struct random_request *sent = test->sent[i];
         if (!sent->done || sent->call.cancelling) {
             test->sent[kept++] = sent;
             continue;
         }
-        arena_done(&sent->arena);
-        free(sent);
+        random_request_free(sent);
     }
     test->sent_count = kept;
     return kept;
@@ -557,7 +218,7 @@ static size_t forget_answered(struct shard_test *test) {
 
 static void add_topics(struct shard_test *test) {
     struct meta_delta *delta = meta_delta_new(test->image);
-    for (int t = 0; t < TOPICS; t++) {
+    for (int t = 0; t < RANDOM_TOPICS; t++) {
         struct uuid id = {{(uint8_t)(t + 1)}};
         char name[3] = {'t', (char)('0' + t), '\0'};
         struct topic_record topic = {.name = str_from_c(name), .topic_id = id};
@@ -590,6 +251,7 @@ static void test_begin(struct shard_test *test, uint64_t seed) {
     *test = (struct shard_test){.world = sim_world_new(seed)};
     struct sim_host *host = sim_host_new(test->world, "node", "10.0.0.1");
     rng_init(&test->rng, seed);
+    test->client.rng = &test->rng;
     assert_int_equal(sys_loop_new(sim_host_sys(host), "shard", &test->loop), ERR_OK);
     assert_int_equal(sys_pool_new(sim_host_sys(host), "jobs", 1, &test->pool), ERR_OK);
     assert_int_equal(sys_loop_start(test->loop), ERR_OK);
@@ -638,9 +300,7 @@ static void test_end(struct shard_test *test) {
         buffer_done(&test->log[i].value);
     }
     free(test->log);
-    for (int i = 0; i < test->member_count; i++) {
-        arena_done(&test->members[i].arena);
-    }
+    random_client_done(&test->client);
     buffer_done(&test->said);
 }
 
@@ -699,7 +359,7 @@ static void keep_any_record(struct shard_test *test) {
     void *key = arena_alloc(&arena, wire_struct_size(kind->key_type));
     void *value = arena_alloc(&arena, wire_struct_size(kind->value_type));
     wire_random(kind->key_type, 0, &test->rng, &arena, key);
-    *(struct str *)key = any_group(test); /* the first field of every key */
+    *(struct str *)key = random_group(&test->client); /* the first field of every key */
     if (kind->key_type == &consumer_group_member_metadata_key_type ||
         kind->key_type == &consumer_group_current_member_assignment_key_type ||
         kind->key_type == &consumer_group_target_assignment_member_key_type) {

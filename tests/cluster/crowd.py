@@ -49,6 +49,8 @@ class Crowd:
 
     def read(self):
         for line in self.process.stdout:
+            if not line.endswith("\n"):
+                break  # it was killed while it wrote that
             number, kind, *words = line.split()
             self.events.append(self.seats[int(number)].take(kind, words))
 

@@ -50,6 +50,7 @@ class Group:
         self.node, self.name, self.partitions, self.folder = node, name, partitions, str(folder)
         self.settings = {**QUICK, **settings}
         self.topic = node.create_topic(f"{name}-topic", partitions)
+        self.subscribed = self.topic  # or an expression, from ^ to $
         self.events, self.members, self.seen = [], [], []
         self.writer = Writer(node, self.topic, partitions)
         self.stopping = False
@@ -58,7 +59,7 @@ class Group:
 
     def member(self, client, name=None, **settings):
         name = name or f"{client}-{len(self.members)}"
-        member = Member(self.events, name, client, self.node, self.name, self.topic,
+        member = Member(self.events, name, client, self.node, self.name, self.subscribed,
                         os.path.join(self.folder, f"{self.name}-{name}.log"),
                         **{**self.settings, **settings})
         self.members.append(member)

@@ -14,7 +14,7 @@ that happens to it:
     members.py kafka-python|librdkafka BOOTSTRAP GROUP TOPIC [SETTING=VALUE...]
 
 The settings are named as in Java. So are those of ottla.Member (java/), go/member, node/member.js and
-member_aiokafka.py.
+member_aiokafka.py. For librdkafka, ottla.Member and go/member the topic may be an expression, from ^ to $.
 """
 import importlib.util
 import os
@@ -114,6 +114,8 @@ class Member:
 
     def read(self):
         for line in self.process.stdout:
+            if not line.endswith("\n"):
+                break  # it was killed while it wrote that
             kind, *words = line.split()
             with self.changed:
                 event = Event(time.monotonic(), self, kind, words)
@@ -166,7 +168,9 @@ class Member:
 # --- the members in Python ---
 
 def say(kind, *words):
-    print(kind, *words, flush=True)
+    """In one piece: some libraries have threads that say things, too."""
+    sys.stdout.write(" ".join(map(str, (kind, *words))) + "\n")
+    sys.stdout.flush()
 
 
 def say_partitions(kind, partitions):
@@ -237,11 +241,11 @@ def run_librdkafka(bootstrap, group, topic, settings):
         for message in consumer.consume(500, POLL_S):
             if message.error() is None:
                 say("read", message.partition(), message.offset(), message.value().decode())
-                done[message.partition()] = message.offset() + 1
+                done[message.topic(), message.partition()] = message.offset() + 1
         if done:
             try:
                 answer = consumer.commit(
-                    offsets=[TopicPartition(topic, *item) for item in done.items()],
+                    offsets=[TopicPartition(*where, offset) for where, offset in done.items()],
                     asynchronous=False)
                 for partition in answer:
                     if partition.error is None:

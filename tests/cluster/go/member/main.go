@@ -31,9 +31,12 @@ func say(kind string, words ...any) {
 	fmt.Println(line)
 }
 
-func sayPartitions(kind, topic string) func(context.Context, *kgo.Client, map[string][]int32) {
+func sayPartitions(kind string) func(context.Context, *kgo.Client, map[string][]int32) {
 	return func(_ context.Context, _ *kgo.Client, got map[string][]int32) {
-		partitions := append([]int32{}, got[topic]...)
+		var partitions []int32
+		for _, ofTopic := range got {
+			partitions = append(partitions, ofTopic...)
+		}
 		sort.Slice(partitions, func(i, j int) bool { return partitions[i] < partitions[j] })
 		words := make([]any, len(partitions))
 		for i, partition := range partitions {
@@ -53,10 +56,11 @@ func milliseconds(value string) time.Duration {
 	return time.Duration(number) * time.Millisecond
 }
 
+// With the server's balancer, those that are not sticky or by range mean the classic protocol.
 func balancers(names string) kgo.Opt {
 	known := map[string]kgo.GroupBalancer{
 		"range": kgo.RangeBalancer(), "roundrobin": kgo.RoundRobinBalancer(),
-		"cooperative-sticky": kgo.CooperativeStickyBalancer(),
+		"cooperative-sticky": kgo.CooperativeStickyBalancer(), "uniform": kgo.CooperativeStickyBalancer(),
 	}
 	var chosen []kgo.GroupBalancer
 	for _, name := range strings.Split(names, ",") {
@@ -70,9 +74,12 @@ func options(arguments []string) []kgo.Opt {
 	made := []kgo.Opt{
 		kgo.SeedBrokers(arguments[0]), kgo.ConsumerGroup(arguments[1]), kgo.ConsumeTopics(topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit(),
-		kgo.OnPartitionsAssigned(sayPartitions("assigned", topic)),
-		kgo.OnPartitionsRevoked(sayPartitions("revoked", topic)),
-		kgo.OnPartitionsLost(sayPartitions("lost", topic)),
+		kgo.OnPartitionsAssigned(sayPartitions("assigned")),
+		kgo.OnPartitionsRevoked(sayPartitions("revoked")),
+		kgo.OnPartitionsLost(sayPartitions("lost")),
+	}
+	if strings.HasPrefix(topic, "^") {
+		made = append(made, kgo.ConsumeRegex())
 	}
 	for _, argument := range arguments[3:] {
 		key, value, _ := strings.Cut(argument, "=")
@@ -85,7 +92,11 @@ func options(arguments []string) []kgo.Opt {
 			made = append(made, kgo.RebalanceTimeout(milliseconds(value)))
 		case "group.instance.id":
 			made = append(made, kgo.InstanceID(value))
-		case "partition.assignment.strategy":
+		case "group.protocol":
+			if value == "consumer" {
+				made = append(made, kgo.ServerSideBalancer())
+			}
+		case "partition.assignment.strategy", "group.remote.assignor":
 			made = append(made, balancers(value))
 		default:
 			panic("no such setting: " + key)
@@ -94,13 +105,14 @@ func options(arguments []string) []kgo.Opt {
 	return made
 }
 
-func commit(ctx context.Context, client *kgo.Client, topic string, records []*kgo.Record) {
+// All records are of one topic: nothing is written to others that an expression may match.
+func commit(ctx context.Context, client *kgo.Client, records []*kgo.Record) {
 	done := map[int32]kgo.EpochOffset{}
 	for _, record := range records {
 		say("read", record.Partition, record.Offset, string(record.Value))
 		done[record.Partition] = kgo.EpochOffset{Epoch: record.LeaderEpoch, Offset: record.Offset + 1}
 	}
-	client.CommitOffsetsSync(ctx, map[string]map[int32]kgo.EpochOffset{topic: done},
+	client.CommitOffsetsSync(ctx, map[string]map[int32]kgo.EpochOffset{records[0].Topic: done},
 		func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, answer *kmsg.OffsetCommitResponse, err error) {
 			if err != nil {
 				say("uncommitted", err)
@@ -118,7 +130,6 @@ func commit(ctx context.Context, client *kgo.Client, topic string, records []*kg
 
 func main() {
 	arguments := os.Args[1:]
-	topic := arguments[2]
 	ctx, cancel := context.WithCancel(context.Background())
 	client, err := kgo.NewClient(options(arguments)...)
 	if err != nil {
@@ -131,7 +142,7 @@ func main() {
 	for ctx.Err() == nil {
 		fetches := client.PollRecords(ctx, 500)
 		if records := fetches.Records(); len(records) > 0 {
-			commit(ctx, client, topic, records)
+			commit(ctx, client, records)
 		}
 	}
 	client.LeaveGroup()

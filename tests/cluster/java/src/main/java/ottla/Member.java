@@ -12,6 +12,7 @@ import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.clients.consumer.SubscriptionPattern;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.StringDeserializer;
@@ -95,6 +96,14 @@ public final class Member {
         return properties;
     }
 
+    private static void subscribe(KafkaConsumer<String, String> consumer, String topic) {
+        if (topic.startsWith("^")) {
+            consumer.subscribe(new SubscriptionPattern(topic), new Listener());
+        } else {
+            consumer.subscribe(List.of(topic), new Listener());
+        }
+    }
+
     private static void commit(KafkaConsumer<String, String> consumer,
             Map<TopicPartition, OffsetAndMetadata> done) {
         try {
@@ -109,7 +118,7 @@ public final class Member {
         watchInput();
         KafkaConsumer<String, String> consumer = new KafkaConsumer<>(properties(arguments),
                 new StringDeserializer(), new StringDeserializer());
-        consumer.subscribe(List.of(arguments[2]), new Listener());
+        subscribe(consumer, arguments[2]);
         while (!ended) {
             Map<TopicPartition, OffsetAndMetadata> done = new HashMap<>();
             for (ConsumerRecord<String, String> record : consumer.poll(Duration.ofMillis(100))) {

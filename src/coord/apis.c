@@ -76,7 +76,9 @@ static void offset_commit_fail(const struct coord_call *call, int16_t code, void
     }
 }
 
+/* Consumers before 3.9 do not know COORDINATOR_NOT_AVAILABLE here. */
 static void offset_fetch_fail(const struct coord_call *call, int16_t code, void *ret) {
+    code = code == ERR_COORDINATOR_NOT_AVAILABLE ? ERR_NOT_COORDINATOR : code;
     const struct offset_fetch_request *request = call->request;
     struct offset_fetch_response *response = ret;
     response->groups =

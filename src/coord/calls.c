@@ -4,6 +4,10 @@
  * A client that goes away: coord_cancel posts to the shard's loop, which takes the call out of its
  * wait, if it is in one, and posts back. `done` comes after both have arrived, the answer and the
  * word that nobody will look at the call any more.
+ *
+ * An answer waits until its step is committed, offsets.commit.timeout.ms at most. That begins when
+ * the records are in the log, as in Apache Kafka: while an append is under way the step's request
+ * is still read, and nobody knows whether anything of it will be.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -110,6 +114,63 @@ void coord_cancel(struct coord_call *call) {
     call->cancelling = true;
     call->cancel_task.run = cancel_run;
     sys_loop_post(call->groups->loop, &call->cancel_task);
+}
+
+/* --- answers that wait for a commit --- */
+
+static void give_up(struct coord_call *call) {
+    if (!call->stands) {
+        coord_call_fail(call, ERR_REQUEST_TIMED_OUT);
+    }
+    coord_call_return(call, false);
+}
+
+/* What they asked for is done all the same, and may be committed yet. */
+static void answer_overdue(struct sys_timer *timer) {
+    struct groups_runtime *runtime = container_of(timer, struct groups_runtime, overdue);
+    struct sys_loop *loop = runtime->loop;
+    struct list *link;
+    while ((link = list_first(&runtime->unsaid)) != NULL) {
+        struct group_op *op = container_of(link, struct group_op, unsaid);
+        if (op->unsaid_ms_max > sys_loop_now_ms(loop)) {
+            sys_timer_set(loop, timer, op->unsaid_ms_max);
+            break;
+        }
+        list_remove(link);
+        while ((link = list_take_first(&op->step.answers)) != NULL) {
+            give_up(container_of(link, struct coord_call, link));
+        }
+        if (op->step.call != NULL && !op->step.parked) {
+            give_up(op->step.call);
+            op->step.call = NULL;
+        }
+    }
+}
+
+void groups_await_commit(struct group_op *op) {
+    struct groups *groups = op->groups;
+    struct groups_runtime *runtime = groups->runtime;
+    bool answers = op->step.call != NULL && !op->step.parked;
+    if (!answers && list_empty(&op->step.answers)) {
+        return;
+    }
+    op->unsaid_ms_max =
+        op->step.mono_ms + config_int(groups->config, CONFIG_OFFSETS_COMMIT_TIMEOUT_MS);
+    list_add_last(&runtime->unsaid, &op->unsaid);
+    if (!sys_timer_is_set(&runtime->overdue)) {
+        runtime->overdue.fire = answer_overdue;
+        sys_timer_set(groups->loop, &runtime->overdue, op->unsaid_ms_max);
+    }
+}
+
+void groups_committed(struct group_op *op) {
+    struct groups_runtime *runtime = op->groups->runtime;
+    if (list_linked(&op->unsaid)) {
+        list_remove(&op->unsaid);
+        if (list_empty(&runtime->unsaid)) {
+            sys_timer_clear(runtime->loop, &runtime->overdue);
+        }
+    }
 }
 
 /* --- requests that wait --- */

@@ -183,6 +183,7 @@ static void reset(void *state) {
     while ((node = heap_top(&runtime->timers)) != NULL) {
         heap_remove(&runtime->timers, node);
     }
+    sys_timer_clear(runtime->loop, &runtime->overdue);
     groups->loading = true;
 }
 
@@ -212,11 +213,13 @@ struct groups *groups_new(const struct groups_options *options, err_t unloaded_e
     map_init(&groups->by_id);
     map_init(&groups->transactions);
     map_init(&groups->foreign);
+    runtime->loop = options->loop;
     runtime->pool = options->pool;
     runtime->stepped = options->stepped;
     runtime->stepped_arg = options->stepped_arg;
     runtime->unload_err = unloaded_err;
     list_init(&runtime->waits);
+    list_init(&runtime->unsaid);
     list_init(&runtime->jobs);
     heap_init(&runtime->timers, timer_before);
     struct strand_options strand_options = {

@@ -23,12 +23,15 @@ struct groups_options {
 
 struct groups_runtime {
     struct strand *strand;
+    struct sys_loop *loop;
     struct sys_pool *pool;
     struct heap timers; /* struct group_timer */
     uint64_t timer_order;
     struct group_op *tick; /* scheduled for the first timer, or earlier; NULL: none */
     struct list waits;     /* struct group_wait */
-    struct list jobs;      /* struct group_job: on a worker, or on the way back */
+    struct list unsaid;    /* struct group_op: answers that wait for a commit, the oldest first */
+    struct sys_timer overdue;
+    struct list jobs; /* struct group_job: on a worker, or on the way back */
     err_t unload_err;
     void (*stepped)(void *arg);
     void *stepped_arg;
@@ -106,6 +109,8 @@ struct group_op {
     bool stepped;
     bool settled;
     err_t outcome;         /* of step and append, once settled */
+    struct list unsaid;    /* in the runtime's */
+    int64_t unsaid_ms_max; /* mono_ms: answered until then, committed or not */
     struct group_job *job; /* OP_JOB */
     int64_t deadline_ms;   /* OP_TICK */
     groups_inner_fn inner; /* OP_INNER */
@@ -121,6 +126,10 @@ void groups_take_records(void *state, void *const *records, int32_t record_count
 /* The response of a call that failed; and the call on its way back to its loop. */
 void coord_call_fail(struct coord_call *call, err_t err);
 void coord_call_return(struct coord_call *call, bool here);
+
+/* The step is settled: its answers wait until it is committed, or offsets.commit.timeout.ms. */
+void groups_await_commit(struct group_op *op);
+void groups_committed(struct group_op *op); /* or lost */
 
 /* Everybody who waits is answered with an error. */
 void groups_fail_waits(struct groups *groups, err_t err);

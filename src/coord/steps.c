@@ -223,6 +223,7 @@ static void op_settled(struct strand_op *base, void *state, err_t err) {
             keep_answer(container_of(link, struct coord_call, link));
         }
     }
+    groups_await_commit(op);
     groups_arm_tick(op->groups);
     if (op->groups->runtime->stepped != NULL) {
         op->groups->runtime->stepped(op->groups->runtime->stepped_arg);
@@ -251,6 +252,7 @@ static void op_done(struct strand_op *base, err_t err) {
     if (groups->runtime->tick == op) {
         groups->runtime->tick = NULL;
     }
+    groups_committed(op);
     give_answers(op, err);
     struct coord_call *call = op->step.call;
     if (call != NULL && !op->step.parked) {

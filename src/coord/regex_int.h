@@ -2,12 +2,14 @@
 
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/buffer.h"
 #include "coord/regex.h"
 
 /*
  *   regex_syntax.c    RE2's syntax to PCRE2's
  *   regex_read.c      its characters, escapes and sets
+ *   regex_write.c     PCRE2's text, with its size
  *   regex_class.c     classes of characters
  *   regex.c           compiling and matching
  *
@@ -69,6 +71,38 @@ bool regex_read_perl_class(struct regex_reader *reader, bool fold, struct regex_
 
 /* [a-z], from bracket to bracket. */
 void regex_read_set(struct regex_reader *reader, bool fold, struct regex_set *ret_set);
+
+/* --- writing --- */
+
+struct regex_frame;
+
+struct regex_writer {
+    struct regex_reader *in; /* fails when what is written grows too large */
+    struct buffer *out;
+    bool written_fold;
+    struct regex_frame *frames; /* the innermost last; the first is no group */
+    int32_t frame_count;
+    int32_t wrap_count;
+    struct arena arena;
+};
+
+void regex_writer_init(struct regex_writer *writer, struct regex_reader *in, struct buffer *out);
+void regex_writer_done(struct regex_writer *writer);
+
+void regex_write_literal(struct regex_writer *writer, uint32_t c, bool fold);
+void regex_write_set(struct regex_writer *writer, const struct regex_set *set);
+void regex_write_assertion(struct regex_writer *writer, char name); /* \A, \z, \b, \B */
+void regex_write_any(struct regex_writer *writer);
+void regex_write_alternative(struct regex_writer *writer);
+
+/* Of what was written last. */
+enum { REGEX_NO_END = -1 };
+void regex_write_quantifier(struct regex_writer *writer, int32_t min, int32_t max);
+
+/* `fold` is given back when the group is closed. */
+void regex_write_open(struct regex_writer *writer, bool fold);
+bool regex_write_close(struct regex_writer *writer);
+bool regex_writer_is_open(const struct regex_writer *writer); /* some group is */
 
 /* --- all of it --- */
 

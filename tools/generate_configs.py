@@ -12,10 +12,11 @@ import sys
 
 PREFIXES = {"broker": "CONFIG_", "broker-dynamic-only": "CONFIG_", "ottla": "CONFIG_",
             "topic": "TOPIC_CONFIG_", "group": "GROUP_CONFIG_",
-            "client-metrics": "CLIENT_METRICS_CONFIG_"}
+            "client-metrics": "CLIENT_METRICS_CONFIG_", "client": "CLIENT_CONFIG_"}
+CLIENTS = ("producer", "consumer", "admin")
 SCOPES = [("CONFIG_BROKER", ["broker", "broker-dynamic-only", "ottla"]),
           ("CONFIG_TOPIC", ["topic"]), ("CONFIG_GROUP", ["group"]),
-          ("CONFIG_CLIENT_METRICS", ["client-metrics"])]
+          ("CONFIG_CLIENT_METRICS", ["client-metrics"]), ("CONFIG_CLIENT", ["client"])]
 MODES = {"read-only": "CONFIG_READ_ONLY", "per-broker": "CONFIG_PER_BROKER",
          "cluster-wide": "CONFIG_CLUSTER_WIDE"}
 RANGE = re.compile(r"^\[(-?[\d.]+),\.\.\.(?:,(-?[\d.]+))?\](?: or (-?\d+))?$")
@@ -33,6 +34,25 @@ def read(path):
             sys.exit(f"{path}: {len(cells)} cells instead of {len(head)}: {line}")
         rows.append(dict(zip(head, cells)))
     return rows
+
+
+def merge_clients(files):
+    """The settings of Kafka's three clients as one list, with what client.tsv says about each."""
+    ours = {row["name"]: row for row in files["client"]}
+    merged = {}
+    for kind in CLIENTS:
+        for row in files.pop(kind):
+            merged.setdefault(row["name"], []).append(row)
+    if set(ours) != set(merged):
+        sys.exit(f"client.tsv: lacks or has too many: {sorted(set(ours) ^ set(merged))}")
+    files["client"] = []
+    for name, rows in merged.items():
+        own = ours[name]
+        if any(row["type"] != rows[0]["type"] or row["valid"] != rows[0]["valid"] for row in rows):
+            sys.exit(f"{name}: Kafka's clients disagree about it")
+        default = rows[0]["default"] if own["default"] == "-" else own["default"]
+        files["client"].append({**rows[0], "default": default, "class": own["class"],
+                                "doc": own["doc"], "list": "-"})
 
 
 def c_text(text):
@@ -100,8 +120,9 @@ def row_text(scope, kind, row, names):
 def main():
     out, paths = sys.argv[1], sys.argv[2:]
     files = {os.path.basename(path)[:-4]: read(path) for path in paths}
-    if set(files) != set(PREFIXES):
-        sys.exit(f"expected the files {sorted(PREFIXES)}")
+    if set(files) != set(PREFIXES) | set(CLIENTS):
+        sys.exit(f"expected the files {sorted(set(PREFIXES) | set(CLIENTS))}")
+    merge_clients(files)
     names = {row["name"]: symbol(kind, row["name"])
              for kind in ("broker", "broker-dynamic-only", "ottla") for row in files[kind]}
     keys, rows, firsts = [], [], []

@@ -55,6 +55,8 @@ struct client_connection *client_connection_new(const struct client_connection_s
         or_default(settings->request_timeout_ms, CLIENT_REQUEST_TIMEOUT_MS);
     connection->response_size_max =
         settings->response_size_max == 0 ? CLIENT_RESPONSE_SIZE_MAX : settings->response_size_max;
+    connection->send_buffer_bytes = settings->send_buffer_bytes;
+    connection->receive_buffer_bytes = settings->receive_buffer_bytes;
     connection->negotiate = settings->negotiate;
     connection->on_state = settings->on_state;
     connection->arg = settings->arg;
@@ -142,33 +144,37 @@ size_t client_connection_pending(const struct client_connection *connection) {
     return connection->call_count;
 }
 
-/* --- calls' deadlines: all calls have the same time, so the oldest is the next to be late --- */
+/* --- calls' deadlines ---
+ *
+ * The timer is never later than the earliest deadline. It may be earlier, when that call has been
+ * answered meanwhile; then it looks for the next one.
+ */
 
-static struct client_call *oldest_call(struct client_connection *connection) {
-    struct list *link = list_first(&connection->sent);
-    if (link == NULL) {
-        link = list_first(&connection->waiting);
-    }
-    return link == NULL ? NULL : container_of(link, struct client_call, link);
-}
-
-void client_set_call_timer(struct client_connection *connection) {
-    struct client_call *call = oldest_call(connection);
-    if (call == NULL) {
-        sys_timer_clear(connection->loop, &connection->call_timer);
-    } else if (!sys_timer_is_set(&connection->call_timer)) {
+void client_watch_call(struct client_connection *connection, const struct client_call *call) {
+    const struct sys_timer *timer = &connection->call_timer;
+    if (!sys_timer_is_set(timer) || timer->deadline_ms > call->deadline_ms) {
         sys_timer_set(connection->loop, &connection->call_timer, call->deadline_ms);
     }
+}
+
+static int64_t earliest_deadline_ms(const struct list *calls, int64_t earliest_ms) {
+    const struct list *link;
+    list_for_each (link, calls) {
+        const struct client_call *call = container_of(link, struct client_call, link);
+        earliest_ms = call->deadline_ms < earliest_ms ? call->deadline_ms : earliest_ms;
+    }
+    return earliest_ms;
 }
 
 static void call_late(struct sys_timer *timer) {
     struct client_connection *connection =
         container_of(timer, struct client_connection, call_timer);
-    struct client_call *call = oldest_call(connection);
-    if (call != NULL && call->deadline_ms <= sys_loop_now_ms(connection->loop)) {
+    int64_t next_ms = earliest_deadline_ms(&connection->sent, INT64_MAX);
+    next_ms = earliest_deadline_ms(&connection->waiting, next_ms);
+    if (next_ms <= sys_loop_now_ms(connection->loop)) {
         client_die(connection, ERR_TIMED_OUT);
-    } else {
-        client_set_call_timer(connection); /* that one was answered; the next is younger */
+    } else if (next_ms != INT64_MAX) {
+        sys_timer_set(connection->loop, &connection->call_timer, next_ms);
     }
 }
 
@@ -192,6 +198,8 @@ static void start_connecting(struct client_connection *connection) {
         if (err == ERR_OK) {
             connection->broken = ERR_OK;
             connection->want = 0;
+            sys_socket_set_buffers(connection->socket, connection->send_buffer_bytes,
+                                   connection->receive_buffer_bytes);
             sys_socket_attach(connection->socket, connection->loop, ready, connection);
             want(connection, SYS_SOCKET_WRITABLE);
             sys_timer_set(connection->loop, &connection->connect_timer,

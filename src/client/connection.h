@@ -46,6 +46,8 @@ struct client_connection_settings {
     int64_t connect_timeout_ms; /* 0: the default above, and so on below */
     int64_t request_timeout_ms;
     size_t response_size_max;
+    int send_buffer_bytes; /* of the socket; 0 or less: the system's */
+    int receive_buffer_bytes;
     bool negotiate; /* ask for ApiVersions first */
 
     /* The connection is up (OK; after ApiVersions when asked for), or is dead (an error). Called
@@ -97,7 +99,13 @@ typedef void (*client_done_fn)(void *arg, const struct client_response *response
 err_t client_connection_send(struct client_connection *connection, int16_t api_key, int16_t version,
                              const void *request, client_done_fn done, void *arg);
 
-/* As above, with the bytes of the body given (borrowed for the call). The response is not decoded.
+/* As above, with a time of its own: a broker may hold the request back. */
+err_t client_connection_send_for(struct client_connection *connection, int16_t api_key,
+                                 int16_t version, const void *request, int64_t timeout_ms,
+                                 client_done_fn done, void *arg);
+
+/* As client_connection_send, with the bytes of the body given (borrowed for the call). The response
+ * is not decoded.
  */
 err_t client_connection_send_raw(struct client_connection *connection, int16_t api_key,
                                  int16_t version, struct bytes body, client_done_fn done,

@@ -46,6 +46,8 @@ struct client_connection {
     int64_t connect_timeout_ms;
     int64_t request_timeout_ms;
     size_t response_size_max;
+    int send_buffer_bytes;
+    int receive_buffer_bytes;
     bool negotiate;
     void (*on_state)(void *arg, struct client_connection *connection, err_t state);
     void *arg;
@@ -96,8 +98,8 @@ void client_negotiated(struct client_connection *connection, err_t err);
 void client_die(struct client_connection *connection, err_t err);
 /* Its task runs next: it writes, or carries out what is `broken`. */
 void client_post(struct client_connection *connection);
-/* The oldest call's deadline is the next that counts. */
-void client_set_call_timer(struct client_connection *connection);
+/* A call was taken over: the timer fires no later than at its deadline. */
+void client_watch_call(struct client_connection *connection, const struct client_call *call);
 
 /* receive.c: reads what there is, and gives whole frames to their calls. */
 void client_read_in(struct client_connection *connection);

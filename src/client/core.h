@@ -50,11 +50,23 @@ int client_error_set(struct ottla_error *ret_error, int code, const char *format
     __attribute__((format(printf, 3, 4)));
 
 /* For public functions that wait (Linux only): runs the loop until *done or the deadline (of
- * sys_mono_ms; INT64_MAX: none). TIMED_OUT; CLOSED after ottla_client_interrupt. */
+ * sys_mono_ms; INT64_MAX: none). TIMED_OUT; CLOSED after ottla_client_interrupt; BUSY when it is
+ * called from a function that the loop called. */
 err_t client_wait(struct ottla_client *client, const bool *done, int64_t deadline_ms);
+
+/* The deadline of a call that waits: now and timeout_ms; negative: INT64_MAX. */
+int64_t client_deadline_ms(struct ottla_client *client, int64_t timeout_ms);
 
 /* Pause before attempt n (1, 2 …): retry.backoff.ms doubled up to retry.backoff.max.ms, ± 20 %. */
 int64_t client_backoff_ms(struct ottla_client *client, int attempt);
+
+/* As above, between other bounds. */
+int64_t client_backoff_between(struct ottla_client *client, int attempt, int64_t min_ms,
+                               int64_t max_ms);
+
+/* Whether an error says that a connection was lost or could not be made, and not what a broker
+ * thinks of the request. */
+bool client_connection_lost(err_t err);
 
 /* --- asking: one request, to where it belongs --- */
 
@@ -96,6 +108,7 @@ struct client_answer {
     const void *response; /* the struct of wire/messages.h; NULL on error */
     struct arena *arena;  /* where it lives; good until the function returns */
     struct bytes frame;   /* its bytes, which byte fields of the response point into */
+    const char *text;     /* why there is no answer, with the broker's name; "" when there is */
     const struct client_response *from; /* for client_response_keep; NULL on error */
 };
 typedef void (*client_answer_fn)(void *arg, const struct client_answer *answer);

@@ -115,7 +115,4 @@ void client_read_in(struct client_connection *connection) {
             break;
         }
     }
-    if (connection->state != CLIENT_DEAD) {
-        client_set_call_timer(connection);
-    }
 }

@@ -31,7 +31,7 @@ void client_enqueue(struct client_connection *connection, struct client_call *ca
         return;
     }
     list_add_last(&connection->sent, &call->link);
-    client_set_call_timer(connection);
+    client_watch_call(connection, call);
 }
 
 /* Takes the call over: written now, or when the connection is up. */
@@ -40,13 +40,13 @@ static void dispatch(struct client_connection *connection, struct client_call *c
         client_enqueue(connection, call);
     } else {
         list_add_last(&connection->waiting, &call->link);
-        client_set_call_timer(connection);
+        client_watch_call(connection, call);
     }
 }
 
 static err_t send_call(struct client_connection *connection, enum call_mode mode, int16_t api_key,
-                       int16_t version, const void *request, struct bytes raw, client_done_fn done,
-                       void *arg) {
+                       int16_t version, const void *request, struct bytes raw, int64_t timeout_ms,
+                       client_done_fn done, void *arg) {
     err_t err = client_connection_error(connection);
     bool later = version < 0 && connection->negotiate && connection->state != CLIENT_UP;
     if (err == ERR_OK && version < 0 && !later) {
@@ -56,6 +56,9 @@ static err_t send_call(struct client_connection *connection, enum call_mode mode
         return err;
     }
     struct client_call *call = client_call_new(connection, mode, api_key, version, done, arg);
+    if (timeout_ms > 0) {
+        call->deadline_ms = sys_mono_ms(connection->sys) + timeout_ms;
+    }
     if (later) {
         call->request = request;
     } else {
@@ -72,24 +75,31 @@ static err_t send_call(struct client_connection *connection, enum call_mode mode
 
 err_t client_connection_send(struct client_connection *connection, int16_t api_key, int16_t version,
                              const void *request, client_done_fn done, void *arg) {
-    return send_call(connection, CALL_STRUCT, api_key, version, request, (struct bytes){0}, done,
+    return send_call(connection, CALL_STRUCT, api_key, version, request, (struct bytes){0}, 0, done,
                      arg);
+}
+
+err_t client_connection_send_for(struct client_connection *connection, int16_t api_key,
+                                 int16_t version, const void *request, int64_t timeout_ms,
+                                 client_done_fn done, void *arg) {
+    return send_call(connection, CALL_STRUCT, api_key, version, request, (struct bytes){0},
+                     timeout_ms, done, arg);
 }
 
 err_t client_connection_send_raw(struct client_connection *connection, int16_t api_key,
                                  int16_t version, struct bytes body, client_done_fn done,
                                  void *arg) {
     assert(version >= 0);
-    return send_call(connection, CALL_RAW, api_key, version, NULL, body, done, arg);
+    return send_call(connection, CALL_RAW, api_key, version, NULL, body, 0, done, arg);
 }
 
 err_t client_connection_send_frame(struct client_connection *connection, struct bytes frame,
                                    client_done_fn done, void *arg) {
-    return send_call(connection, CALL_FRAME, 0, 0, NULL, frame, done, arg);
+    return send_call(connection, CALL_FRAME, 0, 0, NULL, frame, 0, done, arg);
 }
 
 err_t client_connection_send_forget(struct client_connection *connection, int16_t api_key,
                                     int16_t version, const void *request) {
-    return send_call(connection, CALL_FORGET, api_key, version, request, (struct bytes){0}, NULL,
+    return send_call(connection, CALL_FORGET, api_key, version, request, (struct bytes){0}, 0, NULL,
                      NULL);
 }

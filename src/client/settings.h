@@ -10,8 +10,9 @@
 
 /*
  * The settings of a client, parsed: a field per key of Kafka's clients that has an effect here.
- * Names are the keys' with _ for the dots. settings.c has the table (name, type, range, default,
- * help), from the lists of Kafka's producer, consumer and admin clients.
+ * Names are the keys' with _ for the dots. The table of keys (type, range, default, effect) is made
+ * from schemas/configs/{producer,consumer,admin,client}.tsv and is part of the config module;
+ * settings.c has the texts that a user gave, settings_fields.c where each belongs here.
  */
 enum client_isolation { CLIENT_READ_UNCOMMITTED = 0, CLIENT_READ_COMMITTED = 1 };
 enum client_reset {
@@ -25,10 +26,11 @@ enum client_recovery { CLIENT_RECOVERY_NONE, CLIENT_RECOVERY_REBOOTSTRAP };
 
 struct client_settings {
     /* all clients */
-    char *bootstrap_servers; /* host:port, … */
-    char *client_id;
-    char *client_rack;
-    char *client_dns_lookup;
+    const char *bootstrap_servers; /* host:port, … */
+    const char *bootstrap_controllers;
+    const char *client_id;
+    const char *client_rack;
+    const char *client_dns_lookup;
     int64_t request_timeout_ms;
     int64_t default_api_timeout_ms;
     int64_t retry_backoff_ms;
@@ -48,8 +50,7 @@ struct client_settings {
     /* producer */
     int acks; /* -1: all */
     bool enable_idempotence;
-    bool
-        enable_idempotence_given; /* set by the user: then a conflict is an error, else it is off */
+    bool enable_idempotence_given; /* by the user: then a conflict is an error, else it is off */
     int32_t batch_size;
     int64_t linger_ms;
     int64_t buffer_memory;
@@ -62,19 +63,19 @@ struct client_settings {
     int compression_gzip_level;
     int compression_lz4_level;
     int compression_zstd_level;
-    char *partitioner_class; /* NULL: the default */
+    const char *partitioner_class; /* NULL: the default */
     bool partitioner_ignore_keys;
     bool partitioner_adaptive_partitioning_enable;
     int64_t partitioner_availability_timeout_ms;
-    char *transactional_id;
+    const char *transactional_id;
     int32_t transaction_timeout_ms;
 
     /* consumer */
-    char *group_id;
-    char *group_instance_id;
+    const char *group_id;
+    const char *group_instance_id;
     enum client_group_protocol group_protocol;
-    char *group_remote_assignor;
-    char *partition_assignment_strategy; /* a list */
+    const char *group_remote_assignor;
+    const char *partition_assignment_strategy; /* a list */
     int32_t session_timeout_ms;
     int32_t heartbeat_interval_ms;
     int32_t max_poll_interval_ms;

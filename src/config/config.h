@@ -21,7 +21,13 @@
 
 /* --- the table --- */
 
-enum config_scope { CONFIG_BROKER, CONFIG_TOPIC, CONFIG_GROUP, CONFIG_CLIENT_METRICS };
+enum config_scope {
+    CONFIG_BROKER,
+    CONFIG_TOPIC,
+    CONFIG_GROUP,
+    CONFIG_CLIENT_METRICS,
+    CONFIG_CLIENT, /* of a producer, consumer or administrator; not a node's affair */
+};
 
 enum config_type {
     CONFIG_TYPE_BOOLEAN,
@@ -267,7 +273,7 @@ err_t config_validate_broker(const struct config_pair *pairs, size_t pair_count,
                              const struct config *file, struct arena *arena,
                              struct str *ret_message);
 
-/* --- the table for people --- */
+/* --- the table for people: what a node knows --- */
 
 void config_help_text(struct buffer *out);
 void config_help_json(struct buffer *out);

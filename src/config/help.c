@@ -73,9 +73,10 @@ static void print_json_row(struct buffer *out, const struct config_row *row) {
 
 void config_help_json(struct buffer *out) {
     buffer_printf(out, "[\n");
-    for (int key = 0; key < CONFIG_KEY_COUNT; key++) {
+    int end = (int)config_scope_end(CONFIG_CLIENT_METRICS);
+    for (int key = 0; key < end; key++) {
         print_json_row(out, config_row((enum config_key)key));
-        buffer_printf(out, key + 1 < CONFIG_KEY_COUNT ? ",\n" : "\n");
+        buffer_printf(out, key + 1 < end ? ",\n" : "\n");
     }
     buffer_printf(out, "]\n");
 }

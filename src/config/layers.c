@@ -212,6 +212,7 @@ static enum config_source own_source(enum config_scope scope) {
     case CONFIG_CLIENT_METRICS:
         return CONFIG_SOURCE_CLIENT_METRICS;
     case CONFIG_BROKER:
+    case CONFIG_CLIENT:
         break;
     }
     return CONFIG_SOURCE_UNKNOWN;

@@ -5,11 +5,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -156,6 +154,10 @@ const struct sys_ops linux_ops = {
     .loop_join = linux_loop_join,
     .loop_run = linux_loop_run,
     .loop_stop = linux_loop_stop,
+    .loop_turn = linux_loop_turn,
+    .loop_fd = linux_loop_fd,
+    .loop_deadline_ms = linux_loop_deadline_ms,
+    .loop_wake = linux_loop_wake,
     .loop_is_current = linux_loop_is_current,
     .loop_stats_take = linux_loop_stats_take,
     .loop_post = linux_loop_post,
@@ -208,7 +210,6 @@ err_t sys_linux_new(struct sys **ret_sys) {
     }
     sys->sys.ops = &linux_ops;
     sys->start_wall_ms = read_start_wall_ms();
-    (void)signal(SIGPIPE, SIG_IGN); /* sendfile has no flag against it */
     *ret_sys = &sys->sys;
     return ERR_OK;
 }

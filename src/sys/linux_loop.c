@@ -138,15 +138,26 @@ void linux_loop_join(struct sys_loop *base) {
 
 /* --- waking --- */
 
+static void write_wake_fd(struct linux_loop *loop) {
+    uint64_t one = 1;
+    ssize_t count;
+    do {
+        count = write(loop->wake_fd, &one, sizeof one);
+    } while (count < 0 && errno == EINTR);
+    /* EAGAIN means that the count is at its top: the loop wakes anyway. */
+}
+
 static void wake(struct linux_loop *loop) {
     if (__atomic_exchange_n(&loop->asleep, false, __ATOMIC_SEQ_CST)) {
-        uint64_t one = 1;
-        ssize_t count;
-        do {
-            count = write(loop->wake_fd, &one, sizeof one);
-        } while (count < 0 && errno == EINTR);
-        /* EAGAIN means that the count is at its top: the loop wakes anyway. */
+        write_wake_fd(loop);
     }
+}
+
+/* Also when nobody is asleep in here: the caller may sleep on the descriptor elsewhere. */
+void linux_loop_wake(struct sys_loop *base) {
+    int before = errno; /* it may be a signal handler that calls */
+    write_wake_fd(loop_of(base));
+    errno = before;
 }
 
 void linux_loop_post(struct sys_loop *base, struct sys_task *task) {
@@ -226,12 +237,13 @@ void linux_loop_forget(struct linux_loop *loop, struct linux_socket *socket) {
 /* --- a turn --- */
 
 /* How long to wait, in epoll's milliseconds: -1 is for ever. */
-static int wait_time_ms(struct linux_loop *loop) {
+static int wait_time_ms(struct linux_loop *loop, int64_t deadline_max_ms) {
     if (__atomic_load_n(&loop->posted, __ATOMIC_SEQ_CST) != &loop->posted_end ||
         __atomic_load_n(&loop->stop, __ATOMIC_SEQ_CST)) {
         return 0;
     }
     int64_t deadline_ms = sys_loop_next_deadline_ms(&loop->loop);
+    deadline_ms = deadline_ms < deadline_max_ms ? deadline_ms : deadline_max_ms;
     if (deadline_ms == INT64_MAX) {
         return -1;
     }
@@ -245,9 +257,9 @@ static int wait_time_ms(struct linux_loop *loop) {
     return (int)((deadline_ms * 1000000 - now_ns + 999999) / 1000000);
 }
 
-static void wait_for_events(struct linux_loop *loop) {
+static void wait_for_events(struct linux_loop *loop, int64_t deadline_max_ms) {
     __atomic_store_n(&loop->asleep, true, __ATOMIC_SEQ_CST);
-    int time_ms = wait_time_ms(loop);
+    int time_ms = wait_time_ms(loop, deadline_max_ms);
     int count = epoll_wait(loop->epoll_fd, loop->events, LIMIT_LOOP_EVENTS, time_ms);
     __atomic_store_n(&loop->asleep, false, __ATOMIC_SEQ_CST);
     assert(count >= 0 || errno == EINTR);
@@ -319,18 +331,48 @@ static void run_timers(struct linux_loop *loop) {
     }
 }
 
+static void turn(struct linux_loop *loop, int64_t deadline_max_ms) {
+    wait_for_events(loop, deadline_max_ms);
+    run_events(loop);
+    run_tasks(loop);
+    run_timers(loop);
+}
+
 void linux_loop_run(struct sys_loop *base) {
     struct linux_loop *loop = loop_of(base);
     assert(current_loop == NULL);
     current_loop = base;
     __atomic_store_n(&loop->running, true, __ATOMIC_RELEASE);
     do {
-        wait_for_events(loop);
-        run_events(loop);
-        run_tasks(loop);
-        run_timers(loop);
+        turn(loop, INT64_MAX);
     } while (!__atomic_load_n(&loop->stop, __ATOMIC_SEQ_CST));
     __atomic_store_n(&loop->stop, false, __ATOMIC_SEQ_CST); /* it may run again */
     current_loop = NULL;
     __atomic_store_n(&loop->running, false, __ATOMIC_RELEASE);
+}
+
+/* --- a turn at a time --- */
+
+void linux_loop_turn(struct sys_loop *base, int64_t timeout_ms) {
+    struct linux_loop *loop = loop_of(base);
+    assert(!loop->running);
+    const struct sys_loop *outer = current_loop;
+    current_loop = base;
+    loop->running = true;
+    int64_t now_ms = linux_mono_ns() / 1000000;
+    bool forever = timeout_ms < 0 || timeout_ms >= INT64_MAX - now_ms;
+    turn(loop, forever ? INT64_MAX : now_ms + timeout_ms);
+    loop->running = false;
+    current_loop = outer;
+}
+
+int linux_loop_fd(const struct sys_loop *base) {
+    return ((const struct linux_loop *)base)->epoll_fd;
+}
+
+/* A task that was posted between turns does not make the descriptor readable. */
+int64_t linux_loop_deadline_ms(const struct sys_loop *base) {
+    const struct linux_loop *loop = (const struct linux_loop *)base;
+    bool posted = __atomic_load_n(&loop->posted, __ATOMIC_SEQ_CST) != &loop->posted_end;
+    return posted ? linux_mono_ns() / 1000000 : sys_loop_next_deadline_ms(base);
 }

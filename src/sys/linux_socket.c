@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
@@ -102,6 +103,9 @@ static err_t bind_and_listen(int fd, const struct sys_address *address, int back
 err_t linux_socket_listen(struct sys *sys, const struct sys_address *address, int backlog,
                           struct sys_socket **ret_socket, struct sys_address *ret_bound) {
     (void)sys;
+    /* sendfile has no flag against it. Who only connects, as a client inside somebody's program,
+     * sends no files and leaves the program's signals alone. */
+    (void)signal(SIGPIPE, SIG_IGN);
     int fd = new_fd(address);
     if (fd < 0) {
         return linux_err(errno);

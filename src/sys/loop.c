@@ -31,6 +31,26 @@ void sys_loop_stop(struct sys_loop *loop) {
     loop->ops->loop_stop(loop);
 }
 
+void sys_loop_turn(struct sys_loop *loop, int64_t timeout_ms) {
+    assert(loop->ops->loop_turn != NULL);
+    loop->ops->loop_turn(loop, timeout_ms);
+}
+
+int sys_loop_fd(const struct sys_loop *loop) {
+    assert(loop->ops->loop_fd != NULL);
+    return loop->ops->loop_fd(loop);
+}
+
+int64_t sys_loop_deadline_ms(const struct sys_loop *loop) {
+    assert(loop->ops->loop_deadline_ms != NULL);
+    return loop->ops->loop_deadline_ms(loop);
+}
+
+void sys_loop_wake(struct sys_loop *loop) {
+    assert(loop->ops->loop_wake != NULL);
+    loop->ops->loop_wake(loop);
+}
+
 struct sys *sys_loop_sys(struct sys_loop *loop) {
     return loop->sys;
 }

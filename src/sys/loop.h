@@ -32,6 +32,20 @@ void sys_loop_join(struct sys_loop *loop);   /* waits for that thread; Linux, ou
 void sys_loop_run(struct sys_loop *loop);    /* until stopped; Linux only */
 void sys_loop_stop(struct sys_loop *loop);   /* any thread: ends it after the turn it is in */
 
+/*
+ * For a library without a thread of its own, whose caller runs the loop a turn at a time; Linux
+ * only, and not on a loop that was started. A turn waits up to timeout_ms (-1: without limit) for
+ * something to do, and does it. Turns of different loops may be nested, those of one may not.
+ *
+ * A caller that waits in another way watches the descriptor for reading, and makes a turn when it
+ * is readable or the deadline (of sys_mono_ms; INT64_MAX: none) is over. A turn that waits ends
+ * early after sys_loop_wake, which any thread and any signal handler may call.
+ */
+void sys_loop_turn(struct sys_loop *loop, int64_t timeout_ms);
+int sys_loop_fd(const struct sys_loop *loop);
+int64_t sys_loop_deadline_ms(const struct sys_loop *loop);
+void sys_loop_wake(struct sys_loop *loop);
+
 struct sys *sys_loop_sys(struct sys_loop *loop);
 
 /* Whether the caller is on the loop's thread. For assertions. */

@@ -63,6 +63,11 @@ struct sys_ops {
     void (*loop_join)(struct sys_loop *loop);
     void (*loop_run)(struct sys_loop *loop);
     void (*loop_stop)(struct sys_loop *loop);
+    /* NULL in a world whose loops cannot be run a turn at a time. */
+    void (*loop_turn)(struct sys_loop *loop, int64_t timeout_ms);
+    int (*loop_fd)(const struct sys_loop *loop);
+    int64_t (*loop_deadline_ms)(const struct sys_loop *loop);
+    void (*loop_wake)(struct sys_loop *loop);
     bool (*loop_is_current)(const struct sys_loop *loop);
     void (*loop_stats_take)(struct sys_loop *loop, struct sys_loop_stats *ret_stats);
     void (*loop_post)(struct sys_loop *loop, struct sys_task *task);

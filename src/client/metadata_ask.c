@@ -1,0 +1,175 @@
+/*
+ * When and how the cluster is asked about itself.
+ *
+ * There is one request at a time. `needed` says that one is to be made: because somebody asked for
+ * it, something wanted is not known, or metadata.max.age.ms is over. Requests are retry.backoff.ms
+ * apart; after one that failed, or that left something open, the pause doubles up to
+ * retry.backoff.max.ms. Asks that wait for a broker or controller to be known look again after
+ * every answer, and after every failure.
+ *
+ * No answer for metadata.recovery.rebootstrap.trigger.ms, and an answer that says so, lead back to
+ * bootstrap.servers (KIP-1102).
+ */
+#include <assert.h>
+
+#include "client/core_int.h"
+#include "wire/messages.h"
+
+enum {
+    ALL_BY_NULL_VERSION = 1,   /* before it, no topics mean all topics */
+    CREATION_SAID_VERSION = 4, /* from here on the request says whether topics are created */
+};
+
+static void on_answer(void *arg, const struct client_answer *answer);
+
+/* --- the request --- */
+
+static void list_wanted(struct ottla_client *client, struct metadata_request *request,
+                        struct arena *arena) {
+    size_t count = map_count(&client->metadata.topics);
+    request->topics = ARENA_ARRAY(arena, struct metadata_request_topic, count + 1);
+    request->topics_count = 0;
+    struct client_topic_entry *entry;
+    size_t cursor;
+    map_for_each (&client->metadata.topics, cursor, entry) {
+        if (entry->wanted > 0) {
+            request->topics[request->topics_count++].name = entry->topic.name;
+            request->allow_auto_topic_creation |= entry->create;
+        }
+    }
+}
+
+static err_t build(void *arg, int16_t version, int32_t broker_id, struct arena *arena,
+                   const void **ret_request) {
+    (void)broker_id;
+    struct ottla_client *client = arg;
+    struct metadata_request *request = ARENA_NEW(arena, struct metadata_request);
+    wire_init(&metadata_request_type, request);
+    request->allow_auto_topic_creation = version < CREATION_SAID_VERSION;
+    client->metadata.asked_all = client->metadata.want_all > 0;
+    if (client->metadata.asked_all) {
+        request->topics = NULL;
+        request->topics_count = version < ALL_BY_NULL_VERSION ? 0 : -1;
+        request->allow_auto_topic_creation = version < CREATION_SAID_VERSION;
+    } else {
+        list_wanted(client, request, arena);
+    }
+    *ret_request = request;
+    return ERR_OK;
+}
+
+static void ask(struct ottla_client *client) {
+    struct client_metadata *metadata = &client->metadata;
+    metadata->needed = false; /* what is wanted from here on needs another */
+    metadata->begun_ms = sys_mono_ms(client->sys);
+    metadata->asked = client_ask(client, &(struct client_ask){
+                                             .role = CLIENT_ANY_BROKER,
+                                             .lane = CLIENT_LANE_MAIN,
+                                             .api_key = API_METADATA,
+                                             .version_max = -1,
+                                             .build = build,
+                                             .timeout_ms = client->settings.request_timeout_ms,
+                                             .done = on_answer,
+                                             .arg = client,
+                                         });
+}
+
+/* --- when --- */
+
+static int64_t next_ms(struct ottla_client *client) {
+    struct client_metadata *metadata = &client->metadata;
+    if (!metadata->needed) {
+        return metadata->time_ms < 0 ? INT64_MAX
+                                     : metadata->time_ms + client->settings.metadata_max_age_ms;
+    }
+    if (metadata->begun_ms < 0) {
+        return 0;
+    }
+    return metadata->begun_ms + client_backoff_ms(client, metadata->failures + 1);
+}
+
+void client_metadata_schedule(struct ottla_client *client) {
+    struct client_metadata *metadata = &client->metadata;
+    if (metadata->asked != NULL || client->closing) {
+        return;
+    }
+    int64_t at_ms = next_ms(client);
+    if (at_ms == INT64_MAX) {
+        sys_timer_clear(client->loop, &metadata->timer);
+    } else if (at_ms <= sys_mono_ms(client->sys)) {
+        sys_timer_clear(client->loop, &metadata->timer);
+        ask(client);
+    } else {
+        sys_timer_set(client->loop, &metadata->timer, at_ms);
+    }
+}
+
+void client_metadata_late(struct sys_timer *timer) {
+    struct ottla_client *client = container_of(container_of(timer, struct client_metadata, timer),
+                                               struct ottla_client, metadata);
+    if (client->metadata.asked == NULL) {
+        ask(client);
+    }
+}
+
+void client_metadata_need(struct ottla_client *client) {
+    struct client_metadata *metadata = &client->metadata;
+    bool waits = metadata->needed && sys_timer_is_set(&metadata->timer);
+    metadata->needed = true;
+    if (!waits) {
+        client_metadata_schedule(client);
+    }
+}
+
+void client_metadata_refresh(struct ottla_client *client) {
+    client_metadata_need(client);
+}
+
+/* --- the answer --- */
+
+/* No answer, or one that cannot be used. */
+static void failed(struct ottla_client *client) {
+    struct client_metadata *metadata = &client->metadata;
+    int64_t now_ms = sys_mono_ms(client->sys);
+    metadata->failures++;
+    if (metadata->failing_ms < 0) {
+        metadata->failing_ms = metadata->begun_ms;
+    }
+    if (now_ms - metadata->failing_ms >=
+        client->settings.metadata_recovery_rebootstrap_trigger_ms) {
+        (void)client_rebootstrap(client, "no broker tells about the cluster");
+    }
+    metadata->needed = true;
+}
+
+static void taken(struct ottla_client *client, const struct metadata_response *response) {
+    struct client_metadata *metadata = &client->metadata;
+    metadata->failing_ms = -1;
+    if (client_metadata_take(client, response)) {
+        metadata->failures = 0;
+    } else {
+        metadata->failures++;
+        metadata->needed = true;
+    }
+}
+
+static void on_answer(void *arg, const struct client_answer *answer) {
+    struct ottla_client *client = arg;
+    client->metadata.asked = NULL;
+    if (client->closing) {
+        return;
+    }
+    const struct metadata_response *response = answer->response;
+    if (answer->err != ERR_OK) {
+        failed(client);
+    } else if (err_from_kafka_code(response->error_code) == ERR_REBOOTSTRAP_REQUIRED) {
+        failed(client);
+        (void)client_rebootstrap(client, "a broker asks for it");
+    } else if (response->brokers_count <= 0) {
+        failed(client); /* it knows nobody, not even itself */
+    } else {
+        taken(client, response);
+    }
+    client_asks_all_ready(&client->unknown);
+    client_metadata_schedule(client);
+}

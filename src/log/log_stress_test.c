@@ -74,7 +74,7 @@ static void *writer(void *arg) {
                   "retention");
         }
         int64_t end_offset = log_end_offset(stress->log);
-        if (rng_one_in(&rng, 500) && end_offset - log_start_offset(stress->log) > 10) {
+        if (rng_one_in(&rng, 40) && end_offset - log_start_offset(stress->log) > 10) {
             check(log_truncate_to(stress->log, end_offset - 3) == ERR_OK, "truncate");
             sequence -= 3;
         }

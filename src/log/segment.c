@@ -291,6 +291,7 @@ err_t segment_sync(struct log_segment *segment, bool with_indexes) {
 err_t segment_truncate(struct log_segment *segment, uint64_t position, int64_t next_offset) {
     assert(position <= segment->size);
     sys_lock_take(&segment->lock);
+    segment->cuts++; /* before the files shrink: who looked at them until now will look again */
     segment->size = position;
     segment->next_offset = next_offset;
     segment->recent_count = 0;
@@ -350,6 +351,13 @@ err_t segment_rename_deleted(struct sys *sys, const char *folder, struct log_seg
         free(to);
     }
     return result;
+}
+
+uint64_t segment_cuts(struct log_segment *segment) {
+    sys_lock_take(&segment->lock);
+    uint64_t cuts = segment->cuts;
+    sys_lock_give(&segment->lock);
+    return cuts;
 }
 
 uint64_t segment_size(struct log_segment *segment) {

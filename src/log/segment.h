@@ -41,6 +41,7 @@ struct log_segment {
     int64_t max_timestamp_ms;       /* -1 when no batch has one */
     int64_t max_timestamp_offset;   /* last offset of the batch that has it */
     bool index_distrusted;          /* lock: lookups start at the file's beginning */
+    uint64_t cuts;                  /* lock: how often the end was taken back */
     bool indexes_synced;            /* the log's lock: sealed, and indexes are on the disk */
     struct segment_recent *recents; /* lock: a ring; NULL before the first append */
     uint32_t recent_next;
@@ -146,3 +147,7 @@ void segment_first_timestamp_set(struct log_segment *segment, int64_t timestamp_
 
 uint64_t segment_size(struct log_segment *segment);
 int64_t segment_next_offset(struct log_segment *segment);
+
+/* How often its end was taken back. A lookup that began before the last cut may have met half of
+ * it: it begins anew. */
+uint64_t segment_cuts(struct log_segment *segment);

@@ -21,6 +21,7 @@ struct view {
     struct sys_file *file;
     uint64_t size;
     int64_t next_offset;
+    uint64_t cuts;
     bool no_wait;
     bool index_distrusted;
 };
@@ -34,16 +35,22 @@ static err_t view_take(struct log_segment *segment, bool no_wait, struct view *r
     sys_lock_take(&segment->lock);
     view.size = segment->size;
     view.next_offset = segment->next_offset;
+    view.cuts = segment->cuts;
     view.index_distrusted = segment->index_distrusted;
     sys_lock_give(&segment->lock);
     *ret_view = view;
     return ERR_OK;
 }
 
+/* Whether the segment was cut since: what was read, well or not, says nothing. */
+static bool view_is_stale(const struct view *view) {
+    return segment_cuts(view->segment) != view->cuts;
+}
+
 static void index_distrust(struct view *view) {
     view->index_distrusted = true;
     sys_lock_take(&view->segment->lock);
-    view->segment->index_distrusted = true;
+    view->segment->index_distrusted |= view->segment->cuts == view->cuts;
     sys_lock_give(&view->segment->lock);
 }
 
@@ -213,29 +220,40 @@ static err_t read_view(struct view *view, int64_t offset, size_t size_max, int64
 
 err_t segment_read(struct log_segment *segment, int64_t offset, size_t size_max,
                    int64_t limit_offset, int flags, struct log_slice *ret_slice) {
-    struct view view;
-    err_t err = view_take(segment, (flags & LOG_READ_NO_WAIT) != 0, &view);
-    if (err != ERR_OK) {
-        return err;
-    }
-    err = read_view(&view, offset, size_max, limit_offset, flags, ret_slice);
-    if (err == ERR_OK && ret_slice->segment != NULL) {
-        segment_ref(segment);
-    } else {
+    for (;;) {
+        struct view view;
+        err_t err = view_take(segment, (flags & LOG_READ_NO_WAIT) != 0, &view);
+        if (err != ERR_OK) {
+            return err;
+        }
+        err = read_view(&view, offset, size_max, limit_offset, flags, ret_slice);
+        bool stale = view_is_stale(&view);
+        if (err == ERR_OK && !stale && ret_slice->segment != NULL) {
+            segment_ref(segment);
+            return ERR_OK;
+        }
         cached_file_give(&segment->log);
+        if (!stale) {
+            return err;
+        }
     }
-    return err;
 }
 
 err_t segment_find(struct log_segment *segment, int64_t offset, bool no_wait,
                    uint64_t *ret_position, struct batch_header *ret_header) {
-    struct view view;
-    err_t err = view_take(segment, no_wait, &view);
-    if (err == ERR_OK) {
+    for (;;) {
+        struct view view;
+        err_t err = view_take(segment, no_wait, &view);
+        if (err != ERR_OK) {
+            return err;
+        }
         err = find(&view, offset, ret_position, ret_header);
+        bool stale = view_is_stale(&view);
         cached_file_give(&segment->log);
+        if (!stale) {
+            return err;
+        }
     }
-    return err;
 }
 
 /* Calls for the heads from the last indexed batch to the end: the next offset and, over all of
@@ -287,25 +305,29 @@ err_t segment_scan_tail(struct log_segment *segment, int64_t *ret_next_offset) {
 
 static err_t max_timestamp_load(struct log_segment *segment, int64_t *ret_timestamp_ms,
                                 int64_t *ret_offset) {
-    struct time_entry last;
-    err_t err = time_index_last(&segment->times, &last);
-    struct view view;
-    if (err == ERR_OK) {
-        err = view_take(segment, false, &view);
+    for (;;) {
+        struct view view;
+        err_t err = view_take(segment, false, &view);
+        if (err != ERR_OK) {
+            return err;
+        }
+        struct time_entry last;
+        int64_t next_offset, timestamp_ms, timestamp_offset;
+        err = time_index_last(&segment->times, &last);
+        if (err == ERR_OK) {
+            err = tail_walk(&view, &next_offset, &timestamp_ms, &timestamp_offset);
+        }
+        bool stale = view_is_stale(&view);
+        cached_file_give(&segment->log);
+        if (err == ERR_OK && !stale) {
+            bool tail = timestamp_ms > last.timestamp_ms;
+            *ret_timestamp_ms = tail ? timestamp_ms : last.timestamp_ms;
+            *ret_offset = tail ? timestamp_offset : segment->base_offset + last.relative_offset;
+        }
+        if (!stale) {
+            return err;
+        }
     }
-    if (err != ERR_OK) {
-        return err;
-    }
-    int64_t next_offset, timestamp_ms, timestamp_offset;
-    err = tail_walk(&view, &next_offset, &timestamp_ms, &timestamp_offset);
-    cached_file_give(&segment->log);
-    if (err != ERR_OK) {
-        return err;
-    }
-    bool tail = timestamp_ms > last.timestamp_ms;
-    *ret_timestamp_ms = tail ? timestamp_ms : last.timestamp_ms;
-    *ret_offset = tail ? timestamp_offset : segment->base_offset + last.relative_offset;
-    return ERR_OK;
 }
 
 err_t segment_max_timestamp(struct log_segment *segment, int64_t *ret_timestamp_ms,
@@ -315,6 +337,7 @@ err_t segment_max_timestamp(struct log_segment *segment, int64_t *ret_timestamp_
     int64_t timestamp_ms = segment->max_timestamp_ms;
     int64_t offset = segment->max_timestamp_offset;
     uint64_t size = segment->size;
+    uint64_t cuts = segment->cuts;
     sys_lock_give(&segment->lock);
     if (!known) {
         if (size == 0) {
@@ -327,7 +350,7 @@ err_t segment_max_timestamp(struct log_segment *segment, int64_t *ret_timestamp_
             }
         }
         sys_lock_take(&segment->lock);
-        if (!segment->max_timestamp_known && segment->size == size) {
+        if (!segment->max_timestamp_known && segment->size == size && segment->cuts == cuts) {
             segment->max_timestamp_known = true;
             segment->max_timestamp_ms = timestamp_ms;
             segment->max_timestamp_offset = offset;

@@ -132,8 +132,8 @@ static err_t start_position(struct log_segment *segment, const struct target *ta
     return offset_index_floor(&segment->offsets, (int32_t)relative, false, ret_position);
 }
 
-static err_t find_in_segment(struct log_segment *segment, const struct target *target,
-                             struct log_time_offset *ret_found) {
+static err_t find_once(struct log_segment *segment, const struct target *target,
+                       struct log_time_offset *ret_found) {
     uint32_t from;
     err_t err = start_position(segment, target, &from);
     struct sys_file *file;
@@ -149,6 +149,22 @@ static err_t find_in_segment(struct log_segment *segment, const struct target *t
     }
     cached_file_give(&segment->log);
     return err;
+}
+
+static err_t find_in_segment(struct log_segment *segment, const struct target *target,
+                             struct log_time_offset *ret_found) {
+    for (;;) {
+        uint64_t cuts = segment_cuts(segment);
+        struct log_time_offset found = *ret_found;
+        err_t err = find_once(segment, target, &found);
+        if (segment_cuts(segment) != cuts) {
+            continue; /* the file was cut under our feet */
+        }
+        if (err == ERR_OK) {
+            *ret_found = found;
+        }
+        return err;
+    }
 }
 
 /* The segment after the one with base offset `after`, referenced; NULL: no more. */

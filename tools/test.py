@@ -245,6 +245,11 @@ def steps():
                needs=("build", "packages of Maven, Go and npm"), minutes=20),
         pytest("tests/cluster/test_programs.py", "Kafka Streams, Connect and MirrorMaker", TEST,
                needs=("build", "packages of Maven, Go and npm"), cores=1),
+        pytest("tests/client", "client library against Ottla and Apache Kafka", TEST, cores=1,
+               needs=("build", "packages of Maven, Go and npm"), minutes=15),
+        pytest("tests/client -k ottla", "ASan and UBSan: client library", TEST,
+               needs=("ASan and UBSan: build",), cores=1,
+               environment={**ASAN, "OTTLA": os.path.join(ROOT, "build-asan", "ottla")}),
         pytest("tests/cluster/test_librdkafka.py tests/cluster/test_kafka_python.py "
                "tests/cluster/test_hostile.py tests/cluster/test_hostile_limits.py",
                "ASan and UBSan: a real node", TEST, needs=("ASan and UBSan: build",),

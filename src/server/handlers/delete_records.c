@@ -5,7 +5,8 @@
  * Each partition's part stands in its queue of writes and runs on a worker, because it may write
  * files; then it waits until the log's start is on the disk: what was deleted does not come back.
  * The answer leaves when the last one is done. There is one replica, so the low watermark is this
- * log's start.
+ * log's start. The request's timeout is for followers that do not follow; it bounds nothing here,
+ * as in Apache Kafka, where a disk that hangs makes the client wait, too.
  */
 #include <string.h>
 

@@ -19,6 +19,7 @@ struct place {
     struct commit *commits;            /* in the order in which they were sent */
     uint32_t commit_count;
     uint32_t commit_capacity;
+    uint32_t begin;     /* those before are of a topic that is gone */
     int64_t known;      /* index of the commit that stands; -1: none */
     uint32_t known_cut; /* how often the power had been cut when that was said */
 };
@@ -101,7 +102,8 @@ void audit_group_synced(struct audit_group *group, int32_t generation, const cha
     }
     for (int i = 0; i < AUDIT_PLACES_MAX; i++) {
         struct place *place = &group->places[i];
-        if (places[i] && place->owner[0] != '\0' && strcmp(place->owner, member) != 0) {
+        if (group->committed && places[i] && place->owner[0] != '\0' &&
+            strcmp(place->owner, member) != 0) {
             audit_fail(group->audit,
                        "group %s: in generation %" PRId32 " both %s and %s own partition %d",
                        group->name, generation, place->owner, member, i);
@@ -151,6 +153,13 @@ void audit_group_keep(struct audit_group *group, const char *member, int64_t unt
     }
 }
 
+void audit_group_hand_over(struct audit_group *group, int place, const char *from, const char *to) {
+    struct place *it = &group->places[place];
+    if (strcmp(it->owner, from) == 0) {
+        snprintf(it->owner, sizeof it->owner, "%s", to);
+    }
+}
+
 void audit_group_release(struct audit_group *group, int place, const char *member) {
     if (strcmp(group->places[place].owner, member) == 0) {
         group->places[place].owner[0] = '\0';
@@ -179,8 +188,11 @@ uint32_t audit_group_commit(struct audit_group *group, int place, int64_t offset
 void audit_group_committed(struct audit_group *group, int place, uint32_t ticket) {
     struct place *it = &group->places[place];
     assert(it->commits[ticket].state == COMMIT_OPEN);
-    it->commits[ticket].state = COMMIT_DONE;
     group->committed = true;
+    if (ticket < it->begin) {
+        return; /* nobody knows of which topic */
+    }
+    it->commits[ticket].state = COMMIT_DONE;
     if ((int64_t)ticket < it->known && it->known_cut >= group->said_cut) {
         return; /* the answer was long under way; others have seen this commit, and gone on */
     }
@@ -190,6 +202,18 @@ void audit_group_committed(struct audit_group *group, int place, uint32_t ticket
 
 void audit_group_refused(struct audit_group *group, int place, uint32_t ticket) {
     group->places[place].commits[ticket].state = COMMIT_REFUSED;
+}
+
+void audit_group_begin(struct audit_group *group, int place) {
+    struct place *it = &group->places[place];
+    it->owner[0] = '\0';
+    for (uint32_t i = it->begin; i < it->commit_count; i++) {
+        if (it->commits[i].state == COMMIT_DONE) {
+            it->commits[i].state = COMMIT_REFUSED;
+        }
+    }
+    it->begin = it->commit_count;
+    it->known = -1;
 }
 
 int64_t audit_group_fetch(const struct audit_group *group, int place) {

@@ -17,11 +17,13 @@
  *                                  that nobody knows the outcome of. After a power cut it may be an
  *                                  older one, unless commits are promised as synced
  *   5. nothing in use expires      a group that is never empty for long loses no commit (by 4)
+ *   6. topics begin empty          no commit of a deleted topic is one of the next topic of its
+ * name
  *
  * That every partition is owned in the end is for who knows the members that live.
  *
- * A place is a number below AUDIT_PLACES_MAX that stands for a partition. Static members go by
- * their instance. Violations are told to the auditor of the run.
+ * A place is a number below AUDIT_PLACES_MAX that stands for a partition. Static members of the
+ * classic protocol go by their instance. Violations are told to the auditor of the run.
  */
 enum { AUDIT_PLACES_MAX = 256, AUDIT_MEMBER_SIZE_MAX = 80 };
 
@@ -52,10 +54,13 @@ void audit_group_heard(struct audit_group *group, const char *what, const char *
 /* --- owners at a time --- */
 
 /* The member was given a place, which is its own until it releases it or is silent up to until_ms;
- * or it was heard, and keeps what it has for longer. */
+ * or it was heard, and keeps what it has up to another time. */
 void audit_group_own(struct audit_group *group, int place, const char *member, int64_t now_ms,
                      int64_t until_ms);
 void audit_group_keep(struct audit_group *group, const char *member, int64_t until_ms);
+
+/* What one owned, the other owns now: a static member that left for a while, and its instance. */
+void audit_group_hand_over(struct audit_group *group, int place, const char *from, const char *to);
 
 /* It is about to say that it gives the place up; or all, because it leaves or was fenced. */
 void audit_group_release(struct audit_group *group, int place, const char *member);
@@ -71,6 +76,10 @@ bool audit_group_is_others(const struct audit_group *group, int place, const cha
 uint32_t audit_group_commit(struct audit_group *group, int place, int64_t offset);
 void audit_group_committed(struct audit_group *group, int place, uint32_t ticket);
 void audit_group_refused(struct audit_group *group, int place, uint32_t ticket);
+
+/* The topic is made anew from now on. Nobody owns the place, and what was committed is gone; a
+ * commit that is under way may be of the new one. */
+void audit_group_begin(struct audit_group *group, int place);
 
 /* A fetch is about to be sent: what it must show; and what it showed, -1: no commit. */
 int64_t audit_group_fetch(const struct audit_group *group, int place);

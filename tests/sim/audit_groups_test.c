@@ -102,6 +102,20 @@ static void one_owner_at_a_time(void **state) {
     tells("group g: b is given partition 0, which a still owns");
 }
 
+static void what_a_process_left_is_kept_for_its_instance(void **state) {
+    (void)state;
+    audit_group_own(group, 0, "a.1", 100, 200);
+    audit_group_own(group, 1, "b.1", 100, 200);
+    audit_group_hand_over(group, 0, "a.1", "a");
+    audit_group_hand_over(group, 1, "a.1", "a"); /* was not its own */
+    audit_group_release_all(group, "a.1");
+    audit_group_release_all(group, "b.1");
+    audit_group_own(group, 1, "c.1", 110, 200);
+    assert_null(audit_failure(audit));
+    audit_group_own(group, 0, "c.1", 110, 200);
+    tells("group g: c.1 is given partition 0, which a still owns");
+}
+
 /* --- commits --- */
 
 static void commits_stay(void **state) {
@@ -165,6 +179,24 @@ static void a_power_cut_takes_nothing_synced(void **state) {
     audit_group_free(synced);
 }
 
+static void a_topic_begins_without_commits(void **state) {
+    (void)state;
+    commit(0, 10);
+    uint32_t late = audit_group_commit(group, 0, 20);
+    audit_group_own(group, 0, "a", 100, 200);
+    audit_group_begin(group, 0);
+    audit_group_own(group, 0, "b", 100, 200);
+    fetch(0, -1);
+    audit_group_committed(group, 0, late);
+    fetch(0, -1);
+    fetch(0, 20); /* of which topic it was nobody knows */
+    commit(0, 30);
+    fetch(0, 30);
+    assert_null(audit_failure(audit));
+    fetch(0, 10);
+    tells("group g: offset 10 of partition 0 is fetched, but 30 was committed");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one_owner_in_a_generation, set_up, tear_down),
@@ -172,12 +204,15 @@ int main(void) {
         cmocka_unit_test_setup_teardown(generations_begin_anew_after_a_power_cut, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(one_owner_at_a_time, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_a_process_left_is_kept_for_its_instance, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(commits_stay, set_up, tear_down),
         cmocka_unit_test_setup_teardown(commits_do_not_expire, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_commit_without_an_outcome_may_stand, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nothing_is_invented, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_power_cut_may_take_commits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_power_cut_takes_nothing_synced, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_topic_begins_without_commits, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("sim/audit_groups", tests, NULL, NULL);
 }

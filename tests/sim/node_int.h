@@ -160,6 +160,7 @@ void node_reader_new(struct node_sim *sim, struct scenario_line *line);
 void node_admin_new(struct node_sim *sim, struct scenario_line *line);
 void node_walker_new(struct node_sim *sim);
 void node_member_new(struct node_sim *sim, struct scenario_line *line);
+void node_members_topic_begins(struct node_topic *topic); /* a new incarnation is asked for */
 void node_client_add(struct node_sim *sim, struct node_client *client, const char *name);
 
 /* --- all of it --- */

@@ -13,6 +13,7 @@ enum {
     SETTLE_MS_MAX = 60 * 1000, /* sessions and rebalances of all who are gone, and some more */
     TURNS_PER_TROUBLE = 60,
     TURNS_PER_HASTE = 20,
+    TURNS_PER_LATE = 12,
 };
 
 static const struct scenario_range out_ms = {.least = 100, .most = 5000};
@@ -29,18 +30,6 @@ static void again(struct member *member, int64_t delay_ms) {
     node_timer_in(member->client.sim, &member->timer, delay_ms);
 }
 
-/* --- places --- */
-
-int member_place_of(struct member *member, struct node_topic *topic, int32_t partition) {
-    int place = (int)(topic - member->client.sim->topics) * SIM_PARTITIONS_MAX + (int)partition;
-    assert(place < AUDIT_PLACES_MAX);
-    return place;
-}
-
-struct node_topic *member_topic_of(struct member *member, int place) {
-    return &member->client.sim->topics[place / SIM_PARTITIONS_MAX];
-}
-
 /* --- answers --- */
 
 void member_ask(struct member *member, int16_t api_key, int16_t version, const void *request,
@@ -48,6 +37,7 @@ void member_ask(struct member *member, int16_t api_key, int16_t version, const v
     member->newest = audit_group_generation(member->group->audit);
     member->sent_down = member->client.sim->down_count;
     member->sent_loaded = member->group->loaded_down == member->sent_down;
+    member->sent_ms = sys_mono_ms(member->client.sim->sys);
     member->busy = node_link_send(&member->link, api_key, version, request, done, member) == ERR_OK;
 }
 
@@ -68,11 +58,36 @@ void member_note_loaded(struct member *member) {
     }
 }
 
+bool member_is_timed(const struct member *member) {
+    return member->protocol == &member_consumer || member->group->mixed;
+}
+
+/* One of the classic protocol that does not join again in time is out, too, and one of the other
+ * that does not give up what it shall. */
+int64_t member_owns_until(const struct member *member) {
+    bool joins = member->protocol == &member_classic && member->rebalance_ms < member->session_ms;
+    int64_t until_ms = member->sent_ms + (joins ? member->rebalance_ms : member->session_ms);
+    return until_ms < member->gives_up_by_ms ? until_ms : member->gives_up_by_ms;
+}
+
 void member_disown(struct member *member) {
-    if (member->protocol == &member_consumer) {
+    if (member_is_timed(member)) {
         audit_group_release_all(member->group->audit, member->name);
     }
     memset(member->owned, 0, sizeof member->owned);
+    memset(member->gives_up_ms, 0, sizeof member->gives_up_ms);
+    member->gives_up_by_ms = INT64_MAX;
+}
+
+void member_is_in(struct member *member, int32_t generation) {
+    if (generation != member->told_generation) {
+        member->past_generation = member->told_generation;
+    }
+    if (member->state != MEMBER_IN || generation != member->told_generation) {
+        member->past_cut = member->client.sim->said_cut;
+    }
+    member->state = MEMBER_IN;
+    member->generation = member->told_generation = generation;
 }
 
 void member_rejoin(struct member *member) {
@@ -80,18 +95,39 @@ void member_rejoin(struct member *member) {
     member->state = MEMBER_JOINING;
 }
 
+void member_instance_name(const struct member *member, char name[AUDIT_MEMBER_SIZE_MAX]) {
+    snprintf(name, AUDIT_MEMBER_SIZE_MAX, "%s-%d", member->group->name, member->number);
+}
+
 static void name_it(struct member *member) {
-    snprintf(member->name, sizeof member->name, member->instance[0] != '\0' ? "%s-%d" : "%s-%d.%d",
-             member->group->name, member->number, member->life);
+    member_instance_name(member, member->name);
+    if (member->instance[0] == '\0' || member_is_timed(member)) {
+        size_t size = strlen(member->name);
+        snprintf(member->name + size, sizeof member->name - size, ".%d", member->life);
+    }
+}
+
+static void draw_protocol(struct member *member) {
+    if (member->group->mixed) {
+        member->protocol =
+            node_below(member->client.sim, 2) == 0 ? &member_classic : &member_consumer;
+    }
 }
 
 void member_rejoin_as_new(struct member *member) {
     member_rejoin(member);
+    if (member->instance[0] != '\0' && member->generation > 0) {
+        memcpy(member->past_id, member->id, sizeof member->past_id);
+    }
+    member->past_generation = member->told_generation = 0;
+    memset(member->lost_epochs, 0, sizeof member->lost_epochs);
     member->life++;
+    draw_protocol(member);
     name_it(member);
     member->id[0] = '\0';
     member->generation = 0;
     member->full = true;
+    member->leads = false;
 }
 
 void member_take_error(struct member *member, const char *what, int16_t code) {
@@ -105,12 +141,16 @@ void member_take_error(struct member *member, const char *what, int16_t code) {
     case ERR_UNKNOWN_MEMBER_ID:
     case ERR_FENCED_INSTANCE_ID: /* what it sent when it came as somebody new, without an answer */
     case ERR_FENCED_MEMBER_EPOCH:
+    case ERR_GROUP_ID_NOT_FOUND: /* it is of the classic protocol, or nobody was left */
         member_point(member, "member_fenced");
         member_rejoin_as_new(member);
         return;
     case ERR_ILLEGAL_GENERATION:
     case ERR_REBALANCE_IN_PROGRESS:
         member_rejoin(member);
+        return;
+    case ERR_UNRELEASED_INSTANCE_ID: /* the process before it did not say that it leaves */
+        member_point(member, "member_unreleased");
         return;
     default:
         if (!node_error_passes(code)) {
@@ -140,25 +180,6 @@ static void find_coordinator(struct member *member) {
 
 /* --- the group in the end --- */
 
-/* NULL: each partition is owned by one member that lives. */
-static struct node_topic *find_lonely(struct node_group *group, struct node_sim *sim,
-                                      int32_t *ret_partition) {
-    for (int t = 0; t < sim->topic_count; t++) {
-        for (int32_t p = 0; p < sim->topics[t].partition_count; p++) {
-            int owners = 0;
-            for (struct member *member = group->members; member != NULL; member = member->next) {
-                int place = member_place_of(member, &sim->topics[t], p);
-                owners += member->state == MEMBER_IN && member->owned[place];
-            }
-            if (owners != 1) {
-                *ret_partition = p;
-                return &sim->topics[t];
-            }
-        }
-    }
-    return NULL;
-}
-
 static void settle(struct member *member) {
     struct node_sim *sim = member->client.sim;
     struct node_group *group = member->group;
@@ -167,7 +188,7 @@ static void settle(struct member *member) {
         group->finish_begin_ms = now_ms;
     }
     int32_t partition;
-    struct node_topic *lonely = group->settled ? NULL : find_lonely(group, sim, &partition);
+    struct node_topic *lonely = group->settled ? NULL : member_find_lonely(group, sim, &partition);
     if (lonely == NULL) {
         group->settled = true;
         member->client.over = true;
@@ -198,7 +219,25 @@ static void vanish(struct member *member) {
 /* The commits of a group of KIP-848 count their age even while it was in use, and go as soon as it
  * is empty: with one steady member it is not. */
 static bool is_steady(const struct member *member) {
-    return member->protocol == &member_consumer && member->number == 0;
+    return member_is_timed(member) && member->number == 0;
+}
+
+/* For good; others must get what it had, without its coming back to help. */
+static bool is_dead(struct member *member) {
+    if (sim_world_now_ms(member->client.sim->run->world) < member->dies_ms) {
+        return false;
+    }
+    if (member->state == MEMBER_IN && node_below(member->client.sim, 2) == 0) {
+        member->state = MEMBER_LEAVING;
+    }
+    if (member->state == MEMBER_LEAVING && member->link.is_up) {
+        return false;
+    }
+    if (member->state != MEMBER_OUT) {
+        vanish(member);
+        member_point(member, "member_died");
+    }
+    return true;
 }
 
 /* Something that members do; true: that was its turn. */
@@ -238,6 +277,9 @@ static void work(struct member *member) {
         member->stalled = false;
         beat_due = node_below(sim, 2) == 0; /* or it commits as if nothing had been */
     }
+    if (node_below(sim, TURNS_PER_LATE) == 0 && member_late_turn(member)) {
+        return;
+    }
     if (!beat_due && member_offsets_turn(member)) {
         return;
     }
@@ -274,7 +316,7 @@ static void act(struct member *member) {
 
 static bool topics_are_there(const struct node_sim *sim) {
     for (int i = 0; i < sim->topic_count; i++) {
-        if (!topic_is_usable(&sim->topics[i])) {
+        if (!topic_is_usable(&sim->topics[i]) && !sim->topics[i].comes_and_goes) {
             return false;
         }
     }
@@ -287,7 +329,8 @@ static void turn(struct sys_timer *timer) {
     if (sim->finishing) {
         settle(member);
     }
-    if (member->busy) { /* in haste: who waits for an answer dies, or loses its connection */
+    if (is_dead(member)) {
+    } else if (member->busy) { /* in haste: who waits for an answer dies, or loses its connection */
         if (!is_steady(member) && node_below(sim, 2) == 0) {
             vanish(member);
         } else {
@@ -346,20 +389,29 @@ void node_member_new(struct node_sim *sim, struct scenario_line *line) {
     member->client.free = member_free;
     member->client.describe = describe;
     const char *protocol = scenario_text(line, "protocol", "classic");
+    bool mixed = strcmp(protocol, "mixed") == 0;
     member->protocol =
         strcmp(protocol, member_classic.name) == 0 ? &member_classic : &member_consumer;
-    assert(strcmp(protocol, member->protocol->name) == 0);
+    assert(mixed || strcmp(protocol, member->protocol->name) == 0);
     member->wait = scenario_range(line, "wait", "20ms-400ms");
     member->session_ms = node_draw(sim, scenario_range(line, "session", "3s-6s")) / 1000;
     member->rebalance_ms = node_draw(sim, scenario_range(line, "rebalance", "3s-6s")) / 1000;
     member->group = group_of(sim, scenario_text(line, "group", "readers"),
                              scenario_flag(line, "synced", false));
+    member->group->mixed = mixed;
     member->number = member->group->member_count++;
     member->next = member->group->members;
     member->group->members = member;
     if (scenario_flag(line, "static", false)) {
         snprintf(member->instance, sizeof member->instance, "static-%d", member->number);
     }
+    member->reads_regex = scenario_flag(line, "regex", false);
+    int64_t dies_ms = node_draw(sim, scenario_range(line, "dies", "0")) / 1000;
+    member->dies_ms =
+        dies_ms > 0 && member->number > 0 && node_below(sim, 2) == 0 ? dies_ms : INT64_MAX;
+    member->expression = -1;
+    member->gives_up_by_ms = INT64_MAX;
+    draw_protocol(member);
     name_it(member);
     buffer_init(&member->others);
     member->full = true;

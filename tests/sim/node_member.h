@@ -6,15 +6,25 @@
 /*
  * Members of consumer groups.
  *
- *   node_member           a member's life: it comes, goes, stalls, vanishes and is reset; and
- * whether a group is whole node_member_offsets   what members commit and fetch node_member_classic
- * JoinGroup, SyncGroup, Heartbeat, LeaveGroup node_member_consumer  ConsumerGroupHeartbeat
+ *   node_member            a member's life: it comes, goes, stalls, vanishes, dies and is reset
+ *   node_member_topics     what there is to read, and whether all of it has an owner in the end
+ *   node_member_offsets    what members commit and fetch
+ *   node_member_late       requests of before: of a generation, an epoch or a process that is over
+ *   node_member_classic    JoinGroup, SyncGroup, Heartbeat, LeaveGroup
+ *   node_member_consumer   ConsumerGroupHeartbeat
  *
  *   client  member group=readers protocol=classic count=3 static=no session=3s-6s wait=50ms-500ms
+ *
+ *   protocol=mixed   each life of a member has one protocol or the other, and the group changes its
+ * own regex=yes        members read what an expression says, in one half of what they say
+ *   dies=70s-79s     half of the members are gone for good from then on
  *
  * A member has one request under way at a time. Members read nothing: a position is a number that
  * grows, from what is fetched when a partition is taken over. Of each topic, partition 0 is
  * committed once and then only looked at: its commit is older than the retention before long.
+ *
+ * Who owns what is told to the auditor by generation where all members are of the classic protocol,
+ * else by time: a member owns up to its session after what it last said, and was heard of.
  */
 struct member;
 
@@ -24,6 +34,8 @@ struct node_group {
     struct audit_group *audit;
     struct member *members;
     int member_count;
+    bool mixed;
+    bool was_mixed;          /* members of both protocols were in it at a time */
     bool settled;            /* after `finishing`: every partition was owned */
     int64_t finish_begin_ms; /* 0: not yet */
     uint32_t loaded_down;    /* sim->down_count when it was known to be loaded */
@@ -49,8 +61,9 @@ struct member {
     struct node_link link;
     struct sys_timer timer;
     struct node_group *group;
-    struct member *next; /* of the group */
-    const struct member_protocol *protocol;
+    struct member *next;                    /* of the group */
+    const struct member_protocol *protocol; /* of this life */
+    bool reads_regex;
     struct scenario_range wait;
     int64_t session_ms;
     int64_t rebalance_ms;
@@ -65,6 +78,7 @@ struct member {
     bool found; /* the coordinator, since the last trouble */
     bool stalled;
     int64_t out_until_ms;
+    int64_t dies_ms;    /* INT64_MAX: never */
     int64_t beat_ms;    /* when the last heartbeat was sent */
     int32_t generation; /* or the member's epoch */
     int32_t newest;     /* the auditor's generation when the request was sent */
@@ -72,21 +86,37 @@ struct member {
     bool sent_loaded;   /* and whether the coordinator was known to have the group */
     bool owned[AUDIT_PLACES_MAX];
     int64_t positions[AUDIT_PLACES_MAX]; /* -1: not fetched yet */
+    int64_t sent_ms;                     /* when the last request was sent */
+    int64_t kept_ms;                     /* and the last that it was heard with */
 
     /* classic */
     int16_t join_version;
     bool leads;
+    uint64_t dealt;       /* the topics that it last dealt out; see member_topics_stamp */
     struct buffer others; /* ids of the members to assign to, each with its zero */
     int other_count;
 
     /* consumer */
-    int64_t sent_ms;
-    bool full; /* the next heartbeat says all */
+    bool full;              /* the next heartbeat says all */
+    bool said_all;          /* and the last one did */
+    int64_t gives_up_by_ms; /* else it is thrown out; INT64_MAX: nothing to give up */
+    int expression;         /* of those that it can subscribe with; -1: by names */
+    int64_t gives_up_ms[AUDIT_PLACES_MAX]; /* what it was told to give up; 0: nothing */
+    int32_t lost_epochs[AUDIT_PLACES_MAX]; /* its epoch when it gave the place up; 0: never did */
+    bool leaves_for_a_while;
 
     /* of the commit or fetch that is under way */
     int place;
     uint32_t ticket;
     int64_t floor;
+    uint32_t incarnation; /* of the topic */
+
+    /* what was true before; see node_member_late.c */
+    int32_t told_generation; /* of this life, with an assignment; 0: none */
+    int32_t past_generation; /* the one before; 0: none */
+    char past_id[AUDIT_MEMBER_SIZE_MAX];
+    uint32_t past_cut; /* run->power_cut_count when it was over */
+    int32_t late_generation;
 };
 
 extern const struct member_protocol member_classic;
@@ -113,8 +143,37 @@ void member_rejoin(struct member *member);
 void member_rejoin_as_new(struct member *member);
 void member_disown(struct member *member);
 
-struct node_topic *member_topic_of(struct member *member, int place);
-int member_place_of(struct member *member, struct node_topic *topic, int32_t partition);
+/* Whether it owns up to a time, not for a generation; and that time, when it was heard with a
+ * request that was sent at sent_ms. */
+bool member_is_timed(const struct member *member);
+int64_t member_owns_until(const struct member *member);
+
+/* The name of a static member's instance, for the auditor: who has what a process left behind. */
+void member_instance_name(const struct member *member, char name[AUDIT_MEMBER_SIZE_MAX]);
+
+/* It is in: what was before is over. */
+void member_is_in(struct member *member, int32_t generation);
+
+/* --- topics --- */
+
+struct node_topic *member_topic_of(const struct member *member, int place);
+int member_place_of(const struct member *member, const struct node_topic *topic, int32_t partition);
+
+/* Another number when topics come, go or grow. */
+uint64_t member_topics_stamp(const struct node_sim *sim);
+
+/* A partition that is not owned by exactly one of the members that are in; NULL: there is none. */
+struct node_topic *member_find_lonely(const struct node_group *group, struct node_sim *sim,
+                                      int32_t *ret_partition);
+
+/* --- offsets --- */
 
 /* Commits or fetches for one of the places it owns; false: there is nothing to do. */
 bool member_offsets_turn(struct member *member);
+
+/* One partition's, of who has this id in this generation or epoch. */
+void member_ask_commit(struct member *member, int place, int64_t offset, const char *id,
+                       int32_t generation, client_done_fn done);
+
+/* Says something that is over; false: there is nothing. */
+bool member_late_turn(struct member *member);

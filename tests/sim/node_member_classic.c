@@ -68,7 +68,11 @@ static void encode_share(struct member *member, int first, int count, const char
     int at = 0;
     struct consumer_protocol_assignment assignment;
     wire_init(&consumer_protocol_assignment_type, &assignment);
+    assignment.assigned_partitions = topics;
     for (int t = 0; t < sim->topic_count; t++) {
+        if (!topic_is_usable(&sim->topics[t])) {
+            continue;
+        }
         int32_t *begin = partitions + t * SIM_PARTITIONS_MAX;
         int32_t share = 0;
         for (int32_t p = 0; p < sim->topics[t].partition_count; p++) {
@@ -76,16 +80,17 @@ static void encode_share(struct member *member, int first, int count, const char
                 begin[share++] = p;
             }
         }
-        topics[t] = (struct consumer_protocol_assignment_topic_partition){
-            .topic = str_from_c(sim->topics[t].name),
-            .partitions = begin,
-            .partitions_count = share,
-        };
+        topics[assignment.assigned_partitions_count++] =
+            (struct consumer_protocol_assignment_topic_partition){
+                .topic = str_from_c(sim->topics[t].name),
+                .partitions = begin,
+                .partitions_count = share,
+            };
     }
     char text[AUDIT_MEMBER_SIZE_MAX + 20];
-    assignment.assigned_partitions = topics;
-    assignment.assigned_partitions_count = sim->topic_count;
-    assignment.user_data = tag(id, member->generation, text, sizeof text);
+    if (!member->group->mixed) { /* a group with such data cannot change its protocol */
+        assignment.user_data = tag(id, member->generation, text, sizeof text);
+    }
     encode(out, &consumer_protocol_assignment_type, &assignment);
 }
 
@@ -93,8 +98,8 @@ static void take_share(struct member *member, const struct consumer_protocol_ass
     struct node_sim *sim = member->client.sim;
     char text[AUDIT_MEMBER_SIZE_MAX + 20];
     struct bytes mine = tag(member->id, member->generation, text, sizeof text);
-    bool is_static = member->instance[0] != '\0';
-    if (!is_static && !str_equal(bytes_str(mine), bytes_str(share->user_data))) {
+    bool is_tagged = member->instance[0] == '\0' && !member->group->mixed;
+    if (is_tagged && !str_equal(bytes_str(mine), bytes_str(share->user_data))) {
         node_fail(sim, "group %s: %.*s gets the assignment of %.*s", member->group->name,
                   STR_ARGS(bytes_str(mine)), STR_ARGS(bytes_str(share->user_data)));
         return;
@@ -111,6 +116,30 @@ static void take_share(struct member *member, const struct consumer_protocol_ass
 }
 
 /* --- SyncGroup --- */
+
+static void own_for_a_time(struct member *member) {
+    for (int i = 0; i < AUDIT_PLACES_MAX; i++) {
+        if (member->owned[i]) {
+            audit_group_own(member->group->audit, i, member->name,
+                            sys_mono_ms(member->client.sim->sys), member_owns_until(member));
+        }
+    }
+}
+
+/* Whether the group was one of both protocols, and is of the classic one again. */
+static void note_mixture(struct member *member) {
+    struct node_group *group = member->group;
+    bool mixed = false;
+    for (struct member *other = group->members; other != NULL; other = other->next) {
+        mixed |= other->state == MEMBER_IN && other->protocol == &member_consumer;
+    }
+    if (mixed) {
+        member_point(member, "protocols_mixed");
+    } else if (group->was_mixed) {
+        member_point(member, "group_downgraded");
+    }
+    group->was_mixed = mixed;
+}
 
 static void synced(void *arg, const struct client_response *response) {
     struct member *member = arg;
@@ -133,17 +162,28 @@ static void synced(void *arg, const struct client_response *response) {
                   member->group->name, member->name, member->generation);
         return;
     }
+    if (member_is_timed(member) &&
+        sys_mono_ms(member->client.sim->sys) >= member_owns_until(member)) {
+        member_rejoin(member); /* the answer was long under way: somebody else may have it */
+        return;
+    }
     member_point(member, "member_synced");
-    member->state = MEMBER_IN;
+    member_is_in(member, member->generation);
     member->beat_ms = sys_mono_ms(member->client.sim->sys);
     take_share(member, &share);
-    audit_group_synced(member->group->audit, member->generation, member->name, member->owned);
+    if (member_is_timed(member)) {
+        note_mixture(member);
+        own_for_a_time(member);
+    } else {
+        audit_group_synced(member->group->audit, member->generation, member->name, member->owned);
+    }
 }
 
 static void sync_group(struct member *member) {
     struct sync_group_request_assignment shares[OTHERS_MAX];
     struct buffer bytes[OTHERS_MAX];
     int count = member->leads ? member->other_count : 0;
+    member->dealt = member_topics_stamp(member->client.sim);
     int turned = (int)node_below(member->client.sim, OTHERS_MAX);
     const char *id = (const char *)member->others.data;
     for (int i = 0; i < count; i++) {
@@ -252,7 +292,10 @@ static void beaten(void *arg, const struct client_response *response) {
     struct member *member = arg;
     if (member_answered(member, response)) {
         const struct heartbeat_response *message = response->message;
-        if (message->error_code == ERR_OK && member->sent_loaded) {
+        bool heard = message->error_code == ERR_OK && member->sent_loaded;
+        if (heard && member_is_timed(member)) {
+            audit_group_keep(member->group->audit, member->name, member_owns_until(member));
+        } else if (heard) {
             audit_group_heard(member->group->audit, "heartbeat", member->name, member->generation,
                               member->newest);
         }
@@ -260,7 +303,18 @@ static void beaten(void *arg, const struct client_response *response) {
     }
 }
 
+/* As leaders do, whose assignment is another one then. */
+static bool notices_topics(struct member *member) {
+    return member->leads && member->dealt != member_topics_stamp(member->client.sim);
+}
+
 static void beat(struct member *member) {
+    if (notices_topics(member)) {
+        member_point(member, "leader_noticed_topics");
+        member_rejoin(member);
+        join_group(member);
+        return;
+    }
     struct heartbeat_request request;
     wire_init(&heartbeat_request_type, &request);
     request.group_id = str_from_c(member->group->name);
@@ -288,6 +342,7 @@ static void left(void *arg, const struct client_response *response) {
 }
 
 static void leave(struct member *member) {
+    member_disown(member);
     struct leave_group_request_member_identity identity = {
         .member_id = str_from_c(member->id), .group_instance_id = instance_of(member)};
     bool many = member->instance[0] != '\0' || member->join_version >= JOIN_VERSION_STATIC;

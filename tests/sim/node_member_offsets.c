@@ -26,13 +26,14 @@ static void committed(void *arg, const struct client_response *response) {
     }
     const struct offset_commit_response *message = response->message;
     int16_t code = message->topics[0].partitions[0].error_code;
+    bool same_topic = member->incarnation == member_topic_of(member, member->place)->incarnation;
     switch (code) {
     case ERR_OK:
         member_note_loaded(member);
         audit_group_committed(audit, member->place, member->ticket);
-        if (!is_consumer(member)) {
+        if (!member_is_timed(member)) {
             audit_group_heard(audit, "commit", member->name, member->generation, member->newest);
-        } else if (member->floor != 0) {
+        } else if (member->floor != 0 && same_topic) {
             node_fail(member->client.sim, "group %s: %s commits partition %d, which another owns",
                       member->group->name, member->name, member->place);
         }
@@ -46,46 +47,59 @@ static void committed(void *arg, const struct client_response *response) {
     case ERR_FENCED_INSTANCE_ID:
     case ERR_ILLEGAL_GENERATION:
     case ERR_REBALANCE_IN_PROGRESS:
+    case ERR_GROUP_ID_NOT_FOUND:
         member_point(member, "commit_refused");
         audit_group_refused(audit, member->place, member->ticket);
         break;
     default:
-        break; /* it may have been written */
+        member_point(member, "commit_not_written"); /* or it was; nobody knows */
+        break;
     }
     member_take_error(member, "OffsetCommit", code);
 }
 
-static void commit(struct member *member, int place) {
+void member_ask_commit(struct member *member, int place, int64_t offset, const char *id,
+                       int32_t generation, client_done_fn done) {
     struct node_sim *sim = member->client.sim;
-    member->positions[place] += 1 + (int64_t)node_below(sim, STEP_MAX);
+    const struct node_topic *of = member_topic_of(member, place);
     member->place = place;
-    member->ticket = audit_group_commit(member->group->audit, place, member->positions[place]);
+    member->incarnation = of->incarnation;
+    member->ticket = audit_group_commit(member->group->audit, place, offset);
     member->floor =
-        is_consumer(member) &&
+        member_is_timed(member) &&
         audit_group_is_others(member->group->audit, place, member->name, sys_mono_ms(sim->sys));
     struct offset_commit_request_partition partition = {
         .partition_index = place % SIM_PARTITIONS_MAX,
-        .committed_offset = member->positions[place],
+        .committed_offset = offset,
         .committed_leader_epoch = -1,
         .committed_metadata = STR(""),
     };
     struct offset_commit_request_topic topic = {
-        .name = str_from_c(member_topic_of(member, place)->name),
+        .name = str_from_c(of->name),
         .partitions = &partition,
         .partitions_count = 1,
     };
     int16_t version = (int16_t)(is_consumer(member) ? 9 : 6 + node_below(sim, 4));
+    if (member->instance[0] != '\0' && version < VERSION_INSTANCE) {
+        version = VERSION_INSTANCE;
+    }
     struct offset_commit_request request;
     wire_init(&offset_commit_request_type, &request);
     request.group_id = str_from_c(member->group->name);
-    request.generation_id_or_member_epoch = member->generation;
-    request.member_id = str_from_c(member->id);
-    if (member->instance[0] != '\0' && version >= VERSION_INSTANCE) {
+    request.generation_id_or_member_epoch = generation;
+    request.member_id = str_from_c(id);
+    if (member->instance[0] != '\0') {
         request.group_instance_id = str_from_c(member->instance);
     }
     request.topics = &topic;
     request.topics_count = 1;
-    member_ask(member, API_OFFSET_COMMIT, version, &request, committed);
+    member_ask(member, API_OFFSET_COMMIT, version, &request, done);
+}
+
+static void commit(struct member *member, int place) {
+    member->positions[place] += 1 + (int64_t)node_below(member->client.sim, STEP_MAX);
+    member_ask_commit(member, place, member->positions[place], member->id, member->generation,
+                      committed);
 }
 
 /* --- fetches --- */
@@ -106,10 +120,14 @@ static void fetched(void *arg, const struct client_response *response) {
         return;
     }
     member_take_error(member, "OffsetFetch", code);
-    if (code == ERR_OK) {
+    const struct node_topic *topic = member_topic_of(member, member->place);
+    if (code == ERR_OK && topic_is_usable(topic) && topic->incarnation == member->incarnation) {
         member_note_loaded(member);
         int64_t offset = group->topics[0].partitions[0].committed_offset;
         audit_group_fetched(member->group->audit, member->place, member->floor, offset);
+        if (offset < 0 && topic->incarnation > 1) {
+            member_point(member, "offsets_of_topic_gone");
+        }
         if (member->positions[member->place] < 0) {
             member->positions[member->place] = offset < 0 ? 0 : offset;
         }
@@ -118,6 +136,7 @@ static void fetched(void *arg, const struct client_response *response) {
 
 static void fetch(struct member *member, int place) {
     member->place = place;
+    member->incarnation = member_topic_of(member, place)->incarnation;
     member->floor = audit_group_fetch(member->group->audit, place);
     int32_t partition = place % SIM_PARTITIONS_MAX;
     struct offset_fetch_request_topics topic = {
@@ -148,7 +167,8 @@ static int draw_place(struct member *member) {
     int count = 0;
     int drawn = -1;
     for (int i = 0; i < AUDIT_PLACES_MAX; i++) {
-        if (member->owned[i] && node_below(member->client.sim, (uint64_t)++count) == 0) {
+        if (member->owned[i] && topic_is_usable(member_topic_of(member, i)) &&
+            node_below(member->client.sim, (uint64_t)++count) == 0) {
             drawn = i;
         }
     }

@@ -80,6 +80,7 @@ void topic_begin(struct node_topic *topic) {
     topic->partitions_asked = topic->first_partition_count;
     topic->setting = topic->setting_asked = -1;
     add_partitions(topic, topic->first_partition_count);
+    node_members_topic_begins(topic);
 }
 
 void topic_set_partition_count(struct node_topic *topic, int32_t count) {

@@ -34,7 +34,7 @@ enum {
     JOBS_MAX = 16,
     BATCH_SEEDS = 10,
     REPLAY_EVERY = 25,
-    MUST_SEEDS_MIN = 50,
+    MUST_SEEDS_MIN = 40,
     SEED_SECONDS_MAX = 240, /* of the real clock */
 };
 

@@ -192,11 +192,12 @@ def test_topics_change_under_an_expression(consumer_node, make_consumers):
     """Who has a topic is asked of the coordinator: members do not say topics."""
     group = make_consumers(consumer_node, "pattern")
     group.subscribed = f"^{group.topic}(-more)?$"
-    members = [group.member(client) for client in CLIENTS[:2]]
+    members = [group.member(CLIENTS[0])]
     group.wait_shared(*members)
     more = group.node.create_topic(f"{group.topic}-more", 3)
     group.node.create_topic(f"{group.topic}-else", 1)
-    members.append(group.member(CLIENTS[2]))  # with it an expression that is not quite the same
+    # No two clients send quite the same; what is new is looked at after at most ten seconds.
+    members += [group.member(client) for client in CLIENTS[1:]]
 
     def wait_until_shared(count):
         deadline = time.monotonic() + 40

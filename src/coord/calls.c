@@ -36,13 +36,12 @@ void coord_call_return(struct coord_call *call, bool here) {
     sys_loop_post(call->loop, &call->task);
 }
 
-/* What Kafka's clients are told for errors of an append. */
-static int16_t call_error_code(err_t err) {
+err_t group_write_err(err_t err) {
     if (err == ERR_BUSY || err == ERR_NO_SPACE) { /* there may be room later */
         return ERR_COORDINATOR_NOT_AVAILABLE;
     }
-    int16_t code = err_kafka_code(err);
-    switch (code) {
+    err_t kafka = err_from_kafka_code(err_kafka_code(err));
+    switch (kafka) {
     case ERR_UNKNOWN_TOPIC_OR_PARTITION:
     case ERR_NOT_ENOUGH_REPLICAS:
     case ERR_REQUEST_TIMED_OUT:
@@ -56,14 +55,14 @@ static int16_t call_error_code(err_t err) {
     case ERR_RECORD_LIST_TOO_LARGE:
         return ERR_UNKNOWN_SERVER_ERROR;
     default:
-        return code;
+        return kafka;
     }
 }
 
 void coord_call_fail(struct coord_call *call, err_t err) {
     call->response = arena_alloc(call->arena, wire_struct_size(call->api->response_type));
     wire_init(call->api->response_type, call->response);
-    call->api->fail(call, call_error_code(err), call->response);
+    call->api->fail(call, (int16_t)group_write_err(err), call->response);
 }
 
 void groups_call_refuse(struct coord_call *call, const struct coord_api *api, err_t err) {

@@ -243,7 +243,7 @@ static void begin_settled(struct group_step *step, err_t err) {
     }
     struct classic_member *member;
     while ((member = classic_member_first(classic)) != NULL) {
-        classic_expel(step, member, ERR_COORDINATOR_NOT_AVAILABLE);
+        classic_expel(step, member, group_write_err(err));
     }
     if (group->aside != NULL) {
         group_take_back(group);

@@ -285,6 +285,9 @@ static inline void step_count(struct group_step *step, enum group_count what, ui
     step->counts[what] += n;
 }
 
+/* What Kafka's clients are told for an error of an append: one of the protocol's. */
+err_t group_write_err(err_t err);
+
 /* Takes back all that the step has added, and its `settled`: the client is refused after all. */
 void step_take_back(struct group_step *step);
 

@@ -70,6 +70,17 @@ static bool memory_allows(struct batches *batches, size_t size) {
     return true;
 }
 
+bool batches_reserve(struct batches *batches, size_t size) {
+    bool allowed = memory_allows(batches, size);
+    batches->memory += allowed ? size : 0;
+    return allowed;
+}
+
+void batches_unreserve(struct batches *batches, size_t size) {
+    assert(batches->memory >= size);
+    batches->memory -= size;
+}
+
 static void keep_buffer(struct batches *batches, struct buffer *buffer) {
     bool fits = batches->memory + batches->spare + buffer->capacity <= batches->memory_max;
     if (!fits || buffer->capacity != batches->batch_size || buffer->capacity < KEPT_CAPACITY_MIN) {

@@ -85,6 +85,10 @@ size_t batch_record_bound(const struct ottla_record *record);
 /* An empty one, open, with room for a record of that bound. NULL: the memory is used up. */
 struct batch *batches_open(struct batches *batches, size_t record_bound);
 
+/* Counts other memory of the producer along. False: the memory is used up. */
+bool batches_reserve(struct batches *batches, size_t size);
+void batches_unreserve(struct batches *batches, size_t size);
+
 /* OK; LIMIT: it is full, close it; BUSY: the memory is used up. The record has been checked. */
 err_t batches_append(struct batches *batches, struct batch *batch, size_t record_bound,
                      const struct ottla_record *record, int64_t timestamp_ms,

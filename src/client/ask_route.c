@@ -3,12 +3,19 @@
 
 #include "client/core_int.h"
 
-/* Waits for metadata. An ask without a judge has one look: then it has failed. */
+/* Waits for metadata. An ask without a judge has one look: then it has failed. Others look again
+ * after a pause. */
 static void wait_for_metadata(struct client_asked *asked, const char *what) {
     struct ottla_client *client = asked->client;
     (void)snprintf(asked->text, sizeof asked->text, "%s", what);
     if (asked->looked && asked->ask.judge == NULL) {
         client_ask_failed(asked, ERR_BROKER_NOT_AVAILABLE, NULL);
+        return;
+    }
+    if (asked->looked) {
+        asked->looked = false;
+        client_ask_pause(asked,
+                         sys_mono_ms(client->sys) + client_backoff_ms(client, ++asked->tries));
         return;
     }
     asked->looked = true;

@@ -102,7 +102,8 @@ typedef err_t (*client_build_fn)(void *arg, int16_t version, int32_t broker_id, 
                                  const void **ret_request);
 
 struct client_answer {
-    err_t err; /* no answer: what ended it. OK: there is one, with whatever errors inside */
+    err_t err; /* OK: there is an answer, with whatever errors inside; else how the last try ended,
+                * or TIMED_OUT */
     int32_t broker_id;
     int16_t version;
     const void *response; /* the struct of wire/messages.h; NULL on error */

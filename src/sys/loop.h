@@ -33,9 +33,10 @@ void sys_loop_run(struct sys_loop *loop);    /* until stopped; Linux only */
 void sys_loop_stop(struct sys_loop *loop);   /* any thread: ends it after the turn it is in */
 
 /*
- * For a library without a thread of its own, whose caller runs the loop a turn at a time; Linux
- * only, and not on a loop that was started. A turn waits up to timeout_ms (-1: without limit) for
- * something to do, and does it. Turns of different loops may be nested, those of one may not.
+ * For a library without a thread of its own, whose caller runs the loop a turn at a time; not on a
+ * loop that was started. A turn waits up to timeout_ms (-1: without limit) for something to do, and
+ * does it. Turns of different loops may be nested, those of one may not. In the simulator a turn
+ * is one event, time passes in it, and there is no descriptor.
  *
  * A caller that waits in another way watches the descriptor for reading, and makes a turn when it
  * is readable or the deadline (of sys_mono_ms; INT64_MAX: none) is over. A turn that waits ends

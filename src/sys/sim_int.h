@@ -157,9 +157,13 @@ static inline int64_t sim_between(struct rng *rng, int64_t least, int64_t most) 
 struct sim_loop {
     struct sys_loop loop;    /* first */
     struct list link;        /* of the host */
-    struct sim_actor *actor; /* NULL until started */
+    struct sim_actor *actor; /* NULL until started, or the first turn */
     char name[16];
     bool stopped;
+    bool by_turns; /* somebody runs it a turn at a time: it does nothing between turns */
+    bool turning;
+    bool woken;
+    int64_t turn_end_ms;
     struct list tasks;
     struct list ready; /* sim_socket.ready_link */
     size_t ready_count;
@@ -174,6 +178,9 @@ err_t sim_loop_start(struct sys_loop *loop);
 void sim_loop_join(struct sys_loop *loop);
 void sim_loop_run(struct sys_loop *loop);
 void sim_loop_stop(struct sys_loop *loop);
+void sim_loop_turn(struct sys_loop *loop, int64_t timeout_ms);
+int64_t sim_loop_deadline_ms(const struct sys_loop *loop);
+void sim_loop_wake(struct sys_loop *loop);
 bool sim_loop_is_current(const struct sys_loop *loop);
 void sim_loop_stats_take(struct sys_loop *loop, struct sys_loop_stats *ret_stats);
 void sim_loop_post(struct sys_loop *loop, struct sys_task *task);

@@ -44,7 +44,7 @@ static void loop_drop(struct sim_loop *loop) {
 
 void sim_loop_free(struct sys_loop *base) {
     struct sim_loop *loop = sim(base);
-    assert(loop->actor == NULL || loop->stopped);
+    assert(loop->actor == NULL || loop->stopped || loop->by_turns);
     assert(loop->actor == NULL || !loop->actor->in_event);
     assert(list_empty(&loop->ready));
     loop_drop(loop);
@@ -61,13 +61,16 @@ void sim_loops_drop(struct sim_host *host) {
 
 static int64_t loop_due_ns(struct sim_actor *actor) {
     struct sim_loop *loop = actor->owner;
-    if (loop->stopped) {
+    if (loop->stopped || (loop->by_turns && !loop->turning)) {
         return INT64_MAX;
     }
-    if (!list_empty(&loop->tasks) || loop->ready_count > 0) {
+    if (!list_empty(&loop->tasks) || loop->ready_count > 0 || loop->woken) {
         return INT64_MIN;
     }
     int64_t deadline_ms = sys_loop_next_deadline_ms(&loop->loop);
+    if (loop->by_turns && loop->turn_end_ms < deadline_ms) {
+        deadline_ms = loop->turn_end_ms;
+    }
     if (deadline_ms >= INT64_MAX / 1000000) {
         return INT64_MAX;
     }
@@ -116,8 +119,12 @@ static void loop_work(struct sim_actor *actor) {
     if (loop->ready_count > 0) {
         choices[count++] = run_socket;
     }
-    assert(count > 0);
-    choices[count == 1 ? 0 : rng_below(&world->schedule, count)](loop);
+    assert(count > 0 || loop->by_turns);
+    if (count > 0) {
+        choices[count == 1 ? 0 : rng_below(&world->schedule, count)](loop);
+    }
+    loop->turning = false;
+    loop->woken = false;
 
     int64_t took_ns = world->now_ns - begin_ns;
     loop->busy_ns += took_ns;
@@ -148,6 +155,39 @@ void sim_loop_join(struct sys_loop *base) {
 void sim_loop_run(struct sys_loop *base) {
     (void)sim_loop_start(base);
     sim_loop_join(base);
+}
+
+/* --- a turn at a time: one event of the loop, while the caller waits --- */
+
+static bool has_turned(void *arg) {
+    struct sim_loop *loop = arg;
+    return !loop->turning && !loop->actor->in_event;
+}
+
+void sim_loop_turn(struct sys_loop *base, int64_t timeout_ms) {
+    struct sim_loop *loop = sim(base);
+    if (loop->actor == NULL) {
+        (void)sim_loop_start(base);
+        loop->by_turns = true;
+    }
+    assert(loop->by_turns);
+    assert(!loop->turning);
+    int64_t now_ms = world_of(loop)->now_ns / 1000000;
+    bool forever = timeout_ms < 0 || timeout_ms >= INT64_MAX / 1000000 - now_ms;
+    loop->turn_end_ms = forever ? INT64_MAX : now_ms + timeout_ms;
+    loop->turning = true;
+    sim_wait_until(world_of(loop), has_turned, loop);
+}
+
+int64_t sim_loop_deadline_ms(const struct sys_loop *base) {
+    const struct sim_loop *loop = sim(base);
+    return !list_empty(&loop->tasks) || loop->ready_count > 0
+               ? world_of(loop)->now_ns / 1000000
+               : sys_loop_next_deadline_ms(base);
+}
+
+void sim_loop_wake(struct sys_loop *base) {
+    sim(base)->woken = true;
 }
 
 void sim_loop_stop(struct sys_loop *base) {

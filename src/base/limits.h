@@ -235,3 +235,33 @@
 
 /* Index pages held in memory, of all logs together. */
 #define LOG_INDEX_PAGE_BYTES_MAX (16 * 1024 * 1024)
+
+/* --- client: the consumer --- */
+
+/* What one compressed batch of a fetch may expand to; as large as a node lets one become. */
+#define FETCHED_DECOMPRESSED_MAX (256 * 1024 * 1024)
+
+/* Decompressed bytes, and headers, that one poll lends to the application before it stops with what
+ * it has: a batch of ordinary records is far below. */
+#define FETCHED_LENT_MAX (64 * 1024 * 1024)
+
+/* Scratch memory kept for the next batches. */
+#define FETCHED_IDLE_MAX (8 * 1024 * 1024)
+
+/* Headers of one record; each costs 40 bytes of memory and its sender two. */
+#define FETCHED_HEADERS_MAX (1024 * 1024)
+
+/* Answers in a row that bring bytes of a partition and no whole batch, before that is an error. A
+ * fetch that was cut by other partitions' records does so now and then. */
+#define FETCH_FRUITLESS_MAX 8
+
+/* Records of one poll, however large max.poll.records is: a row of them is allocated. */
+#define CONSUMER_RECORDS_MAX 16384
+
+/* Commits that wait for the one before them. An application that commits after each record outruns
+ * its coordinator; it is told OTTLA_BUSY. */
+#define CONSUMER_COMMITS_MAX 1000
+
+/* How long a close waits for the last words to brokers, at most: they only free sessions earlier
+ * than by themselves. */
+#define CONSUMER_GOODBYE_MS 500

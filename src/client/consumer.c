@@ -1,0 +1,468 @@
+/* A consumer's life, and what it reads: assigned partitions and their positions. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/limits.h"
+#include "client/consumer_int.h"
+#include "sys/sys.h"
+
+/* --- the step: work that has become possible --- */
+
+int64_t consumer_now_ms(const struct ottla_consumer *consumer) {
+    return sys_mono_ms(client_sys(consumer->client));
+}
+
+void consumer_step_at(struct ottla_consumer *consumer, int64_t when_ms) {
+    if (when_ms == INT64_MAX || consumer->closing ||
+        (sys_timer_is_set(&consumer->timer) && consumer->timer.deadline_ms <= when_ms)) {
+        return;
+    }
+    sys_timer_set(client_loop(consumer->client), &consumer->timer, when_ms);
+}
+
+void consumer_want_step(struct ottla_consumer *consumer) {
+    consumer_step_at(consumer, 0);
+}
+
+static void on_timer(struct sys_timer *timer) {
+    struct ottla_consumer *consumer = container_of(timer, struct ottla_consumer, timer);
+    if (consumer->place_wanted) {
+        consumer->place_wanted = false;
+        positions_place(consumer);
+    }
+    positions_step(consumer);
+    fetch_step(consumer);
+}
+
+static void on_metadata(struct client_watcher *watcher) {
+    struct ottla_consumer *consumer = container_of(watcher, struct ottla_consumer, watcher);
+    positions_place(consumer);
+    consumer_want_step(consumer);
+}
+
+void consumer_wake(struct ottla_consumer *consumer) {
+    consumer->woken = true;
+    if (consumer->ready_fn != NULL) {
+        consumer->ready_fn(consumer->ready_arg);
+    }
+}
+
+void consumer_on_ready(struct ottla_consumer *consumer, void (*ready)(void *arg), void *arg) {
+    consumer->ready_fn = ready;
+    consumer->ready_arg = arg;
+}
+
+/* --- life --- */
+
+static void init(struct ottla_consumer *consumer, struct ottla_client *client) {
+    const struct client_settings *settings = client_settings(client);
+    consumer->client = client;
+    consumer->settings = settings;
+    consumer->pattern = STR_NULL;
+    struct list *lists[] = {&consumer->positions, &consumer->retired_topics, &consumer->events,
+                            &consumer->commits,   &consumer->lookups,        &consumer->queries,
+                            &consumer->ready,     &consumer->errors};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        list_init(lists[i]);
+    }
+    struct arena *arenas[] = {&consumer->subscription, &consumer->identity,
+                              &consumer->committed_texts, &consumer->headers};
+    for (size_t i = 0; i < sizeof arenas / sizeof *arenas; i++) {
+        arena_init(arenas[i], SIZE_MAX);
+    }
+    fetched_pool_init(&consumer->pool, &consumer->headers);
+    consumer->pool.check_crcs = settings->check_crcs;
+    consumer->pool.committed_only = settings->isolation_level == CLIENT_READ_COMMITTED;
+    consumer->timer.fire = on_timer;
+    consumer->watcher.changed = on_metadata;
+    consumer->auto_commit_ms = consumer_now_ms(consumer) + settings->auto_commit_interval_ms;
+}
+
+int ottla_consumer_new(struct ottla_client *client, struct ottla_consumer **ret_consumer,
+                       struct ottla_error *ret_error) {
+    (void)ret_error; /* the settings were checked with the client */
+    struct ottla_consumer *consumer = calloc(1, sizeof *consumer);
+    if (consumer == NULL) {
+        abort();
+    }
+    init(consumer, client);
+    size_t count = (size_t)consumer->settings->max_poll_records;
+    consumer->record_max = count < CONSUMER_RECORDS_MAX ? count : CONSUMER_RECORDS_MAX;
+    consumer->records = calloc(consumer->record_max, sizeof *consumer->records);
+    if (consumer->records == NULL) {
+        abort();
+    }
+    client_watch(client, &consumer->watcher);
+    *ret_consumer = consumer;
+    return OTTLA_OK;
+}
+
+static void free_retired(struct ottla_consumer *consumer) {
+    struct list *link;
+    while ((link = list_take_first(&consumer->retired_topics)) != NULL) {
+        struct consumer_topic *topic = container_of(link, struct consumer_topic, link);
+        map_done(&topic->positions);
+        free((char *)topic->name.data);
+        free(topic);
+    }
+}
+
+void consumer_let_go(struct ottla_consumer *consumer) {
+    fetched_pool_release(&consumer->pool);
+    free_retired(consumer);
+}
+
+void consumer_positions_clear(struct ottla_consumer *consumer) {
+    struct list *link;
+    while ((link = list_first(&consumer->positions)) != NULL) {
+        consumer_position_remove(consumer, container_of(link, struct position, link));
+    }
+}
+
+void ottla_consumer_free(struct ottla_consumer *consumer) {
+    if (consumer == NULL) {
+        return;
+    }
+    assert(!consumer->in_callback);
+    consumer->closing = true;
+    client_unwatch(consumer->client, &consumer->watcher);
+    consumer_group_done(consumer);
+    commits_done(consumer);
+    committed_done(consumer);
+    positions_done(consumer);
+    consumer_positions_clear(consumer);
+    fetch_done(consumer);
+    sys_timer_clear(client_loop(consumer->client), &consumer->timer);
+    consumer_let_go(consumer);
+    fetched_pool_done(&consumer->pool);
+    map_done(&consumer->topics);
+    arena_done(&consumer->subscription);
+    arena_done(&consumer->identity);
+    arena_done(&consumer->committed_texts);
+    arena_done(&consumer->headers);
+    free(consumer->records);
+    free(consumer);
+}
+
+/* --- positions come and go --- */
+
+static struct consumer_topic *topic_of(struct ottla_consumer *consumer, struct str name) {
+    struct consumer_topic *topic = map_get(&consumer->topics, str_bytes(name));
+    if (topic != NULL) {
+        return topic;
+    }
+    topic = calloc(1, sizeof *topic);
+    char *copy = topic == NULL ? NULL : malloc(name.size + 1);
+    if (copy == NULL) {
+        abort();
+    }
+    memcpy(copy, name.data, name.size);
+    copy[name.size] = '\0';
+    topic->name = (struct str){.data = copy, .size = name.size};
+    (void)map_put(&consumer->topics, str_bytes(topic->name), topic);
+    client_topic_want(consumer->client, topic->name, consumer->settings->allow_auto_create_topics);
+    return topic;
+}
+
+struct position *consumer_position(const struct ottla_consumer *consumer, struct str topic,
+                                   int32_t partition) {
+    const struct consumer_topic *found = map_get(&consumer->topics, str_bytes(topic));
+    return found == NULL ? NULL : map_get_u64(&found->positions, (uint64_t)(int64_t)partition);
+}
+
+static struct position *position_of(const struct ottla_consumer *consumer, const char *topic,
+                                    int32_t partition) {
+    return topic == NULL ? NULL : consumer_position(consumer, str_from_c(topic), partition);
+}
+
+struct position *consumer_position_add(struct ottla_consumer *consumer, struct str topic_name,
+                                       int32_t partition) {
+    struct position *position = calloc(1, sizeof *position);
+    if (position == NULL) {
+        abort();
+    }
+    struct consumer_topic *topic = topic_of(consumer, topic_name);
+    *position = (struct position){.topic = topic,
+                                  .partition = partition,
+                                  .leader = -1,
+                                  .leader_epoch = -1,
+                                  .high_watermark = -1,
+                                  .last_stable_offset = -1,
+                                  .log_start_offset = -1,
+                                  .preferred = -1};
+    list_init(&position->fetched);
+    struct position *old = map_put_u64(&topic->positions, (uint64_t)(int64_t)partition, position);
+    assert(old == NULL);
+    list_add_last(&consumer->positions, &position->link);
+    consumer->position_count++;
+    position_begin(consumer, position);
+    consumer->place_wanted = true;
+    return position;
+}
+
+void consumer_position_remove(struct ottla_consumer *consumer, struct position *position) {
+    struct consumer_topic *topic = position->topic;
+    fetch_leave(position);
+    fetch_drop(consumer, position);
+    list_remove(&position->error_link);
+    list_remove(&position->link);
+    consumer->position_count--;
+    (void)map_remove_u64(&topic->positions, (uint64_t)(int64_t)position->partition);
+    free(position);
+    if (map_count(&topic->positions) == 0) {
+        (void)map_remove(&consumer->topics, str_bytes(topic->name));
+        client_topic_unwant(consumer->client, topic->name);
+        list_add_last(&consumer->retired_topics, &topic->link); /* records may name it */
+    }
+}
+
+/* --- a position's changes --- */
+
+static void begin(struct ottla_consumer *consumer, struct position *position,
+                  enum position_state state, int64_t offset, int32_t epoch) {
+    position->turn = ++consumer->last_turn;
+    position->asking = false;
+    position->state = state;
+    position->offset = offset;
+    position->offset_epoch = epoch;
+    position->validated_epoch = -1;
+    position->attempt = 0;
+    position->rest_until_ms = 0;
+    position->fruitless = 0;
+    fetch_drop(consumer, position);
+    fetch_place(consumer, position);
+    consumer_want_step(consumer);
+}
+
+void position_begin(struct ottla_consumer *consumer, struct position *position) {
+    if (consumer->settings->group_id == NULL) {
+        position_reset_by_policy(consumer, position, ERR_NOT_FOUND);
+    } else {
+        begin(consumer, position, POSITION_AWAITING, -1, -1);
+    }
+}
+
+void position_set(struct ottla_consumer *consumer, struct position *position, int64_t offset,
+                  int32_t epoch) {
+    begin(consumer, position, POSITION_READING, offset, epoch);
+    position_validate(consumer, position);
+}
+
+void position_reset(struct ottla_consumer *consumer, struct position *position, int64_t timestamp) {
+    begin(consumer, position, POSITION_RESETTING, -1, -1);
+    position->reset_timestamp = timestamp;
+}
+
+void position_reset_by_policy(struct ottla_consumer *consumer, struct position *position,
+                              err_t why) {
+    const struct client_settings *settings = consumer->settings;
+    int64_t offset = position->offset;
+    int32_t epoch = position->offset_epoch;
+    switch (settings->auto_offset_reset) {
+    case CLIENT_RESET_EARLIEST:
+        position_reset(consumer, position, OTTLA_OFFSET_EARLIEST);
+        break;
+    case CLIENT_RESET_LATEST:
+        position_reset(consumer, position, OTTLA_OFFSET_LATEST);
+        break;
+    case CLIENT_RESET_DURATION:
+        position_reset(consumer, position,
+                       sys_wall_ms(client_sys(consumer->client)) -
+                           settings->auto_offset_reset_duration_ms);
+        break;
+    case CLIENT_RESET_NONE:
+        position_fail(consumer, position, why);
+        if (why == ERR_OFFSET_OUT_OF_RANGE) { /* it may come into range, or be sought */
+            begin(consumer, position, POSITION_READING, offset, epoch);
+            position->validated_epoch = position->leader_epoch;
+        } else {
+            begin(consumer, position, POSITION_STUCK, -1, -1);
+        }
+        position_rest(consumer, position);
+        break;
+    }
+}
+
+void position_rest(struct ottla_consumer *consumer, struct position *position) {
+    position->attempt++;
+    position->rest_until_ms =
+        consumer_now_ms(consumer) + client_backoff_ms(consumer->client, position->attempt);
+    consumer_step_at(consumer, position->rest_until_ms);
+}
+
+void position_fail(struct ottla_consumer *consumer, struct position *position, err_t err) {
+    position->error = err;
+    position->error_offset = position->offset;
+    if (!list_linked(&position->error_link)) {
+        list_add_last(&consumer->errors, &position->error_link);
+    }
+    consumer_wake(consumer);
+}
+
+/* --- assign --- */
+
+static int check_position(const struct ottla_position *position, struct ottla_error *ret_error) {
+    bool place = position->topic != NULL && *position->topic != '\0' && position->partition >= 0;
+    if (!place) {
+        return client_error_set(ret_error, OTTLA_INVALID,
+                                "a position needs a topic and a partition of 0 or more");
+    }
+    int64_t offset = position->offset;
+    if (offset < 0 && offset != OTTLA_OFFSET_EARLIEST && offset != OTTLA_OFFSET_LATEST &&
+        offset != OTTLA_OFFSET_NONE) {
+        return client_error_set(ret_error, OTTLA_INVALID, "%s-%d: there is no offset %lld",
+                                position->topic, (int)position->partition, (long long)offset);
+    }
+    return OTTLA_OK;
+}
+
+/* An epoch of 0 may be a field that was not set, and is not compared. */
+static void start_at(struct ottla_consumer *consumer, struct position *position, int64_t offset,
+                     int32_t epoch) {
+    if (offset >= 0) {
+        position_set(consumer, position, offset, epoch > 0 ? epoch : -1);
+    } else if (offset == OTTLA_OFFSET_NONE) {
+        position_begin(consumer, position);
+    } else {
+        position_reset(consumer, position, offset);
+    }
+}
+
+int consumer_check(const struct ottla_consumer *consumer, struct ottla_error *ret_error) {
+    if (consumer->closed) {
+        return client_error_set(ret_error, OTTLA_CLOSED, "the consumer was closed");
+    }
+    if (consumer->in_callback) {
+        return client_error_set(ret_error, OTTLA_BUSY, "this cannot be done inside a rebalance");
+    }
+    return OTTLA_OK;
+}
+
+/* Those that stay go on where they are, unless an offset is given. */
+static void replace_positions(struct ottla_consumer *consumer,
+                              const struct ottla_position *positions, size_t count) {
+    uint64_t before = consumer->last_turn;
+    for (size_t i = 0; i < count; i++) {
+        struct position *position =
+            position_of(consumer, positions[i].topic, positions[i].partition);
+        if (position == NULL) {
+            position = consumer_position_add(consumer, str_from_c(positions[i].topic),
+                                             positions[i].partition);
+        }
+        start_at(consumer, position, positions[i].offset, positions[i].leader_epoch);
+    }
+    struct list *link, *after;
+    list_for_each_safe (link, after, &consumer->positions) {
+        struct position *position = container_of(link, struct position, link);
+        if (position->turn <= before) {
+            consumer_position_remove(consumer, position);
+        }
+    }
+}
+
+int ottla_consumer_assign(struct ottla_consumer *consumer, const struct ottla_position *positions,
+                          size_t count, struct ottla_error *ret_error) {
+    int code = consumer_check(consumer, ret_error);
+    for (size_t i = 0; i < count && code == OTTLA_OK; i++) {
+        code = check_position(&positions[i], ret_error);
+    }
+    if (code != OTTLA_OK) {
+        return code;
+    }
+    commit_auto(consumer, true);
+    if (consumer->subscribed) {
+        consumer_give_up(consumer);
+    }
+    replace_positions(consumer, positions, count);
+    return OTTLA_OK;
+}
+
+size_t ottla_consumer_assignment(const struct ottla_consumer *consumer,
+                                 struct ottla_partition *partitions, size_t size) {
+    size_t at = 0;
+    struct list *link;
+    list_for_each (link, &consumer->positions) {
+        if (at == size) {
+            break;
+        }
+        const struct position *position = container_of(link, struct position, link);
+        partitions[at++] =
+            (struct ottla_partition){position->topic->name.data, position->partition};
+    }
+    return consumer->position_count;
+}
+
+/* --- pause, seek, position --- */
+
+static int pause_all(struct ottla_consumer *consumer, const struct ottla_partition *partitions,
+                     size_t count, bool pause) {
+    for (size_t i = 0; i < count; i++) {
+        if (position_of(consumer, partitions[i].topic, partitions[i].partition) == NULL) {
+            return OTTLA_NOT_FOUND;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        fetch_pause(consumer, position_of(consumer, partitions[i].topic, partitions[i].partition),
+                    pause);
+    }
+    return OTTLA_OK;
+}
+
+int ottla_consumer_pause(struct ottla_consumer *consumer, const struct ottla_partition *partitions,
+                         size_t count) {
+    return pause_all(consumer, partitions, count, true);
+}
+
+int ottla_consumer_resume(struct ottla_consumer *consumer, const struct ottla_partition *partitions,
+                          size_t count) {
+    return pause_all(consumer, partitions, count, false);
+}
+
+int ottla_consumer_seek(struct ottla_consumer *consumer, const struct ottla_position *to) {
+    if (check_position(to, NULL) != OTTLA_OK || to->offset == OTTLA_OFFSET_NONE) {
+        return OTTLA_INVALID;
+    }
+    struct position *position = position_of(consumer, to->topic, to->partition);
+    if (position == NULL) {
+        return OTTLA_NOT_FOUND;
+    }
+    list_remove(&position->error_link);
+    start_at(consumer, position, to->offset, to->leader_epoch);
+    return OTTLA_OK;
+}
+
+int ottla_consumer_position(const struct ottla_consumer *consumer,
+                            const struct ottla_partition *partition,
+                            struct ottla_position *ret_position) {
+    const struct position *position = position_of(consumer, partition->topic, partition->partition);
+    if (position == NULL || position->offset < 0) {
+        return OTTLA_NOT_FOUND;
+    }
+    *ret_position = (struct ottla_position){.topic = position->topic->name.data,
+                                            .partition = position->partition,
+                                            .offset = position->offset,
+                                            .leader_epoch = position->offset_epoch};
+    return OTTLA_OK;
+}
+
+/* -1: no fetch has told. */
+static int64_t end_of(const struct ottla_consumer *consumer, const struct position *position) {
+    return consumer->settings->isolation_level == CLIENT_READ_COMMITTED
+               ? position->last_stable_offset
+               : position->high_watermark;
+}
+
+int64_t ottla_consumer_lag(const struct ottla_consumer *consumer,
+                           const struct ottla_partition *partition) {
+    const struct position *position = position_of(consumer, partition->topic, partition->partition);
+    if (position == NULL || position->offset < 0 || end_of(consumer, position) < 0) {
+        return -1;
+    }
+    int64_t lag = end_of(consumer, position) - position->offset;
+    return lag > 0 ? lag : 0;
+}
+
+bool ottla_consumer_at_end(const struct ottla_consumer *consumer,
+                           const struct ottla_partition *partition) {
+    return ottla_consumer_lag(consumer, partition) == 0;
+}

@@ -96,15 +96,13 @@ void member_rejoin(struct member *member) {
 }
 
 void member_instance_name(const struct member *member, char name[AUDIT_MEMBER_SIZE_MAX]) {
-    snprintf(name, AUDIT_MEMBER_SIZE_MAX, "%s-%d", member->group->name, member->number);
+    snprintf(name, AUDIT_MEMBER_SIZE_MAX, "%s-%s", member->group->name, member->instance);
 }
 
 static void name_it(struct member *member) {
-    member_instance_name(member, member->name);
-    if (member->instance[0] == '\0' || member_is_timed(member)) {
-        size_t size = strlen(member->name);
-        snprintf(member->name + size, sizeof member->name - size, ".%d", member->life);
-    }
+    bool by_life = member->instance[0] == '\0' || member_is_timed(member);
+    snprintf(member->name, sizeof member->name, by_life ? "%s-%d.%d" : "%s-%d", member->group->name,
+             member->number, member->life);
 }
 
 static void draw_protocol(struct member *member) {
@@ -402,8 +400,10 @@ void node_member_new(struct node_sim *sim, struct scenario_line *line) {
     member->number = member->group->member_count++;
     member->next = member->group->members;
     member->group->members = member;
+    bool rivals = scenario_flag(line, "rivals", false);
     if (scenario_flag(line, "static", false)) {
-        snprintf(member->instance, sizeof member->instance, "static-%d", member->number);
+        int number = rivals ? member->number / 2 : member->number;
+        snprintf(member->instance, sizeof member->instance, "static-%d", number);
     }
     member->reads_regex = scenario_flag(line, "regex", false);
     int64_t dies_ms = node_draw(sim, scenario_range(line, "dies", "0")) / 1000;

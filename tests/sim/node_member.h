@@ -17,6 +17,7 @@
  *
  *   protocol=mixed   each life of a member has one protocol or the other, and the group changes its
  * own regex=yes        members read what an expression says, in one half of what they say
+ *   rivals=yes       two processes each want to be the same static member
  *   dies=70s-79s     half of the members are gone for good from then on
  *
  * A member has one request under way at a time. Members read nothing: a position is a number that

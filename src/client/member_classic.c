@@ -213,6 +213,11 @@ void member_classic_rejoin(struct member_classic *member, const char *reason, in
     }
 }
 
+void member_classic_refuse(struct member_classic *member, err_t err, const char *text) {
+    fail(member, err, "subscribe");
+    snprintf(member->failure_text, sizeof member->failure_text, "%s", text);
+}
+
 void member_classic_subscribe(struct member_classic *member, int64_t now_ms) {
     switch (member->phase) {
     case CLASSIC_OUT:

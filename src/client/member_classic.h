@@ -76,6 +76,9 @@ int64_t member_classic_deadline_ms(const struct member_classic *member); /* INT6
 
 /* There is a subscription, or another one. */
 void member_classic_subscribe(struct member_classic *member, int64_t now_ms);
+
+/* There is one that cannot be. */
+void member_classic_refuse(struct member_classic *member, err_t err, const char *text);
 void member_classic_rejoin(struct member_classic *member, const char *reason, int64_t now_ms);
 void member_classic_polled(struct member_classic *member, int64_t now_ms);
 void member_classic_released(struct member_classic *member, int64_t now_ms);

@@ -150,6 +150,11 @@ static void fail(struct member_consumer *member, err_t err, struct str text) {
     member->tell_failed = true;
 }
 
+void member_consumer_refuse(struct member_consumer *member, err_t err, const char *text) {
+    fail(member, err, STR_NULL);
+    snprintf(member->failure_text, sizeof member->failure_text, "%s", text);
+}
+
 void member_consumer_subscribe(struct member_consumer *member, int64_t now_ms) {
     switch (member->phase) {
     case CONSUMER_OUT:

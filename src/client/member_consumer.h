@@ -82,6 +82,9 @@ int64_t member_consumer_deadline_ms(const struct member_consumer *member);
 /* --- what the consumer wants --- */
 
 void member_consumer_subscribe(struct member_consumer *member, int64_t now_ms);
+
+/* There is one that cannot be. */
+void member_consumer_refuse(struct member_consumer *member, err_t err, const char *text);
 void member_consumer_polled(struct member_consumer *member, int64_t now_ms);
 void member_consumer_released(struct member_consumer *member);
 void member_consumer_leave(struct member_consumer *member, int64_t now_ms, int64_t by_ms);

@@ -91,10 +91,12 @@ static struct client_node *find(struct client_asked *asked) {
 
 void client_ask_route(struct client_asked *asked) {
     struct ottla_client *client = asked->client;
-    asked->node = find(asked);
-    if (asked->node == NULL) {
-        return; /* it waits, or was told */
+    asked->node = NULL;
+    struct client_node *node = find(asked);
+    if (node == NULL) {
+        return; /* it waits; or was told, and is gone */
     }
+    asked->node = node;
     struct client_line *line = &asked->node->lines[asked->ask.lane];
     if (line->connection == NULL && asked->node->retry_ms > sys_mono_ms(client->sys)) {
         client_ask_pause(asked, asked->node->retry_ms);

@@ -317,6 +317,7 @@ static void answered(void *arg, const struct client_response *response) {
         .response = response->message,
         .arena = response->arena,
         .frame = response->frame,
+        .from = response,
     };
     client_ask_finish(asked, &answer);
 }

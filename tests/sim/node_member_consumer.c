@@ -178,7 +178,8 @@ struct said {
  * resolved yet, nobody reads. */
 static void say_subscription(struct member *member, struct said *said) {
     struct node_sim *sim = member->client.sim;
-    bool changes = member->state != MEMBER_IN || node_below(sim, CHANGE_ONE_IN) == 0;
+    bool changes =
+        member->state != MEMBER_IN || (!sim->finishing && node_below(sim, CHANGE_ONE_IN) == 0);
     if (member->reads_regex && member->number > 0 && changes) {
         member->expression = (int)node_below(sim, 2 * EXPRESSION_COUNT) - EXPRESSION_COUNT;
         member_point(member, member->expression >= 0 ? "regex_subscribed" : "names_subscribed");

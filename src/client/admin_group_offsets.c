@@ -71,12 +71,15 @@ static err_t fetch_build(struct admin_part *part, int16_t version, struct arena 
     int32_t topic_count = 0;
     for (size_t i = 0; i < wanted->count; i++) {
         const struct ottla_position *position = wanted->sorted[i];
+        if (i > 0 && position_compare(position, wanted->sorted[i - 1]) == 0) {
+            continue;
+        }
         if (i == 0 || strcmp(position->topic, wanted->sorted[i - 1]->topic) != 0) {
             topics[topic_count++] = (fetch_topic){.name = str_from_c(position->topic),
                                                   .partition_indexes = &numbers[i]};
         }
-        numbers[i] = position->partition;
-        topics[topic_count - 1].partition_indexes_count++;
+        fetch_topic *topic = &topics[topic_count - 1];
+        topic->partition_indexes[topic->partition_indexes_count++] = position->partition;
     }
     struct offset_fetch_request *request = ADMIN_REQUEST(arena, offset_fetch_request);
     request->require_stable = part->call->options.stable;
@@ -115,15 +118,18 @@ _Static_assert(sizeof(struct offset_fetch_response_partition) ==
                    sizeof(struct offset_fetch_response_partitions),
                "both versions of the answer name the same of a partition");
 
-static struct ottla_position *find_wanted(const struct wanted *wanted, const char *topic,
-                                          int32_t partition) {
-    struct ottla_position key = {.topic = topic, .partition = partition};
-    struct ottla_position *pointer = &key;
-    struct ottla_position **found =
-        wanted->count == 0
-            ? NULL
-            : bsearch(&pointer, wanted->sorted, wanted->count, sizeof *wanted->sorted, by_pointer);
-    return found == NULL ? NULL : *found;
+/* Where in `sorted` the partition is, or would be; the caller may have named it more than once. */
+static size_t find_wanted(const struct wanted *wanted, const struct ottla_position *key) {
+    size_t low = 0, high = wanted->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (position_compare(wanted->sorted[middle], key) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
 }
 
 static void set_position(struct ottla_call *call, struct ottla_position *position,
@@ -175,10 +181,11 @@ static void take_wanted(struct ottla_call *call, const struct wanted *wanted,
     for (size_t i = 0; i < count; i++) {
         const char *topic = admin_text(call, runs[i].topic);
         for (int32_t p = 0; p < runs[i].count; p++) {
-            struct ottla_position *position =
-                find_wanted(wanted, topic, runs[i].partitions[p].partition_index);
-            if (position != NULL) {
-                set_position(call, position, &runs[i].partitions[p]);
+            struct ottla_position key = {.topic = topic,
+                                         .partition = runs[i].partitions[p].partition_index};
+            for (size_t at = find_wanted(wanted, &key);
+                 at < wanted->count && position_compare(wanted->sorted[at], &key) == 0; at++) {
+                set_position(call, wanted->sorted[at], &runs[i].partitions[p]);
             }
         }
     }

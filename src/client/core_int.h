@@ -34,6 +34,7 @@ struct client_node {
     struct ottla_client *client;
     struct client_broker broker; /* its texts are the node's own */
     bool listed;                 /* by the metadata of now */
+    bool asked;                  /* an ask points here; only inside client_nodes_sweep */
     int failures;                /* in a row, of connecting or of a connection */
     int64_t retry_ms;            /* no new connection before (reconnect.backoff.ms) */
     bool versions_known;
@@ -110,6 +111,7 @@ struct client_metadata {
     bool asked_all; /* the request under way is for all topics */
     struct client_asked *asked;
     int failures;       /* answers in a row that were none, or left something open */
+    bool unreached;     /* the last request got to nobody */
     int64_t begun_ms;   /* of the last request */
     int64_t failing_ms; /* since when there is no answer; -1: there is */
     struct sys_timer timer;
@@ -133,6 +135,7 @@ struct ottla_client {
     struct list watchers;
 
     struct list nodes;
+    struct map nodes_by_id;
     bool bootstrapping; /* any broker: those of bootstrap.servers */
     struct list asks;
     struct list ready;

@@ -4,8 +4,8 @@
  * There is one request at a time. `needed` says that one is to be made: because somebody asked for
  * it, something wanted is not known, or metadata.max.age.ms is over. Requests are retry.backoff.ms
  * apart; after one that failed, or that left something open, the pause doubles up to
- * retry.backoff.max.ms. Asks that wait for a broker or controller to be known look again after
- * every answer, and after every failure.
+ * retry.backoff.max.ms, unless there is a broker to try that is not in back-off. Asks that wait for
+ * a broker or controller to be known look again after every answer, and after every failure.
  *
  * No answer for metadata.recovery.rebootstrap.trigger.ms, and an answer that says so, lead back to
  * bootstrap.servers (KIP-1102).
@@ -76,6 +76,16 @@ static void ask(struct ottla_client *client) {
 
 /* --- when --- */
 
+/* After a broker that could not be reached another may be asked sooner. */
+static int64_t pause_ms(struct ottla_client *client) {
+    struct client_metadata *metadata = &client->metadata;
+    int64_t retry_ms;
+    if (metadata->unreached && client_node_any(client, false, &retry_ms) != NULL) {
+        return client->settings.reconnect_backoff_ms;
+    }
+    return client_backoff_ms(client, metadata->failures + 1);
+}
+
 static int64_t next_ms(struct ottla_client *client) {
     struct client_metadata *metadata = &client->metadata;
     if (!metadata->needed) {
@@ -85,7 +95,7 @@ static int64_t next_ms(struct ottla_client *client) {
     if (metadata->begun_ms < 0) {
         return 0;
     }
-    return metadata->begun_ms + client_backoff_ms(client, metadata->failures + 1);
+    return metadata->begun_ms + pause_ms(client);
 }
 
 void client_metadata_schedule(struct ottla_client *client) {
@@ -160,6 +170,7 @@ static void on_answer(void *arg, const struct client_answer *answer) {
         return;
     }
     const struct metadata_response *response = answer->response;
+    client->metadata.unreached = answer->err == ERR_REFUSED || answer->err == ERR_NOT_FOUND;
     if (answer->err != ERR_OK) {
         failed(client);
     } else if (err_from_kafka_code(response->error_code) == ERR_REBOOTSTRAP_REQUIRED) {

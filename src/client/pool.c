@@ -83,6 +83,7 @@ static struct client_node *node_new(struct ottla_client *client,
         line->idle_timer.fire = line_idle;
     }
     list_add_last(&client->nodes, &node->link);
+    (void)map_put_u64(&client->nodes_by_id, (uint32_t)broker->id, node);
     return node;
 }
 
@@ -100,19 +101,13 @@ static void node_free(struct client_node *node) {
         line_close(&node->lines[i]);
     }
     list_remove(&node->link);
+    (void)map_remove_u64(&node->client->nodes_by_id, (uint32_t)node->broker.id);
     free_texts(&node->broker);
     free(node);
 }
 
 struct client_node *client_node_find(const struct ottla_client *client, int32_t id) {
-    struct list *link;
-    list_for_each (link, &client->nodes) {
-        struct client_node *node = container_of(link, struct client_node, link);
-        if (node->broker.id == id) {
-            return node;
-        }
-    }
-    return NULL;
+    return map_get_u64(&client->nodes_by_id, (uint32_t)id);
 }
 
 static bool same_address(const struct client_broker *a, const struct client_broker *b) {
@@ -151,21 +146,19 @@ static bool in_use(const struct client_node *node) {
     return false;
 }
 
-static bool is_pointed_at(const struct client_node *node) {
-    const struct list *link;
-    list_for_each (link, &node->client->asks) {
-        if (container_of(link, struct client_asked, all)->node == node) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void client_nodes_sweep(struct ottla_client *client) {
     struct list *link, *after;
+    list_for_each (link, &client->asks) {
+        struct client_node *node = container_of(link, struct client_asked, all)->node;
+        if (node != NULL) {
+            node->asked = true;
+        }
+    }
     list_for_each_safe (link, after, &client->nodes) {
         struct client_node *node = container_of(link, struct client_node, link);
-        if (node->broker.id >= 0 && !node->listed && !in_use(node) && !is_pointed_at(node)) {
+        bool needed = node->broker.id < 0 || node->listed || node->asked || in_use(node);
+        node->asked = false;
+        if (!needed) {
             node_free(node);
         }
     }
@@ -236,6 +229,7 @@ void client_pool_done(struct ottla_client *client) {
     while ((link = list_first(&client->nodes)) != NULL) {
         node_free(container_of(link, struct client_node, link));
     }
+    map_done(&client->nodes_by_id);
 }
 
 bool client_rebootstrap(struct ottla_client *client, const char *why) {

@@ -1,4 +1,4 @@
-"""Members of consumer groups as processes of their own, in six client libraries.
+"""Members of consumer groups as processes of their own, in seven client libraries.
 
 Each member reads a topic, commits after every poll what it has processed, and prints a line for each thing
 that happens to it:
@@ -13,8 +13,9 @@ that happens to it:
 
     members.py kafka-python|librdkafka BOOTSTRAP GROUP TOPIC [SETTING=VALUE...]
 
-The settings are named as in Java. So are those of ottla.Member (java/), go/member, node/member.js and
-member_aiokafka.py. For librdkafka, ottla.Member and go/member the topic may be an expression, from ^ to $.
+The settings are named as in Java. So are those of ottla.Member (java/), go/member, node/member.js,
+member_aiokafka.py and tests/client/group_member.c. For libottla, librdkafka, ottla.Member and go/member the
+topic may be an expression, from ^ to $.
 """
 import importlib.util
 import os
@@ -26,6 +27,7 @@ import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+OTTLA = os.environ.get("OTTLA", os.path.join(HERE, "..", "..", "build", "ottla"))
 CACHE = os.path.join(os.path.dirname(os.path.dirname(HERE)), ".cache")
 POLL_S = 0.1
 
@@ -72,10 +74,12 @@ built = {}
 
 
 def command(client):
-    """How to start a member of this client: kafka-python, librdkafka, aiokafka, java, franz-go or
-    kafkajs."""
+    """How to start a member of this client: libottla, kafka-python, librdkafka, aiokafka, java,
+    franz-go or kafkajs."""
     if client in ("kafka-python", "librdkafka"):
         return [sys.executable, os.path.abspath(__file__), client]
+    if client == "libottla":
+        return [os.path.join(os.path.dirname(OTTLA), "tests", "client", "group_member")]
     if client == "aiokafka":
         return [sys.executable, os.path.join(HERE, "member_aiokafka.py")]
     if client not in built:

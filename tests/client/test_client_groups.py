@@ -1,0 +1,135 @@
+"""Members of libottla in groups, alone and with members of Java and librdkafka, on Ottla and on Apache
+Kafka, in both protocols: they come, go, stall and are killed; no record is lost, committed offsets never
+go back, and who gets a partition begins where the one before it had committed."""
+import os
+import sys
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "cluster"), os.path.join(HERE, "..", "transcripts"),
+                os.path.join(HERE, "..")]
+
+from groups import Group  # noqa: E402
+from kafka_node import KafkaNode  # noqa: E402
+from node import Node  # noqa: E402
+
+SESSION_MS, HEARTBEAT_MS, SOON_S = 6000, 500, 30
+SETTINGS = {"offsets__topic__replication__factor": 1, "group__initial__rebalance__delay__ms": 300,
+            "group__consumer__min__session__timeout__ms": 1000,
+            "group__consumer__session__timeout__ms": SESSION_MS,
+            "group__consumer__min__heartbeat__interval__ms": 100,
+            "group__consumer__heartbeat__interval__ms": HEARTBEAT_MS}
+CONSUMER = {"group_protocol": "consumer", "session_timeout_ms": None, "heartbeat_interval_ms": None}
+MODES = {"consumer": CONSUMER,
+         "range": {"partition_assignment_strategy": "range"},
+         "roundrobin": {"partition_assignment_strategy": "roundrobin"},
+         "cooperative": {"partition_assignment_strategy": "cooperative-sticky"}}
+# librdkafka and Java disagree about the name of sticky's user data, so that only Java can be mixed in.
+STICKY = {"partition_assignment_strategy": "sticky"}
+JAVA_CLASSES = {"range": "Range", "roundrobin": "RoundRobin", "sticky": "Sticky",
+                "cooperative-sticky": "CooperativeSticky"}
+
+
+@pytest.fixture(scope="module", params=[Node, KafkaNode], ids=["ottla", "kafka"])
+def broker(request, tmp_path_factory):
+    node = request.param(tmp_path_factory.mktemp("broker"), **SETTINGS).start()
+    yield node
+    assert node.stop() in (0, 143), node.log()
+
+
+@pytest.fixture
+def make_group(broker, tmp_path, request):
+    groups = []
+
+    def make(settings, partitions=6):
+        name = request.node.name.translate(str.maketrans("[]", "--")).strip("-")
+        group = Group(broker, name, partitions, tmp_path, **settings)
+        group.settings = {key: value for key, value in group.settings.items() if value is not None}
+        groups.append(group)
+        return group
+
+    yield make
+    for group in groups:
+        group.abandon()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("mode", [*MODES, "sticky"])
+def test_members_come_go_stall_and_are_killed(make_group, mode):
+    group = make_group({**MODES, "sticky": STICKY}[mode])
+    first = group.member("libottla")
+    group.wait_shared(first)
+    second = group.member("libottla")
+    group.wait_shared(first, second)
+    third = group.member("libottla")
+    group.wait_shared(first, second, third)
+    second.stop()
+    group.wait_shared(first, third)
+    third.stall()
+    group.wait_shared(first, timeout=SOON_S)
+    third.go_on()
+    group.wait_shared(first, third)
+    first.kill()
+    group.wait_shared(third, timeout=SOON_S)
+    group.finish(third)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("mode", MODES)
+def test_libottla_java_and_librdkafka_in_one_group(make_group, mode):
+    """Each of them leads once: the others come and go around it."""
+    group = make_group(MODES[mode], 12)
+    members = []
+    for client in ["libottla", "java", "librdkafka"]:
+        members.append(group.member(client))
+        group.wait_shared(*members)
+    for client in ["libottla", "librdkafka", "java"]:
+        members.append(group.member(client))
+        members.pop(0).stop()
+        group.wait_shared(*members)
+    members.pop(0).kill()
+    group.wait_shared(*members, timeout=SOON_S)
+    group.finish(*members)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("mode", ["consumer", "range"])
+def test_a_static_member_comes_back_to_its_place(make_group, mode):
+    group = make_group(MODES[mode])
+    first = group.member("libottla", group_instance_id="one")
+    second = group.member("libottla", group_instance_id="two")
+    group.wait_shared(first, second)
+    had = set(second.mine)
+    second.stop()
+    back = group.member("libottla", group_instance_id="two")
+    group.wait_shared(first, back)
+    assert back.mine == had
+    revoked = [event for event in first.last(10 ** 6) if event.kind == "revoked"]
+    assert len(revoked) <= 1, revoked
+    group.finish(first, back)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("mode", ["consumer", "cooperative"])
+def test_a_pattern_finds_topics(make_group, broker, mode):
+    group = make_group({**MODES[mode], "metadata_max_age_ms": 1000})
+    group.subscribed = f"^{group.topic}(-more)?$"
+    first = group.member("libottla")
+    second = group.member("libottla")
+    group.wait_shared(first, second)
+    group.finish(first, second)
+
+
+@pytest.mark.timeout(300)
+def test_who_does_not_poll_in_time_leaves_and_comes_back(make_group):
+    """As a process that hangs for less than its session's time."""
+    group = make_group({**MODES["cooperative"], "max_poll_interval_ms": 6000})
+    first = group.member("libottla")
+    second = group.member("libottla")
+    group.wait_shared(first, second)
+    first.stall()
+    group.wait_shared(second, timeout=SOON_S)
+    first.go_on()
+    group.wait_shared(first, second)
+    group.finish(first, second)

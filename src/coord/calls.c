@@ -59,10 +59,21 @@ err_t group_write_err(err_t err) {
     }
 }
 
-void coord_call_fail(struct coord_call *call, err_t err) {
+static void make_response(struct coord_call *call) {
     call->response = arena_alloc(call->arena, wire_struct_size(call->api->response_type));
     wire_init(call->api->response_type, call->response);
+}
+
+void coord_call_fail(struct coord_call *call, err_t err) {
+    make_response(call);
     call->api->fail(call, (int16_t)group_write_err(err), call->response);
+}
+
+void coord_call_turn_away(struct coord_call *call, const struct groups *groups, err_t err) {
+    make_response(call);
+    if (call->api->check == NULL || call->api->check(call, groups, call->response)) {
+        call->api->fail(call, (int16_t)group_write_err(err), call->response);
+    }
 }
 
 void groups_call_refuse(struct coord_call *call, const struct coord_api *api, err_t err) {

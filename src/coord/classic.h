@@ -18,8 +18,16 @@ void classic_apply(struct groups *groups, const struct coord_record *record);
 
 /* --- rows of apis.c: requests that classic groups and others share --- */
 
-/* Each checks what concerns no group, finds the group, and passes the request on to its ops. Where
- * there is no group yet, or only a GROUP_SIMPLE, a member begins a classic group. */
+/* Ids that are missing, times that are not allowed. */
+bool classic_check_join(const struct coord_call *call, const struct groups *groups, void *response);
+bool classic_check_sync(const struct coord_call *call, const struct groups *groups, void *response);
+bool classic_check_heartbeat(const struct coord_call *call, const struct groups *groups,
+                             void *response);
+bool classic_check_leave(const struct coord_call *call, const struct groups *groups,
+                         void *response);
+
+/* Each finds the group, and passes the request on to its ops. Where there is no group yet, or only
+ * a GROUP_SIMPLE, a member begins a classic group. */
 err_t classic_step_join(struct group_step *step);
 err_t classic_step_sync(struct group_step *step);
 err_t classic_step_heartbeat(struct group_step *step);

@@ -1,5 +1,5 @@
 /*
- * Requests of the classic protocol before they reach a group: what concerns no group is checked,
+ * Requests of the classic protocol before they reach a group: what concerns no group is checked;
  * then the group's ops go on. A consumer group serves its classic members itself.
  *
  * Where there is no group, or one with offsets only, a member that joins without an id begins a
@@ -42,25 +42,25 @@ void classic_fail_join(const struct coord_call *call, int16_t code, void *respon
     classic_refuse_join(response, call->version, err_from_kafka_code(code), STR(""));
 }
 
-static err_t check_join(const struct group_step *step, const struct join_group_request *request) {
-    const struct config *config = step->groups->config;
+bool classic_check_join(const struct coord_call *call, const struct groups *groups,
+                        void *response) {
+    const struct join_group_request *request = call->request;
+    int32_t timeout_ms = request->session_timeout_ms;
+    err_t err = ERR_OK;
     if (request->group_id.size == 0) {
-        return ERR_INVALID_GROUP_ID;
+        err = ERR_INVALID_GROUP_ID;
+    } else if (timeout_ms < config_int(groups->config, CONFIG_GROUP_MIN_SESSION_TIMEOUT_MS) ||
+               timeout_ms > config_int(groups->config, CONFIG_GROUP_MAX_SESSION_TIMEOUT_MS)) {
+        err = ERR_INVALID_SESSION_TIMEOUT;
     }
-    if (request->session_timeout_ms < config_int(config, CONFIG_GROUP_MIN_SESSION_TIMEOUT_MS) ||
-        request->session_timeout_ms > config_int(config, CONFIG_GROUP_MAX_SESSION_TIMEOUT_MS)) {
-        return ERR_INVALID_SESSION_TIMEOUT;
+    if (err != ERR_OK) {
+        classic_refuse_join(response, call->version, err, request->member_id);
     }
-    return ERR_OK;
+    return err == ERR_OK;
 }
 
 err_t classic_step_join(struct group_step *step) {
     const struct join_group_request *request = step->request;
-    err_t err = check_join(step, request);
-    if (err != ERR_OK) {
-        classic_refuse_join(step->response, step->call->version, err, request->member_id);
-        return ERR_OK;
-    }
     struct group *group = groups_find(step->groups, request->group_id);
     if (group == NULL || group->type == GROUP_SIMPLE) {
         return classic_join_first(step, group);
@@ -81,20 +81,28 @@ static struct group *group_with_members(const struct group_step *step, struct st
     return group == NULL || group->type == GROUP_SIMPLE ? NULL : group;
 }
 
-err_t classic_step_sync(struct group_step *step) {
-    const struct sync_group_request *request = step->request;
-    struct group *group = group_with_members(step, request->group_id);
+bool classic_check_sync(const struct coord_call *call, const struct groups *groups,
+                        void *response) {
+    (void)groups;
+    const struct sync_group_request *request = call->request;
     err_t err = ERR_OK;
-    if (step->call->version >= VERSION_PROTOCOL_REQUIRED &&
+    if (call->version >= VERSION_PROTOCOL_REQUIRED &&
         (request->protocol_type.data == NULL || request->protocol_name.data == NULL)) {
         err = ERR_INCONSISTENT_GROUP_PROTOCOL;
     } else if (request->group_id.size == 0) {
         err = ERR_INVALID_GROUP_ID;
-    } else if (group == NULL) {
-        err = ERR_UNKNOWN_MEMBER_ID;
     }
     if (err != ERR_OK) {
-        classic_fail_sync(step->call, err_kafka_code(err), step->response);
+        classic_fail_sync(call, err_kafka_code(err), response);
+    }
+    return err == ERR_OK;
+}
+
+err_t classic_step_sync(struct group_step *step) {
+    const struct sync_group_request *request = step->request;
+    struct group *group = group_with_members(step, request->group_id);
+    if (group == NULL) {
+        classic_fail_sync(step->call, ERR_UNKNOWN_MEMBER_ID, step->response);
         return ERR_OK;
     }
     return group->ops->sync(step, group);
@@ -109,13 +117,22 @@ void classic_fail_heartbeat(const struct coord_call *call, int16_t code, void *r
         code == ERR_COORDINATOR_LOAD_IN_PROGRESS ? ERR_OK : code;
 }
 
+bool classic_check_heartbeat(const struct coord_call *call, const struct groups *groups,
+                             void *response) {
+    (void)groups;
+    bool good = ((const struct heartbeat_request *)call->request)->group_id.size > 0;
+    if (!good) {
+        classic_fail_heartbeat(call, ERR_INVALID_GROUP_ID, response);
+    }
+    return good;
+}
+
 err_t classic_step_heartbeat(struct group_step *step) {
     const struct heartbeat_request *request = step->request;
     struct heartbeat_response *response = step->response;
     struct group *group = group_with_members(step, request->group_id);
     if (group == NULL) {
-        response->error_code =
-            request->group_id.size == 0 ? ERR_INVALID_GROUP_ID : ERR_UNKNOWN_MEMBER_ID;
+        response->error_code = ERR_UNKNOWN_MEMBER_ID;
         return ERR_OK;
     }
     return group->ops->heartbeat(step, group);
@@ -168,11 +185,17 @@ static err_t leave_alone(struct group_step *step) {
     return err;
 }
 
+bool classic_check_leave(const struct coord_call *call, const struct groups *groups,
+                         void *response) {
+    (void)groups;
+    bool good = ((const struct leave_group_request *)call->request)->group_id.size > 0;
+    if (!good) {
+        classic_fail_leave(call, ERR_INVALID_GROUP_ID, response);
+    }
+    return good;
+}
+
 err_t classic_step_leave(struct group_step *step) {
     const struct leave_group_request *request = step->request;
-    if (request->group_id.size == 0) {
-        classic_fail_leave(step->call, ERR_INVALID_GROUP_ID, step->response);
-        return ERR_OK;
-    }
     return step->call->version < VERSION_SEVERAL_LEAVE ? leave_alone(step) : leave(step, request);
 }

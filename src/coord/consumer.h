@@ -24,6 +24,8 @@ void consumer_apply_regex(struct groups *groups, const struct coord_record *reco
 /* --- rows of apis.c --- */
 
 /* ConsumerGroupHeartbeat. */
+bool consumer_check_heartbeat(const struct coord_call *call, const struct groups *groups,
+                              void *response);
 err_t consumer_step_heartbeat(struct group_step *step);
 void consumer_fail_heartbeat(const struct coord_call *call, int16_t code, void *response);
 

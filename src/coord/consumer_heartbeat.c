@@ -71,23 +71,32 @@ static const char *bad_request(const struct consumer_group_heartbeat_request *re
     return epoch < EPOCH_LEAVE_STATIC ? "MemberEpoch is invalid." : NULL;
 }
 
-static struct consumer_refusal check_request(const struct group_step *step) {
-    const struct consumer_group_heartbeat_request *request = step->request;
-    const char *bad = bad_request(request, step->call->version);
+static struct str unknown_assignor(const struct coord_call *call, const struct groups *groups,
+                                   struct str assignor) {
+    struct str list = consumer_assignor_list(groups, call->arena);
+    return arena_printf(call->arena,
+                        "ServerAssignor %.*s is not supported. Supported assignors: "
+                        "%.*s.",
+                        STR_ARGS(assignor), STR_ARGS(list));
+}
+
+bool consumer_check_heartbeat(const struct coord_call *call, const struct groups *groups,
+                              void *ret) {
+    const struct consumer_group_heartbeat_request *request = call->request;
+    struct consumer_group_heartbeat_response *response = ret;
+    const char *bad = bad_request(request, call->version);
     if (bad != NULL) {
-        return consumer_refuse(ERR_INVALID_REQUEST, str_from_c(bad));
+        response->error_code = ERR_INVALID_REQUEST;
+        response->error_message = str_from_c(bad);
+        return false;
     }
     struct str assignor = request->server_assignor;
-    if (assignor.data != NULL && !consumer_assignor_known(step->groups, assignor)) {
-        struct str list = consumer_assignor_list(step->groups, step->arena);
-        return consumer_refuse(
-            ERR_UNSUPPORTED_ASSIGNOR,
-            arena_printf(step->arena,
-                         "ServerAssignor %.*s is not supported. Supported assignors: "
-                         "%.*s.",
-                         STR_ARGS(assignor), STR_ARGS(list)));
+    if (assignor.data != NULL && !consumer_assignor_known(groups, assignor)) {
+        response->error_code = ERR_UNSUPPORTED_ASSIGNOR;
+        response->error_message = unknown_assignor(call, groups, assignor);
+        return false;
     }
-    return consumer_refuse(ERR_OK, STR_NULL);
+    return true;
 }
 
 /* --- what it says --- */
@@ -291,19 +300,16 @@ static bool begins_anew(struct group_step *step) {
 err_t consumer_step_heartbeat(struct group_step *step) {
     const struct consumer_group_heartbeat_request *request = step->request;
     struct consumer_group_heartbeat_response *response = step->response;
-    struct consumer_refusal refusal = check_request(step);
     bool leaves =
         request->member_epoch == EPOCH_LEAVE || request->member_epoch == EPOCH_LEAVE_STATIC;
-    if (refusal.err == ERR_OK && !leaves && begins_anew(step)) {
+    if (!leaves && begins_anew(step)) {
         response->error_code = err_kafka_code(ERR_UNKNOWN_MEMBER_ID);
         return ERR_OK;
     }
     struct consumer_turn *turn = consumer_turn_new(step, request->group_id, request->member_id);
     turn->owned = request->topic_partitions;
     turn->owned_count = request->topic_partitions_count;
-    if (refusal.err == ERR_OK) {
-        refusal = leaves ? leave(turn) : beat(turn);
-    }
+    struct consumer_refusal refusal = leaves ? leave(turn) : beat(turn);
     consumer_turn_end(turn, refusal.err == ERR_OK);
     if (refusal.err != ERR_OK) {
         response->error_code = err_kafka_code(refusal.err);

@@ -375,6 +375,9 @@ struct coord_api {
     const struct wire_type *response_type;
     /* The group that decides the shard. */
     struct str (*group_id)(const void *request);
+    /* What is wrong whatever the group, and is told also by a shard that is not active: then it
+     * fills in the initialised response, and returns false. NULL: nothing is. The shard's loop. */
+    bool (*check)(const struct coord_call *call, const struct groups *groups, void *response);
     /*
      * Fills in step->response, or parks. An error other than ERR_OK: records are dropped, and the
      * response is made by `fail`. Mistakes of the client belong into the response, with ERR_OK.

@@ -125,6 +125,9 @@ void groups_take_records(void *state, void *const *records, int32_t record_count
 
 /* The response of a call that failed; and the call on its way back to its loop. */
 void coord_call_fail(struct coord_call *call, err_t err);
+
+/* The same for one that nobody looked at yet; on the shard's loop. */
+void coord_call_turn_away(struct coord_call *call, const struct groups *groups, err_t err);
 void coord_call_return(struct coord_call *call, bool here);
 
 /* The step is settled: its answers wait until it is committed, or offsets.commit.timeout.ms. */

@@ -164,6 +164,9 @@ static err_t run_call(struct group_step *step) {
     step->response = arena_alloc(call->arena, wire_struct_size(type));
     wire_init(type, step->response);
     call->response = step->response;
+    if (call->api->check != NULL && !call->api->check(call, step->groups, step->response)) {
+        return ERR_OK;
+    }
     err_t err = call->api->step(step);
     assert(err == ERR_OK || !step->parked);
     if (err == ERR_OK && !step->parked) {
@@ -256,8 +259,10 @@ static void op_done(struct strand_op *base, err_t err) {
     give_answers(op, err);
     struct coord_call *call = op->step.call;
     if (call != NULL && !op->step.parked) {
-        if (err != ERR_OK) {
+        if (err != ERR_OK && op->stepped) {
             coord_call_fail(call, err);
+        } else if (err != ERR_OK) {
+            coord_call_turn_away(call, groups, err);
         }
         coord_call_return(call, call->loop == groups->loop);
     }

@@ -94,7 +94,10 @@ static void compact(struct client_connection *connection) {
 }
 
 void client_read_in(struct client_connection *connection) {
-    size_t wanted = READ_SIZE;
+    struct bytes frame;
+    size_t wanted;
+    err_t ignored; /* take_frames has seen all that is there */
+    (void)next_frame(connection, &frame, &wanted, &ignored);
     for (size_t total = 0; connection->state != CLIENT_DEAD && total < READ_TURN_MAX;) {
         uint8_t *data = buffer_reserve(&connection->in, wanted);
         size_t size;

@@ -186,6 +186,14 @@ static int take_others(const struct ottla_config *config, struct client_settings
                        struct ottla_error *ret_error) {
     const char *acks = text_of(config, CLIENT_CONFIG_ACKS);
     settings->acks = strcmp(acks, "all") == 0 ? -1 : atoi(acks);
+    /* A size switches off the kernel's own choice, which grows with need: half the work per byte.
+     * So the defaults, Java's of long ago, are only what is told. */
+    if (!client_config_is_set(config, CLIENT_CONFIG_RECEIVE_BUFFER_BYTES)) {
+        settings->receive_buffer_bytes = -1;
+    }
+    if (!client_config_is_set(config, CLIENT_CONFIG_SEND_BUFFER_BYTES)) {
+        settings->send_buffer_bytes = -1;
+    }
     settings->enable_idempotence_given =
         client_config_is_set(config, CLIENT_CONFIG_ENABLE_IDEMPOTENCE);
     settings->compression_type = compression_of(text_of(config, CLIENT_CONFIG_COMPRESSION_TYPE));

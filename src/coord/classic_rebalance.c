@@ -32,6 +32,10 @@
 #include "base/limits.h"
 #include "coord/classic_int.h"
 
+/* Before members who did not join within their own timeout, which may be nothing, are waited for
+ * once more. */
+enum { JOIN_RETRY_MS = 500 };
+
 /* --- states --- */
 
 const char *classic_state_name(enum classic_state state) {
@@ -385,6 +389,7 @@ void classic_complete_join(struct group_step *step, struct classic_group *classi
     } else if (classic_elect_joined(classic)) {
         begin_generation(step, classic);
     } else { /* only static members, and none of them joined */
-        wait_for_joins(step, classic, classic_rebalance_timeout_ms(classic));
+        int32_t timeout_ms = classic_rebalance_timeout_ms(classic);
+        wait_for_joins(step, classic, timeout_ms > JOIN_RETRY_MS ? timeout_ms : JOIN_RETRY_MS);
     }
 }

@@ -13,7 +13,7 @@
  *                                 printed
  *   client ID                     the client id of the requests that follow
  *   gone WHO                      the client of a request that waits is gone
- *   wait MS                       time passes
+ *   wait MS                       time passes; says when the shard was never at rest
  *   hold                          what is appended is not committed, until
  *   commit                        all of it is
  *   fail ERROR                    the next append fails
@@ -104,6 +104,7 @@ struct test {
     struct sim_host *host;
     struct sys_job busy;
     int busy_fault;
+    int64_t steps;
 };
 
 /* --- printing --- */
@@ -422,6 +423,10 @@ static int64_t no_time(void *arg) {
     return 0;
 }
 
+static void count_step(void *arg) {
+    ((struct test *)arg)->steps++;
+}
+
 static void start(struct test *test) {
     struct config_report report;
     config_report_init(&report);
@@ -442,6 +447,8 @@ static void start(struct test *test) {
         .mailbox_max = 1000,
         .image = test->image,
         .config = test->config,
+        .stepped = count_step,
+        .stepped_arg = test,
     };
     test->groups = groups_new(&options, ERR_NOT_COORDINATOR);
     groups_activate(test->groups);
@@ -688,10 +695,18 @@ static char *with_names(const struct test *test, const char *line) {
     return text;
 }
 
+static void pass_time(struct test *test, int64_t ms) {
+    int64_t steps_before = test->steps;
+    sim_world_run_for(test->world, ms);
+    if (test->steps - steps_before > 100 + ms / 10) {
+        fprintf(test->out, "  it is busy all the time\n");
+    }
+}
+
 static void run_line(struct test *test, const char *line) {
     int64_t ms;
     if (sscanf(line, "wait %" SCNd64, &ms) == 1) {
-        sim_world_run_for(test->world, ms);
+        pass_time(test, ms);
     } else {
         char *named = with_names(test, line);
         test->command = named;

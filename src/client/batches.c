@@ -309,6 +309,8 @@ static struct batch *new_part(struct batches *batches, const struct batch *whole
     struct batch *part = new_batch(batches, RECORD_BATCH_HEADER_SIZE + size);
     part->created_ms = whole->created_ms;
     part->attempts = whole->attempts;
+    part->maybe_written = whole->maybe_written;
+    part->half = true;
     if (whole->receipts != NULL) {
         begin_receipts(batches, part, (size_t)batch_record_count(whole));
     }

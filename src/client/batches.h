@@ -58,6 +58,7 @@ struct batch {
     int32_t attempts;
     bool sequenced;     /* has a sequence that the broker may have seen */
     bool maybe_written; /* a try of it ended without a word */
+    bool half;          /* of one that was too large: no broker knows it as a duplicate */
     bool told;          /* its records have been reported, though it is still in flight */
 
     /* The outcome, once answered. */

@@ -191,11 +191,6 @@ int ottla_produce(struct ottla_producer *producer, const struct ottla_record *re
     return ERR_OK;
 }
 
-static int64_t deadline_of(const struct ottla_producer *producer, int64_t timeout_ms) {
-    int64_t now_ms = sys_mono_ms(producer->sys);
-    return timeout_ms < 0 || timeout_ms > INT64_MAX - now_ms ? INT64_MAX : now_ms + timeout_ms;
-}
-
 /* What is ready is sent while its bytes are still in the processor's cache. */
 static void send_along(struct ottla_producer *producer) {
     if (producer->depth == 0 && sys_timer_is_set(&producer->send_timer)) {
@@ -209,7 +204,7 @@ int ottla_produce_wait(struct ottla_producer *producer, const struct ottla_recor
     int err;
     while ((err = ottla_produce(producer, record, delivered, arg, ret_error)) == OTTLA_BUSY) {
         if (deadline_ms < 0) {
-            deadline_ms = deadline_of(producer, producer->settings.max_block_ms);
+            deadline_ms = client_deadline_ms(producer->client, producer->settings.max_block_ms);
         }
         producer->progress = false;
         err_t waited = client_wait(producer->client, &producer->progress, deadline_ms);
@@ -242,7 +237,7 @@ int ottla_producer_flush(struct ottla_producer *producer, int64_t timeout_ms) {
     producer_partitions_ready(producer);
     err_t err = producer->empty ? ERR_OK
                                 : client_wait(producer->client, &producer->empty,
-                                              deadline_of(producer, timeout_ms));
+                                              client_deadline_ms(producer->client, timeout_ms));
     producer->flushing--;
     return err;
 }

@@ -1,14 +1,14 @@
 /*
  * What an answer means for each batch of its request.
  *
- *   error                                                  the batch
- *   ---------------------------------------------------- ------------------------------------------
- *   none, DUPLICATE_SEQUENCE_NUMBER                        is written
- *   MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE               is halved, down to single records
- *   OUT_OF_ORDER_SEQUENCE_NUMBER, UNKNOWN_PRODUCER_ID      producer_sequence.c
- *   retriable; no answer; no answer for this partition     again, `retries` times
- *   CLUSTER_AUTHORIZATION_FAILED of an idempotent one      is over, and so is the producer
- *   any other                                              is over
+ *   error                                                 the batch
+ *   ---------------------------------------------------   ------------------------------------
+ *   none, DUPLICATE_SEQUENCE_NUMBER                       is written
+ *   MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE              is halved, down to single records
+ *   OUT_OF_ORDER_SEQUENCE_NUMBER, UNKNOWN_PRODUCER_ID     see producer_sequence.c
+ *   retriable; no answer; no answer for this partition    goes again, `retries` times
+ *   CLUSTER_AUTHORIZATION_FAILED of an idempotent one     is over, and so is the producer
+ *   any other                                             is over
  *
  * What has no answer, or one that leaves it open, may have been written. The broker is not trusted:
  * what it says of partitions that it was not asked about is not looked at.

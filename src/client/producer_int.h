@@ -29,6 +29,8 @@
 
 struct producer_topic;
 
+enum { PRODUCER_WINDOW_BATCHES = 5 }; /* that a broker remembers of a producer */
+
 /* A broker as far as it leads partitions of ours. */
 struct producer_broker {
     struct list link; /* in producer->brokers */
@@ -65,6 +67,7 @@ struct producer_partition {
     int64_t producer_id; /* -1: has none yet */
     int16_t epoch;
     int32_t next_sequence;
+    bool begun; /* a batch of this epoch was written */
     bool gap;   /* a batch with a sequence is over, and no answer says that it was written */
     bool renew; /* goes on under a new epoch, once nothing is in flight */
 };

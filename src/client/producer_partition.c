@@ -1,12 +1,11 @@
 /*
  * A partition's batches.
  *
- *   state       is                                      left by
- *   ---------   ------------------------------------- ---------------------------------------------
- *   QUEUED      waiting to be sent, also again          a request ─► IN_FLIGHT; expired ─► ANSWERED
- *   IN_FLIGHT   in a request                            its answer ─► QUEUED, ANSWERED, or two
- * halves ANSWERED    over, with its outcome                  it is told when none before it is to
- * be told
+ *   state       is                               left by
+ *   ---------   ------------------------------   ------------------------------------------------
+ *   QUEUED      waiting to be sent, also again   a request ─► IN_FLIGHT; expired ─► ANSWERED
+ *   IN_FLIGHT   in a request                     its answer ─► QUEUED, ANSWERED or two halves
+ *   ANSWERED    over, with its outcome           none before it is left to be told ─► told, freed
  *
  * Invariants
  *   1. The list is in the order of ottla_produce: what is sent again keeps its place, so order over
@@ -23,8 +22,6 @@
 #include <stdlib.h>
 
 #include "client/producer_int.h"
-
-enum { SEQUENCED_IN_FLIGHT_MAX = 5 }; /* what a broker remembers of a producer */
 
 static struct batch *batch_of(struct list *link) {
     return container_of(link, struct batch, link);
@@ -185,9 +182,6 @@ void producer_partitions_ready(struct ottla_producer *producer) {
 static bool in_flight_allows(const struct producer_partition *partition) {
     const struct ottla_producer *producer = partition->topic->producer;
     int32_t max = producer->settings.max_in_flight_requests_per_connection;
-    if (producer->idempotent && max > SEQUENCED_IN_FLIGHT_MAX) {
-        max = SEQUENCED_IN_FLIGHT_MAX;
-    }
     bool ordered = producer->idempotent || max == 1;
     bool elsewhere = partition->in_flight > 0 && partition->in_flight_broker != partition->leader;
     return partition->in_flight < max && !(ordered && elsewhere);

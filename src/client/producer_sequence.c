@@ -6,18 +6,25 @@
  * sequence 0; the others go on as they are. When epochs are used up there is a new id.
  *
  * What is sent again keeps its sequence, and goes alone: the broker knows it, or takes it, or has a
- * gap before it.
+ * gap before it. So does the first batch of an epoch: a broker takes any sequence from a producer
+ * that it does not know, and would have the second batch in the place of a first that it refused.
  *
- *   what happens to the first batch that has no answer    then
- *   --------------------------------------------------- -------------------------------------------
- *   written, or DUPLICATE_SEQUENCE_NUMBER                 so is what was before it: no gap
- *   it is over otherwise (expired, refused for good)      gap: those behind are sent again with
- * their sequences, new ones wait out of order, gap                                     the broker
- * lacks what is over, hence this, too: a new epoch, and sent again out of order, no gap, and each
- * try was refused        the broker lost what it had acknowledged; this it never had: a new epoch,
- * sent again out of order, no gap, and a try had no answer         nobody can tell whether it was
- * written: it fails, and so do those behind of which the same is true; then a new epoch (T2, T14)
- *   nothing has a sequence any more, gap                  a new epoch
+ *   the first batch that has no answer             then
+ *   --------------------------------------------   ----------------------------------------------
+ *   is written, or known as a duplicate            so is what was before it: no gap
+ *   is over otherwise (expired, refused)           a gap: those behind are sent again with their
+ *                                                  sequences, new ones wait
+ *   is out of order, behind a gap                  the broker lacks what is over, hence this, too:
+ *                                                  a new epoch, and sent again
+ *   is out of order, and each try was refused      the broker lost what it had acknowledged; this
+ *                                                  it never had: a new epoch, and sent again
+ *   is out of order, and a try had no answer; or   nobody can tell whether it was written: it is
+ *   it is half of one that had none                over, and those behind of which the same is
+ *                                                  true; then a new epoch (T2, T14)
+ *   has no sequence yet, behind a gap              a new epoch
+ *
+ * No batch is sent for the first time with five before it in the list, answered or not: the broker
+ * would forget the first of them, which may have been written.
  *
  * UNKNOWN_PRODUCER_ID is out of order, too. Behind another batch, both only mean that it was not
  * its turn.
@@ -109,6 +116,7 @@ static void adopt(struct producer_partition *partition) {
     partition->producer_id = producer->producer_id;
     partition->epoch = producer->epoch;
     partition->next_sequence = 0;
+    partition->begun = false;
     partition->gap = false;
     partition->renew = false;
 }
@@ -146,6 +154,18 @@ static bool begin_epoch(struct producer_partition *partition) {
     return true;
 }
 
+/* Whether the broker would still know the oldest batch that is open, after this one. Those behind
+ * it that are answered stay in the list, so places are enough to tell. */
+static bool in_window(const struct producer_partition *partition, const struct batch *batch) {
+    const struct list *link = partition->batches.next;
+    for (int place = 0; place < PRODUCER_WINDOW_BATCHES; place++, link = link->next) {
+        if (link == &batch->link) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool producer_sequence_allows(struct producer_partition *partition, const struct batch *batch) {
     struct ottla_producer *producer = partition->topic->producer;
     if (!producer->idempotent) {
@@ -158,13 +178,15 @@ bool producer_sequence_allows(struct producer_partition *partition, const struct
         }
         adopt(partition);
     }
-    if (batch->sequenced || partition->gap || partition->renew) {
-        if (partition->in_flight > 0) {
-            return false;
-        }
-        if (partition->renew || !batch->sequenced) {
-            return begin_epoch(partition);
-        }
+    if (!batch->sequenced && !in_window(partition, batch)) {
+        return false;
+    }
+    bool alone = batch->sequenced || partition->gap || partition->renew || !partition->begun;
+    if (alone && partition->in_flight > 0) {
+        return false;
+    }
+    if (partition->renew || (partition->gap && !batch->sequenced)) {
+        return begin_epoch(partition);
     }
     return true;
 }
@@ -196,6 +218,7 @@ void producer_sequence_stamp_halves(struct producer_partition *partition, const 
 
 void producer_sequence_written(struct producer_partition *partition, const struct batch *batch) {
     if (batch->sequenced) {
+        partition->begun = true;
         partition->gap = false;
     }
 }
@@ -237,7 +260,8 @@ bool producer_sequence_refused(struct producer_partition *partition, struct batc
     if (!is_first(partition, batch) || state_unknown) {
         return true; /* not its turn, or the broker could not look: again */
     }
-    bool unknown = batch->maybe_written && !partition->gap;
+    bool explained = partition->gap && !batch->half;
+    bool unknown = batch->maybe_written && !explained;
     partition->renew = true;
     client_log(partition->topic->producer->client, OTTLA_LOG_WARNING,
                "%s-%d: %s; the producer goes on with a new epoch%s", partition->topic->name,

@@ -82,7 +82,7 @@ def check_of(name, valid):
         sys.exit(f"{name}: cannot read what is valid: {valid}")
     choices = match.group(1)
     if "by_duration:" in choices:
-        return ("CONFIG_CHECK_OFFSET_RESET",) + none[1:]
+        return ("CONFIG_CHECK_OFFSET_RESET", choices) + none[2:]
     return ("CONFIG_CHECK_ONE_OF_ANY_CASE" if any_case else "CONFIG_CHECK_ONE_OF", choices) + none[2:]
 
 

@@ -229,6 +229,7 @@ static void begin(struct ottla_consumer *consumer, struct position *position,
     position->attempt = 0;
     position->rest_until_ms = 0;
     position->fruitless = 0;
+    list_remove(&position->error_link); /* of what is over */
     fetch_drop(consumer, position);
     fetch_place(consumer, position);
     consumer_want_step(consumer);
@@ -271,13 +272,13 @@ void position_reset_by_policy(struct ottla_consumer *consumer, struct position *
                            settings->auto_offset_reset_duration_ms);
         break;
     case CLIENT_RESET_NONE:
-        position_fail(consumer, position, why);
         if (why == ERR_OFFSET_OUT_OF_RANGE) { /* it may come into range, or be sought */
             begin(consumer, position, POSITION_READING, offset, epoch);
             position->validated_epoch = position->leader_epoch;
         } else {
             begin(consumer, position, POSITION_STUCK, -1, -1);
         }
+        position_fail(consumer, position, why);
         position_rest(consumer, position);
         break;
     }
@@ -426,7 +427,6 @@ int ottla_consumer_seek(struct ottla_consumer *consumer, const struct ottla_posi
     if (position == NULL) {
         return OTTLA_NOT_FOUND;
     }
-    list_remove(&position->error_link);
     start_at(consumer, position, to->offset, to->leader_epoch);
     return OTTLA_OK;
 }

@@ -143,8 +143,7 @@ static void on_lost(void *arg, const struct member_partition *partitions, size_t
 static void on_failed(void *arg, err_t err, const char *text) {
     struct ottla_consumer *consumer = arg;
     consumer->failed = err;
-    (void)snprintf(consumer->failed_text, sizeof consumer->failed_text, "group %s: %s",
-                   consumer->settings->group_id, text);
+    (void)snprintf(consumer->failed_text, sizeof consumer->failed_text, "%s", text);
     consumer_wake(consumer);
 }
 

@@ -257,6 +257,8 @@ void consumer_group_done(struct ottla_consumer *consumer);
 
 /* Commits behind the application's back what it has seen, when it is time; `now`: at once. */
 void commit_auto(struct ottla_consumer *consumer, bool now);
+/* When the next is due; INT64_MAX: never, or one is on its way. */
+int64_t commit_auto_deadline(const struct ottla_consumer *consumer);
 void commits_done(struct ottla_consumer *consumer);
 void committed_done(struct ottla_consumer *consumer);
 

@@ -128,12 +128,12 @@ static int begin(struct ottla_consumer *consumer, struct ottla_error *ret_error)
     if (consumer->member != NULL) {
         client_member_polled(consumer->member);
     }
-    commit_auto(consumer, false);
     return OTTLA_OK;
 }
 
 static int take(struct ottla_consumer *consumer, size_t *ret_count, struct ottla_error *ret_error) {
     consumer->woken = false;
+    commit_auto(consumer, false); /* nothing was handed out in this poll so far */
     consumer_tell(consumer);
     int code = tell_error(consumer, ret_error);
     if (code == OTTLA_OK) {
@@ -177,7 +177,9 @@ int ottla_consumer_poll(struct ottla_consumer *consumer, int64_t timeout_ms,
         if (code != OTTLA_OK || *ret_count > 0 || consumer_now_ms(consumer) >= deadline) {
             return code;
         }
-        err_t err = client_wait(consumer->client, &consumer->woken, deadline);
+        int64_t commit_ms = commit_auto_deadline(consumer);
+        err_t err = client_wait(consumer->client, &consumer->woken,
+                                commit_ms < deadline ? commit_ms : deadline);
         if (err != ERR_OK && err != ERR_TIMED_OUT) {
             return client_error_set(ret_error, (int)err, "poll: %s", err_text(err));
         }

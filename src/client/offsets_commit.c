@@ -69,14 +69,15 @@ static void log_automatic(const struct commit *commit, err_t err) {
                consumer->settings->group_id, err_text(err));
 }
 
-static void set_next_automatic(struct ottla_consumer *consumer, err_t err) {
-    int64_t wait = consumer->settings->auto_commit_interval_ms;
-    if (err != ERR_OK && (err_retriable(err) || client_connection_lost(err)) &&
-        consumer->settings->retry_backoff_ms < wait) {
-        wait = consumer->settings->retry_backoff_ms;
-    }
+/* The time to the next one counts from when this was made; after an error that passes it is short.
+ */
+static void automatic_done(struct ottla_consumer *consumer, err_t err) {
     consumer->auto_committing = false;
-    consumer->auto_commit_ms = consumer_now_ms(consumer) + wait;
+    int64_t soon = consumer_now_ms(consumer) + consumer->settings->retry_backoff_ms;
+    bool passes = err != ERR_OK && (err_retriable(err) || client_connection_lost(err));
+    if (passes && soon < consumer->auto_commit_ms) {
+        consumer->auto_commit_ms = soon;
+    }
 }
 
 static void end(struct commit *commit, err_t err) {
@@ -89,7 +90,7 @@ static void end(struct commit *commit, err_t err) {
         }
     }
     if (commit->automatic) {
-        set_next_automatic(consumer, err);
+        automatic_done(consumer, err);
         if (err != ERR_OK && err != ERR_CLOSED) {
             log_automatic(commit, err);
         }
@@ -464,14 +465,25 @@ int ottla_consumer_commit(struct ottla_consumer *consumer, const struct ottla_po
 
 /* --- behind the application --- */
 
+int64_t commit_auto_deadline(const struct ottla_consumer *consumer) {
+    const struct client_settings *settings = consumer->settings;
+    bool none = !settings->enable_auto_commit || settings->group_id == NULL || consumer->closed ||
+                consumer->position_count == 0 || consumer->auto_committing;
+    return none ? INT64_MAX : consumer->auto_commit_ms;
+}
+
 void commit_auto(struct ottla_consumer *consumer, bool now) {
     const struct client_settings *settings = consumer->settings;
     if (!settings->enable_auto_commit || settings->group_id == NULL || consumer->closed) {
         return;
     }
     int64_t time = consumer_now_ms(consumer);
-    bool due = now || (time >= consumer->auto_commit_ms && !consumer->auto_committing);
-    if (!due || consumer->position_count == 0 || consumer->commit_count >= CONSUMER_COMMITS_MAX) {
+    bool due = now || time >= commit_auto_deadline(consumer);
+    if (!due || consumer->position_count == 0) {
+        return;
+    }
+    consumer->auto_commit_ms = time + settings->auto_commit_interval_ms;
+    if (consumer->commit_count >= CONSUMER_COMMITS_MAX) {
         return;
     }
     struct commit *commit = commit_new(consumer, NULL, 0, time + settings->default_api_timeout_ms);

@@ -56,7 +56,8 @@ enum config_check {
     CONFIG_CHECK_ONE_OF_ANY_CASE,
     CONFIG_CHECK_NOT_EMPTY,
     CONFIG_CHECK_NOT_NULL,
-    CONFIG_CHECK_OFFSET_RESET, /* latest, earliest, by_duration:P... */
+    CONFIG_CHECK_OFFSET_RESET, /* latest, earliest, by_duration:P..., and none where it is a choice
+                                */
 };
 
 /* What a list may hold. */

@@ -170,14 +170,15 @@ static bool is_offset_reset(struct str text) {
 }
 
 static err_t check_offset_reset(struct value_parse *p) {
-    if (is_offset_reset(p->text)) {
+    bool none_too = strstr(p->row->choices, "none") != NULL; /* of a consumer */
+    if (is_offset_reset(p->text) || (none_too && str_equal(p->text, STR("none")))) {
         return ERR_OK;
     }
     struct str why = arena_printf(p->arena,
                                   "Invalid value `%.*s` for configuration %s. The value must be "
-                                  "either 'earliest', 'latest' or of the format "
+                                  "either 'earliest', 'latest'%s or of the format "
                                   "'by_duration:<PnDTnHnMn.nS>'.",
-                                  STR_ARGS(p->text), p->row->name);
+                                  STR_ARGS(p->text), p->row->name, none_too ? ", 'none'" : "");
     return value_refuse(p, p->text, why.data);
 }
 

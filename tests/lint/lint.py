@@ -97,6 +97,17 @@ def check_layers(paths):
                             yield f"{path}:{number}: only {sorted(modules)} may include <{included}>"
 
 
+def check_public(paths):
+    """The public headers stand on C's own, and on each other."""
+    for path in paths:
+        if not path.startswith("include/"):
+            continue
+        for number, line in lines_of(path):
+            match = re.match(r'\s*#include\s+["<]([^">]+)[">]', line)
+            if match and not re.fullmatch(r"ottla/\w+\.h|std(bool|def|int)\.h", match.group(1)):
+                yield f"{path}:{number}: a public header must not include {match.group(1)}"
+
+
 def check_format(paths):
     formatter = shutil.which("clang-format-14")
     if formatter is None:
@@ -139,7 +150,7 @@ def check_globals(paths):
 # --- the build ---
 
 GENERATORS = ("tools/generate_apis.py", "tools/generate_configs.py", "tools/generate_crc.py",
-              "tools/generate_messages.py")
+              "tools/generate_man.py", "tools/generate_messages.py")
 
 
 def introspect(*options):
@@ -279,7 +290,7 @@ def check_readmes(paths):
             yield f"{readme}:1: is missing"
 
 
-CHECKS = [("layers", check_layers), ("format", check_format), ("size", check_size),
+CHECKS = [("layers", check_layers), ("public headers", check_public), ("format", check_format), ("size", check_size),
           ("globals", check_globals), ("built", check_built), ("generated", check_generated),
           ("pins", check_pins), ("words", check_words), ("links", check_links), ("gaps", check_gaps),
           ("readmes", check_readmes)]

@@ -127,10 +127,11 @@ static void turn(struct ottla_consumer *consumer) {
                (int)records[i].value.size, (const char *)records[i].value.data);
         note(&done, &records[i]);
     }
+    fflush(stdout); /* what is committed has been said, whenever it is killed */
     if (done.count > 0) {
         commit(consumer, &done);
+        fflush(stdout);
     }
-    fflush(stdout);
 }
 
 static struct ottla_config *config_of(int argc, char **argv) {

@@ -58,6 +58,8 @@ static void topics_come_and_go(void **state) {
     strcpy(id, made[0].id);
     ottla_call_free(call);
 
+    calls_wait_for_topic(client, first);
+    calls_wait_for_topic(client, second);
     struct ottla_topic_ref refs[] = {{.name = second}, {.id = id}, {.name = "not-there"}};
     call = ottla_topics_describe(client, refs, 3, NULL);
     assert_int_equal(calls_code_of(call), 3 /* UNKNOWN_TOPIC_OR_PARTITION */);
@@ -146,23 +148,21 @@ static void wrong_topics_fail_alone(void **state) {
 static void pages_are_followed(void **state) {
     struct ottla_client *client = *state;
     char names[3][64];
-    struct ottla_new_topic topics[3];
     struct ottla_topic_ref refs[3];
     for (int i = 0; i < 3; i++) {
         suite_topic_name("pages", names[i]);
         strcat(names[i], i == 0 ? "-c" : i == 1 ? "-a" : "-b");
-        topics[i] = (struct ottla_new_topic){.name = names[i], .partitions = 900};
+        calls_make_topic(client, names[i], 750);
         refs[i] = (struct ottla_topic_ref){.name = names[i]};
     }
-    calls_finish(ottla_topics_create(client, topics, 3, NULL), OTTLA_OK);
     struct ottla_call *call = ottla_topics_describe(client, refs, 3, NULL);
     assert_int_equal(calls_code_of(call), OTTLA_OK);
     size_t count;
     const struct ottla_topic_description *told = ottla_call_topic_descriptions(call, &count);
     for (int i = 0; i < 3; i++) {
         assert_string_equal(told[i].name, names[i]);
-        assert_int_equal(told[i].partition_count, 900);
-        for (int32_t p = 0; p < 900; p++) {
+        assert_int_equal(told[i].partition_count, 750);
+        for (int32_t p = 0; p < 750; p++) {
             assert_int_equal(told[i].partitions[p].partition, p);
         }
     }
@@ -601,7 +601,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         suite_test(topics_come_and_go),
         suite_test(wrong_topics_fail_alone),
-        suite_test(pages_are_followed),
         suite_test(settings_change),
         suite_test(settings_of_all_kinds_are_told),
         suite_test(resources_are_listed),
@@ -612,6 +611,7 @@ int main(void) {
         suite_test(log_directories_are_described),
         suite_test(apis_that_are_missing_are_named),
         suite_test(calls_tell_of_their_end),
+        suite_test(pages_are_followed), /* the last: brokers are busy with so many for a while */
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,9 +22,24 @@ bool calls_is_apache_kafka(void) {
     return broker != NULL && strcmp(broker, "KafkaNode") == 0;
 }
 
+void calls_wait_for_topic(struct ottla_client *client, const char *name) {
+    struct ottla_topic_ref ref = {.name = name};
+    int code = OTTLA_PENDING;
+    for (int i = 0; i < 1000 && code != OTTLA_OK; i++) {
+        struct ottla_call *call = ottla_topics_describe(client, &ref, 1, NULL);
+        code = ottla_call_wait(call, -1, NULL);
+        ottla_call_free(call);
+        if (code != OTTLA_OK) {
+            ottla_client_run(client, 20);
+        }
+    }
+    assert_int_equal(code, OTTLA_OK);
+}
+
 void calls_make_topic(struct ottla_client *client, const char *name, int32_t partitions) {
     struct ottla_new_topic topic = {.name = name, .partitions = partitions};
     calls_finish(ottla_topics_create(client, &topic, 1, NULL), OTTLA_OK);
+    calls_wait_for_topic(client, name);
 }
 
 void calls_delete_topic(struct ottla_client *client, const char *name) {

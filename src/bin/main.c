@@ -4,14 +4,15 @@
 
 #include "bin/server.h"
 #include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/complete.h"
 
-struct command {
+/* Commands that read their arguments themselves; the others are below cli_root. */
+static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
     const char *summary;
-};
-
-static const struct command commands[] = {
+} commands[] = {
     {"server", run_server, "run a node: broker and controller in one process"},
     {"storage", cli_storage, "format log directories, say what is in them, make ids"},
     {"rpc", cli_rpc, "send one request of Kafka's protocol, print the answer as JSON"},
@@ -24,7 +25,10 @@ static void print_help(FILE *out) {
           "An event streaming platform that speaks Apache Kafka's protocol.\n\n",
           out);
     for (int i = 0; i < COMMAND_COUNT; i++) {
-        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+        fprintf(out, "  %-10s  %s\n", commands[i].name, commands[i].summary);
+    }
+    for (size_t i = 0; cli_root.commands[i] != NULL; i++) {
+        fprintf(out, "  %-10s  %s\n", cli_root.commands[i]->name, cli_root.commands[i]->summary);
     }
     fputs("\n  ottla COMMAND --help teaches a command.\n"
           "  ottla server          starts a single node on 127.0.0.1:9092, data under ./data\n"
@@ -55,7 +59,8 @@ int main(int argc, char **argv) {
         print_help(stdout);
         return 0;
     }
-    fprintf(stderr, "ottla %s: no such command\n\n", argv[1]);
-    print_help(stderr);
-    return 2;
+    if (strcmp(argv[1], "__complete") == 0) {
+        return cli_complete(&cli_root, argc - 1, argv + 1);
+    }
+    return cli_run(&cli_root, "ottla", argc, argv);
 }

@@ -81,7 +81,7 @@ static void print_padded(const char *text, int width, bool right, bool last) {
 
 /* --- tables --- */
 
-static int print_json(json_t *value) {
+int cli_print_json(json_t *value) {
     json_dumpf(value, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(value);
@@ -96,10 +96,7 @@ static size_t column_count(const struct cli_column *columns) {
     return count;
 }
 
-int cli_print_rows(const struct cli *cli, const struct cli_column *columns, json_t *rows) {
-    if (cli_wants_json(cli)) {
-        return print_json(rows);
-    }
+void cli_print_table(const struct cli_column *columns, json_t *rows) {
     size_t count = column_count(columns);
     size_t row_count = json_array_size(rows);
     char **cells = calloc(count * row_count + 1, sizeof *cells);
@@ -125,12 +122,19 @@ int cli_print_rows(const struct cli *cli, const struct cli_column *columns, json
     free(widths);
     free(cells);
     json_decref(rows);
+}
+
+int cli_print_rows(const struct cli *cli, const struct cli_column *columns, json_t *rows) {
+    if (cli_wants_json(cli)) {
+        return cli_print_json(rows);
+    }
+    cli_print_table(columns, rows);
     return CLI_DONE;
 }
 
 int cli_print_object(const struct cli *cli, const struct cli_column *columns, json_t *object) {
     if (cli_wants_json(cli)) {
-        return print_json(object);
+        return cli_print_json(object);
     }
     int width = 0;
     for (const struct cli_column *at = columns; at->title != NULL; at++) {

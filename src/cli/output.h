@@ -22,6 +22,11 @@ struct cli_column {
 /* An array of objects. Takes the reference. Returns CLI_DONE. */
 int cli_print_rows(const struct cli *cli, const struct cli_column *columns, json_t *rows);
 
+/* For a command whose JSON is more than one table: the table of some rows, or the JSON of all.
+ * Both take the reference. */
+void cli_print_table(const struct cli_column *columns, json_t *rows);
+int cli_print_json(json_t *value);
+
 /* One object, a line per column. Takes the reference. */
 int cli_print_object(const struct cli *cli, const struct cli_column *columns, json_t *object);
 

@@ -92,6 +92,7 @@ void member_is_in(struct member *member, int32_t generation) {
 
 void member_rejoin(struct member *member) {
     member_disown(member);
+    member->deaf = false;
     member->state = MEMBER_JOINING;
 }
 
@@ -409,7 +410,7 @@ void node_member_new(struct node_sim *sim, struct scenario_line *line) {
     int64_t dies_ms = node_draw(sim, scenario_range(line, "dies", "0")) / 1000;
     member->dies_ms =
         dies_ms > 0 && member->number > 0 && node_below(sim, 2) == 0 ? dies_ms : INT64_MAX;
-    member->expression = -1;
+    member->expression = member->reads_regex && member->number == 0 ? 0 : -1;
     member->gives_up_by_ms = INT64_MAX;
     draw_protocol(member);
     name_it(member);

@@ -18,7 +18,7 @@
  *   protocol=mixed   each life of a member has one protocol or the other, and the group changes its
  * own regex=yes        members read what an expression says, in one half of what they say
  *   rivals=yes       two processes each want to be the same static member
- *   dies=70s-79s     half of the members are gone for good from then on
+ *   dies=70s-80s     half of the members are gone for good from then on
  *
  * A member has one request under way at a time. Members read nothing: a position is a number that
  * grows, from what is fetched when a partition is taken over. Of each topic, partition 0 is
@@ -93,6 +93,7 @@ struct member {
     /* classic */
     int16_t join_version;
     bool leads;
+    bool deaf;            /* to the group's wish that it joins */
     uint64_t dealt;       /* the topics that it last dealt out; see member_topics_stamp */
     struct buffer others; /* ids of the members to assign to, each with its zero */
     int other_count;

@@ -21,6 +21,7 @@ enum {
     SYNC_VERSION_PROTOCOL = 5, /* from here on it says the protocol, too */
     HEARTBEAT_VERSION = 3,
     LEAVE_VERSION_MANY = 3,
+    DEAF_ONE_IN = 12,
 };
 
 static const struct str PROTOCOL_TYPE = {.data = "consumer", .size = 8};
@@ -286,6 +287,15 @@ static void come(struct member *member) {
 
 /* --- Heartbeat and LeaveGroup --- */
 
+/* One that is busy with records goes on with heartbeats, and does not join: until it is out. */
+static bool is_deaf(struct member *member) {
+    if (!member->deaf && member->number > 0 && node_below(member->client.sim, DEAF_ONE_IN) == 0) {
+        member_point(member, "member_deaf");
+        member->deaf = true;
+    }
+    return member->deaf;
+}
+
 /* While the group is loaded every heartbeat is agreed to, as by Apache Kafka: only answers of a
  * coordinator that is known to have it tell something. */
 static void beaten(void *arg, const struct client_response *response) {
@@ -299,7 +309,9 @@ static void beaten(void *arg, const struct client_response *response) {
             audit_group_heard(member->group->audit, "heartbeat", member->name, member->generation,
                               member->newest);
         }
-        member_take_error(member, "Heartbeat", message->error_code);
+        if (message->error_code != ERR_REBALANCE_IN_PROGRESS || !is_deaf(member)) {
+            member_take_error(member, "Heartbeat", message->error_code);
+        }
     }
 }
 

@@ -174,8 +174,8 @@ struct said {
     struct str topics[SIM_TOPICS_MAX];
 };
 
-/* One member of the group reads by names: what all of them would read by an expression that is not
- * resolved yet, nobody reads. */
+/* One member of the group never changes what it says: while an expression is not resolved yet it
+ * stands for no topics, and what nobody reads may expire. */
 static void say_subscription(struct member *member, struct said *said) {
     struct node_sim *sim = member->client.sim;
     bool changes =

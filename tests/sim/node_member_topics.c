@@ -57,12 +57,14 @@ void node_members_topic_begins(struct node_topic *topic) {
 
 /* --- in the end --- */
 
+/* What a member shall give up is not its own for good. */
 static int count_owners(const struct node_group *group, const struct node_topic *topic,
                         int32_t partition) {
     int owners = 0;
     for (struct member *member = group->members; member != NULL; member = member->next) {
         int place = member_place_of(member, topic, partition);
-        owners += member->state == MEMBER_IN && member->owned[place];
+        owners +=
+            member->state == MEMBER_IN && member->owned[place] && member->gives_up_ms[place] == 0;
     }
     return owners;
 }

@@ -136,7 +136,8 @@ struct ottla_client {
 
     struct list nodes;
     struct map nodes_by_id;
-    bool bootstrapping; /* any broker: those of bootstrap.servers */
+    bool to_controllers; /* bootstrap.controllers: nodes are controllers, there are no topics */
+    bool bootstrapping;  /* any broker: those of bootstrap.servers */
     struct list asks;
     struct list ready;
     struct list unknown;
@@ -148,7 +149,7 @@ struct ottla_client {
 void client_post_task(struct ottla_client *client);
 void client_changed(struct ottla_client *client);
 
-/* pool.c */
+/* nodes.c */
 err_t client_pool_init(struct ottla_client *client, struct ottla_error *ret_error);
 void client_pool_done(struct ottla_client *client);
 struct client_node *client_node_find(const struct ottla_client *client, int32_t id);
@@ -158,6 +159,14 @@ struct client_node *client_node_learn(struct ottla_client *client,
                                       const struct client_broker *broker);
 /* Those neither listed nor in use are forgotten. */
 void client_nodes_sweep(struct ottla_client *client);
+/* "broker 1 (host:9092)" */
+enum { NODE_TEXT_SIZE = 160 };
+const char *client_node_text(const struct client_node *node, char text[NODE_TEXT_SIZE]);
+
+/* pool.c */
+enum { CLIENT_HOST_SIZE_MAX = 255 };
+void client_line_init(struct client_line *line, struct client_node *node, enum client_lane lane);
+void client_line_close(struct client_line *line);
 /* The node for a request that any may answer, or any of bootstrap.servers; NULL when all are in
  * back-off, until *ret_retry_ms. */
 struct client_node *client_node_any(struct ottla_client *client, bool bootstrap,
@@ -165,9 +174,6 @@ struct client_node *client_node_any(struct ottla_client *client, bool bootstrap,
 /* Connects if need be: OK when it is up, PENDING, or why it cannot be before node->retry_ms. */
 err_t client_line_open(struct client_line *line);
 void client_line_used(struct client_line *line);
-/* "broker 1 (host:9092)" */
-enum { NODE_TEXT_SIZE = 160 };
-const char *client_node_text(const struct client_node *node, char text[NODE_TEXT_SIZE]);
 bool client_rebootstrap(struct ottla_client *client, const char *why);
 
 /* ask.c */

@@ -415,6 +415,38 @@ static void what_a_topic_lacks_is_asked_for_again(void **state) {
     assert_int_equal(total_calls(API_METADATA), calls);
 }
 
+static enum fake_do two_controllers(void *arg, struct fake_call *call) {
+    (void)arg;
+    if (call->api_key == API_DESCRIBE_CLUSTER) {
+        const struct describe_cluster_request *request = call->request;
+        assert_int_equal(request->endpoint_type, 2);
+        struct describe_cluster_response *response = call->response;
+        response->endpoint_type = 2;
+        response->cluster_id = STR("ruled");
+        response->controller_id = 3;
+        response->brokers =
+            ARENA_ARRAY(call->arena, struct describe_cluster_response_describe_cluster_broker, 2);
+        response->brokers_count = 2;
+        for (int i = 0; i < 2; i++) {
+            response->brokers[i].broker_id = i + 2;
+            response->brokers[i].host = i == 0 ? STR("b2") : STR("b3");
+            response->brokers[i].port = FAKE_PORT;
+        }
+    }
+    return FAKE_ANSWER;
+}
+
+static void controllers_are_asked_without_brokers(void **state) {
+    (void)state;
+    cluster->hook = two_controllers;
+    client = fake_cluster_client(cluster, "bootstrap.servers", "", "bootstrap.controllers",
+                                 "b1:9092", NULL);
+    assert_int_equal(ask_and_wait((struct client_ask){.role = CLIENT_CONTROLLER}).broker_id, 3);
+    assert_int_equal(client_broker_count(client), 2);
+    assert_true(str_equal(client_cluster_id(client), STR("ruled")));
+    assert_int_equal(total_calls(API_METADATA), 0);
+}
+
 static void interruption_ends_a_wait(void **state) {
     (void)state;
     client = fake_cluster_client(cluster, NULL);
@@ -449,6 +481,7 @@ int main(void) {
         TEST(a_topic_made_anew_has_new_leaders),
         TEST(all_topics_come_and_go),
         TEST(what_a_topic_lacks_is_asked_for_again),
+        TEST(controllers_are_asked_without_brokers),
         TEST(interruption_ends_a_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

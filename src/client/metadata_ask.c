@@ -7,6 +7,9 @@
  * retry.backoff.max.ms, unless there is a broker to try that is not in back-off. Asks that wait for
  * a broker or controller to be known look again after every answer, and after every failure.
  *
+ * A client of bootstrap.controllers asks DescribeCluster for the controllers instead, and knows no
+ * topics.
+ *
  * No answer for metadata.recovery.rebootstrap.trigger.ms, and an answer that says so, lead back to
  * bootstrap.servers (KIP-1102).
  */
@@ -17,6 +20,8 @@
 
 enum {
     ALL_BY_NULL_VERSION = 1,   /* before it, no topics mean all topics */
+    ENDPOINT_TYPE_VERSION = 1, /* of DescribeCluster */
+    CONTROLLER_ENDPOINTS = 2,
     CREATION_SAID_VERSION = 4, /* from here on the request says whether topics are created */
 };
 
@@ -58,20 +63,35 @@ static err_t build(void *arg, int16_t version, int32_t broker_id, struct arena *
     return ERR_OK;
 }
 
+static err_t build_controllers(void *arg, int16_t version, int32_t broker_id, struct arena *arena,
+                               const void **ret_request) {
+    (void)arg;
+    (void)broker_id;
+    if (version < ENDPOINT_TYPE_VERSION) {
+        return ERR_UNSUPPORTED_VERSION;
+    }
+    struct describe_cluster_request *request = ARENA_NEW(arena, struct describe_cluster_request);
+    wire_init(&describe_cluster_request_type, request);
+    request->endpoint_type = CONTROLLER_ENDPOINTS;
+    *ret_request = request;
+    return ERR_OK;
+}
+
 static void ask(struct ottla_client *client) {
     struct client_metadata *metadata = &client->metadata;
     metadata->needed = false; /* what is wanted from here on needs another */
     metadata->begun_ms = sys_mono_ms(client->sys);
-    metadata->asked = client_ask(client, &(struct client_ask){
-                                             .role = CLIENT_ANY_BROKER,
-                                             .lane = CLIENT_LANE_MAIN,
-                                             .api_key = API_METADATA,
-                                             .version_max = -1,
-                                             .build = build,
-                                             .timeout_ms = client->settings.request_timeout_ms,
-                                             .done = on_answer,
-                                             .arg = client,
-                                         });
+    metadata->asked = client_ask(
+        client, &(struct client_ask){
+                    .role = CLIENT_ANY_BROKER,
+                    .lane = CLIENT_LANE_MAIN,
+                    .api_key = client->to_controllers ? API_DESCRIBE_CLUSTER : API_METADATA,
+                    .version_max = -1,
+                    .build = client->to_controllers ? build_controllers : build,
+                    .timeout_ms = client->settings.request_timeout_ms,
+                    .done = on_answer,
+                    .arg = client,
+                });
 }
 
 /* --- when --- */
@@ -163,14 +183,30 @@ static void taken(struct ottla_client *client, const struct metadata_response *r
     }
 }
 
-static void on_answer(void *arg, const struct client_answer *answer) {
-    struct ottla_client *client = arg;
-    client->metadata.asked = NULL;
-    if (client->closing) {
-        return;
+/* DescribeCluster's answer in the shape of Metadata's. */
+static const struct metadata_response *
+from_controllers(const struct describe_cluster_response *cluster, struct arena *arena) {
+    struct metadata_response *response = ARENA_NEW(arena, struct metadata_response);
+    wire_init(&metadata_response_type, response);
+    response->error_code = cluster->error_code;
+    response->cluster_id = cluster->cluster_id;
+    response->controller_id = cluster->controller_id;
+    response->brokers =
+        ARENA_ARRAY(arena, struct metadata_response_broker,
+                    (size_t)(cluster->brokers_count < 0 ? 0 : cluster->brokers_count) + 1);
+    for (int32_t i = 0; i < cluster->brokers_count; i++) {
+        response->brokers[response->brokers_count++] = (struct metadata_response_broker){
+            .node_id = cluster->brokers[i].broker_id,
+            .host = cluster->brokers[i].host,
+            .port = cluster->brokers[i].port,
+            .rack = cluster->brokers[i].rack,
+        };
     }
-    const struct metadata_response *response = answer->response;
-    client->metadata.unreached = answer->err == ERR_REFUSED || answer->err == ERR_NOT_FOUND;
+    return response;
+}
+
+static void take_answer(struct ottla_client *client, const struct client_answer *answer,
+                        const struct metadata_response *response) {
     if (answer->err != ERR_OK) {
         failed(client);
     } else if (err_from_kafka_code(response->error_code) == ERR_REBOOTSTRAP_REQUIRED) {
@@ -181,6 +217,23 @@ static void on_answer(void *arg, const struct client_answer *answer) {
     } else {
         taken(client, response);
     }
+}
+
+static void on_answer(void *arg, const struct client_answer *answer) {
+    struct ottla_client *client = arg;
+    client->metadata.asked = NULL;
+    if (client->closing) {
+        return;
+    }
+    struct arena arena;
+    arena_init(&arena, SIZE_MAX);
+    const struct metadata_response *response = answer->response;
+    if (client->to_controllers && response != NULL) {
+        response = from_controllers(answer->response, &arena);
+    }
+    client->metadata.unreached = answer->err == ERR_REFUSED || answer->err == ERR_NOT_FOUND;
+    take_answer(client, answer, response);
+    arena_done(&arena);
     client_asks_all_ready(&client->unknown);
     client_metadata_schedule(client);
 }

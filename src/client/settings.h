@@ -30,7 +30,6 @@ struct client_settings {
     const char *bootstrap_controllers;
     const char *client_id;
     const char *client_rack;
-    const char *client_dns_lookup;
     int64_t request_timeout_ms;
     int64_t default_api_timeout_ms;
     int64_t retry_backoff_ms;

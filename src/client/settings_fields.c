@@ -34,7 +34,6 @@ static const struct field fields[] = {
     TEXT(BOOTSTRAP_CONTROLLERS, bootstrap_controllers),
     TEXT(CLIENT_ID, client_id),
     TEXT(CLIENT_RACK, client_rack),
-    TEXT(CLIENT_DNS_LOOKUP, client_dns_lookup),
     TEXT(PARTITIONER_CLASS, partitioner_class),
     TEXT(TRANSACTIONAL_ID, transactional_id),
     TEXT(GROUP_ID, group_id),

@@ -181,9 +181,8 @@ void sim_loop_turn(struct sys_loop *base, int64_t timeout_ms) {
 
 int64_t sim_loop_deadline_ms(const struct sys_loop *base) {
     const struct sim_loop *loop = sim(base);
-    return !list_empty(&loop->tasks) || loop->ready_count > 0
-               ? world_of(loop)->now_ns / 1000000
-               : sys_loop_next_deadline_ms(base);
+    return !list_empty(&loop->tasks) || loop->ready_count > 0 ? world_of(loop)->now_ns / 1000000
+                                                              : sys_loop_next_deadline_ms(base);
 }
 
 void sim_loop_wake(struct sys_loop *base) {

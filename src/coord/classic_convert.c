@@ -120,6 +120,9 @@ static void converted(struct group_step *step, err_t err) {
     for (int32_t i = 0; i < conversion->count; i++) {
         const struct classic_newcomer *brought = &conversion->members[i];
         struct classic_member *member = classic_member_find(classic, brought->member_id);
+        if (member == NULL) {
+            continue; /* strange records: another one had its instance id */
+        }
         classic_member_set_protocols(
             member, classic_protocols_new(brought->protocols, brought->protocols_count));
         classic_session_renew(step, member);

@@ -85,9 +85,15 @@ enum client_lane {
     CLIENT_LANE_MAIN,  /* metadata, admin, offsets */
     CLIENT_LANE_WRITE, /* Produce */
     CLIENT_LANE_READ,  /* Fetch */
-    CLIENT_LANE_GROUP, /* joins and heartbeats */
+    CLIENT_LANE_GROUP, /* heartbeats of consumer groups */
+    CLIENT_LANE_JOIN,  /* from here on, joins of classic groups: a member's wait for the others' */
+    CLIENT_LANE_JOIN_LAST = CLIENT_LANE_JOIN + 7,
     CLIENT_LANE_COUNT,
 };
+
+/* A lane for a member's joins: the one that fewest members have. Given back at its end. */
+enum client_lane client_join_lane_take(struct ottla_client *client);
+void client_join_lane_give(struct ottla_client *client, enum client_lane lane);
 
 /*
  * What the answer means for the one request: the error that decides whether it is repeated, OK when

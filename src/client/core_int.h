@@ -136,6 +136,7 @@ struct ottla_client {
 
     struct list nodes;
     struct map nodes_by_id;
+    int join_lanes[CLIENT_LANE_COUNT - CLIENT_LANE_JOIN]; /* members that have it */
     bool to_controllers; /* bootstrap.controllers: nodes are controllers, there are no topics */
     bool bootstrapping;  /* any broker: those of bootstrap.servers */
     struct list asks;

@@ -278,6 +278,7 @@ struct client_member *client_member_new(struct ottla_client *client,
     };
     member_classic_init(&member->machine, &machine);
     member_consumer_init(&member->consumer, &machine, random_id(client_sys(client)));
+    member->join_lane = client_join_lane_take(client);
     client_watch(client, &member->watcher);
     return member;
 }
@@ -289,6 +290,7 @@ void client_member_free(struct client_member *member) {
     assert(!member->driving);
     sys_timer_clear(client_loop(member->client), &member->timer);
     client_unwatch(member->client, &member->watcher);
+    client_join_lane_give(member->client, member->join_lane);
     cancel(&member->request);
     cancel(&member->heartbeat);
     cancel(&member->leave);

@@ -1,8 +1,9 @@
 /*
  * Requests of the classic protocol and their answers; and the leader's work between the two.
  *
- * JoinGroup and SyncGroup wait at the coordinator until all members are there, so they have a lane
- * of their own; heartbeats and LeaveGroup go beside them. Errors that say where the coordinator is
+ * JoinGroup and SyncGroup wait at the coordinator until all members are there, so each member has a
+ * lane of its own for them: another one may be of the same program. Heartbeats and LeaveGroup go
+ * beside them. Errors that say where the coordinator is
  * are dealt with by client_ask, which asks again; what is left comes to the machine.
  */
 #include <assert.h>
@@ -180,6 +181,7 @@ static void join_done(void *arg, const struct client_answer *answer) {
 
 void client_member_send_join(struct client_member *member) {
     struct client_ask ask = client_member_ask(member, API_JOIN_GROUP);
+    ask.lane = member->join_lane;
     ask.build = join_build;
     ask.judge = join_judge;
     ask.done = join_done;
@@ -307,6 +309,7 @@ static void sync_done(void *arg, const struct client_answer *answer) {
 
 void client_member_send_sync(struct client_member *member) {
     struct client_ask ask = client_member_ask(member, API_SYNC_GROUP);
+    ask.lane = member->join_lane;
     ask.build = sync_build;
     ask.judge = sync_judge;
     ask.done = sync_done;

@@ -26,6 +26,7 @@ struct client_member {
     struct member_classic machine;
     struct member_consumer consumer;
     bool driving; /* inside client_member_drive */
+    enum client_lane join_lane;
     struct sys_timer timer;
     struct client_watcher watcher;
     void (*left)(void *arg);

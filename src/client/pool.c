@@ -253,3 +253,19 @@ bool client_broker_version(const struct ottla_client *client, int32_t broker_id,
     *ret_version = high;
     return true;
 }
+
+/* --- lanes of members --- */
+
+enum client_lane client_join_lane_take(struct ottla_client *client) {
+    int best = 0;
+    for (int i = 1; i < CLIENT_LANE_COUNT - CLIENT_LANE_JOIN; i++) {
+        best = client->join_lanes[i] < client->join_lanes[best] ? i : best;
+    }
+    client->join_lanes[best]++;
+    return (enum client_lane)(CLIENT_LANE_JOIN + best);
+}
+
+void client_join_lane_give(struct ottla_client *client, enum client_lane lane) {
+    assert(lane >= CLIENT_LANE_JOIN);
+    client->join_lanes[lane - CLIENT_LANE_JOIN]--;
+}

@@ -12,7 +12,8 @@ void client_call_free(struct client_call *call) {
     free(call);
 }
 
-static err_t encode_header(struct client_connection *connection, struct client_call *call) {
+static err_t encode_header(struct client_connection *connection, const struct client_call *call,
+                           struct buffer *out) {
     int16_t header_version = wire_request_header_version(call->api_key, call->version);
     if (header_version < 0) {
         return ERR_UNSUPPORTED_VERSION;
@@ -23,32 +24,39 @@ static err_t encode_header(struct client_connection *connection, struct client_c
     header.request_api_version = call->version;
     header.correlation_id = call->correlation_id;
     header.client_id = str_from_c(connection->client_id);
-    return wire_encode(&request_header_type, header_version, &header, &call->frame);
+    return wire_encode(&request_header_type, header_version, &header, out);
 }
 
-err_t client_call_encode(struct client_connection *connection, struct client_call *call,
-                         const void *request, struct bytes raw) {
-    (void)buffer_extend(&call->frame, 4);
-    err_t err = call->mode == CALL_FRAME ? ERR_OK : encode_header(connection, call);
-    if (err != ERR_OK) {
-        return err;
-    }
+static err_t encode_body(const struct client_call *call, const void *request, struct bytes raw,
+                         struct buffer *out) {
     if (call->mode == CALL_FRAME || call->mode == CALL_RAW) {
-        buffer_add(&call->frame, raw.data, raw.size);
-    } else {
-        const struct wire_api *api = wire_api(call->api_key);
-        if (api == NULL || api->request == NULL) {
-            return ERR_UNSUPPORTED_VERSION;
-        }
-        err = wire_encode(api->request, call->version, request, &call->frame);
+        buffer_add(out, raw.data, raw.size);
+        return ERR_OK;
     }
-    if (err == ERR_OK && call->frame.size - 4 > INT32_MAX) {
+    const struct wire_api *api = wire_api(call->api_key);
+    return api == NULL || api->request == NULL
+               ? ERR_UNSUPPORTED_VERSION
+               : wire_encode(api->request, call->version, request, out);
+}
+
+err_t client_call_encode(struct client_connection *connection, const struct client_call *call,
+                         const void *request, struct bytes raw, struct buffer *out) {
+    size_t start = out->size;
+    (void)buffer_extend(out, 4);
+    err_t err = call->mode == CALL_FRAME ? ERR_OK : encode_header(connection, call, out);
+    if (err == ERR_OK) {
+        err = encode_body(call, request, raw, out);
+    }
+    size_t size = out->size - start - 4;
+    if (err == ERR_OK && size > INT32_MAX) {
         err = ERR_LIMIT;
     }
-    if (err == ERR_OK) {
-        put_be32(call->frame.data, (uint32_t)(call->frame.size - 4));
+    if (err != ERR_OK) {
+        out->size = start;
+        return err;
     }
-    return err;
+    put_be32(out->data + start, (uint32_t)size);
+    return ERR_OK;
 }
 
 /* --- responses --- */

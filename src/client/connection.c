@@ -229,7 +229,20 @@ static void connect_late(struct sys_timer *timer) {
     }
 }
 
-/* Calls that waited get their frames and go on the wire. */
+/* A call that waited has its frame, or its version is known only now. */
+static err_t put_out(struct client_connection *connection, struct client_call *call) {
+    if (call->frame.size > 0) {
+        buffer_add(&connection->out, call->frame.data, call->frame.size);
+        buffer_done(&call->frame);
+        return ERR_OK;
+    }
+    err_t err = client_connection_version(connection, call->api_key, &call->version);
+    return err != ERR_OK ? err
+                         : client_call_encode(connection, call, call->request, (struct bytes){0},
+                                              &connection->out);
+}
+
+/* Calls that waited go on the wire. */
 static void up(struct client_connection *connection) {
     connection->state = CLIENT_UP;
     sys_timer_clear(connection->loop, &connection->connect_timer);
@@ -242,13 +255,7 @@ static void up(struct client_connection *connection) {
     struct list *link;
     while ((link = list_take_first(&waiting)) != NULL) {
         struct client_call *call = container_of(link, struct client_call, link);
-        err_t err = ERR_OK;
-        if (call->frame.size == 0) {
-            err = client_connection_version(connection, call->api_key, &call->version);
-        }
-        if (err == ERR_OK && call->frame.size == 0) {
-            err = client_call_encode(connection, call, call->request, (struct bytes){0});
-        }
+        err_t err = put_out(connection, call);
         if (err == ERR_OK) {
             client_enqueue(connection, call);
         } else {
@@ -316,7 +323,7 @@ static void write_out(struct client_connection *connection) {
         }
         connection->out_sent += size;
     }
-    buffer_done(&connection->out);
+    buffer_clear(&connection->out); /* kept for the next request, until no call is open */
     connection->out_sent = 0;
     want(connection, SYS_SOCKET_READABLE);
 }

@@ -23,7 +23,7 @@ struct client_call {
     int32_t correlation_id;
     int64_t deadline_ms;
     const void *request; /* the struct, while version is -1 */
-    struct buffer frame; /* with its length in front; empty while version is -1 */
+    struct buffer frame; /* while it waits, with its length in front; empty while version is -1 */
     err_t err;           /* found before it was sent */
     client_done_fn done;
     void *arg;
@@ -79,9 +79,9 @@ struct client_connection {
     struct wire_versions versions[API_KEYS_MAX];
 };
 
-/* calls.c: makes the frame of a call whose version is known. */
-err_t client_call_encode(struct client_connection *connection, struct client_call *call,
-                         const void *request, struct bytes raw_body);
+/* calls.c: appends the frame of a call whose version is known; on an error `out` is as it was. */
+err_t client_call_encode(struct client_connection *connection, const struct client_call *call,
+                         const void *request, struct bytes raw_body, struct buffer *out);
 void client_call_free(struct client_call *call);
 
 /* Tells the call's function about its response, decoding it first; an error of decoding is the
@@ -104,7 +104,7 @@ void client_watch_call(struct client_connection *connection, const struct client
 /* receive.c: reads what there is, and gives whole frames to their calls. */
 void client_read_in(struct client_connection *connection);
 
-/* send.c: puts a call with its frame on the wire. */
+/* send.c: a call whose frame is in `out` waits for its answer from now on. */
 void client_enqueue(struct client_connection *connection, struct client_call *call);
 struct client_call *client_call_new(struct client_connection *connection, enum call_mode mode,
                                     int16_t api_key, int16_t version, client_done_fn done,

@@ -81,11 +81,14 @@ struct bytes client_response_keep(const struct client_response *response, void *
     return (struct bytes){.data = copy, .size = frame.size};
 }
 
-/* Bytes that were taken make room for new ones. */
+/* Bytes that were taken make room for new ones; an idle connection holds nothing. */
 static void compact(struct client_connection *connection) {
+    if (connection->call_count == 0 && connection->out.size == 0) {
+        buffer_done(&connection->out);
+    }
     struct buffer *in = &connection->in;
     if (connection->in_taken == in->size) {
-        buffer_done(in); /* an idle connection holds nothing */
+        buffer_done(in);
     } else if (connection->in_taken > 0) {
         in->size -= connection->in_taken;
         memmove(in->data, in->data + connection->in_taken, in->size);

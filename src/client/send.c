@@ -22,8 +22,6 @@ struct client_call *client_call_new(struct client_connection *connection, enum c
 }
 
 void client_enqueue(struct client_connection *connection, struct client_call *call) {
-    buffer_add(&connection->out, call->frame.data, call->frame.size);
-    buffer_done(&call->frame);
     client_post(connection);
     if (call->mode == CALL_FORGET) {
         connection->call_count--;
@@ -32,16 +30,6 @@ void client_enqueue(struct client_connection *connection, struct client_call *ca
     }
     list_add_last(&connection->sent, &call->link);
     client_watch_call(connection, call);
-}
-
-/* Takes the call over: written now, or when the connection is up. */
-static void dispatch(struct client_connection *connection, struct client_call *call) {
-    if (connection->state == CLIENT_UP) {
-        client_enqueue(connection, call);
-    } else {
-        list_add_last(&connection->waiting, &call->link);
-        client_watch_call(connection, call);
-    }
 }
 
 static err_t send_call(struct client_connection *connection, enum call_mode mode, int16_t api_key,
@@ -59,17 +47,23 @@ static err_t send_call(struct client_connection *connection, enum call_mode mode
     if (timeout_ms > 0) {
         call->deadline_ms = sys_mono_ms(connection->sys) + timeout_ms;
     }
-    if (later) {
-        call->request = request;
-    } else {
-        err = client_call_encode(connection, call, request, raw);
+    bool up = connection->state == CLIENT_UP;
+    call->request = request;
+    if (!later) {
+        struct buffer *out = up ? &connection->out : &call->frame;
+        err = client_call_encode(connection, call, request, raw, out);
     }
     if (err != ERR_OK) {
         connection->call_count--;
         client_call_free(call);
         return err;
     }
-    dispatch(connection, call);
+    if (up) {
+        client_enqueue(connection, call);
+    } else {
+        list_add_last(&connection->waiting, &call->link);
+        client_watch_call(connection, call);
+    }
     return ERR_OK;
 }
 

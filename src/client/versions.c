@@ -55,7 +55,7 @@ err_t client_negotiate(struct client_connection *connection, int16_t version) {
     }
     struct client_call *call = client_call_new(connection, CALL_STRUCT, API_API_VERSIONS, version,
                                                on_versions, connection);
-    err_t err = client_call_encode(connection, call, &request, (struct bytes){0});
+    err_t err = client_call_encode(connection, call, &request, (struct bytes){0}, &connection->out);
     if (err != ERR_OK) {
         connection->call_count--;
         client_call_free(call);

@@ -80,6 +80,7 @@ struct position {
     struct list ready_link; /* in consumer->ready while there is any */
     size_t fetched_size;
     int fruitless;     /* answers with bytes that led nowhere */
+    int resets;        /* for being out of range, in a row */
     int32_t preferred; /* a follower that the leader named; -1: the leader */
     int64_t preferred_until_ms;
     bool in_session; /* the broker knows it; with: */

@@ -67,6 +67,10 @@ static void out_of_range(struct ottla_consumer *consumer, struct position *posit
         position_rest(consumer, position); /* when the application has come to that offset */
     } else {
         position_reset_by_policy(consumer, position, ERR_OFFSET_OUT_OF_RANGE);
+        position->attempt = position->resets;
+        if (position->resets++ > 0) { /* the broker contradicts itself */
+            position_rest(consumer, position);
+        }
     }
 }
 
@@ -157,6 +161,7 @@ static void partition_read(struct reading *reading, struct position *position,
         partition_fruitless(consumer, position);
     } else {
         position->fruitless = 0;
+        position->resets = 0;
         reading->brought = true;
         queue_records(reading, position, data, end);
     }

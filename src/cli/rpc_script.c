@@ -175,7 +175,8 @@ static void send_request(struct script *script, const struct wire_api *api, int1
         err = client_connection_send(script->connection, api->key, version, request, on_answer,
                                      script);
     } else if (err == ERR_OK) {
-        err = client_connection_send_forget(script->connection, api->key, version, request);
+        err = client_connection_send_forget(script->connection, api->key, version, request, NULL,
+                                            NULL);
         script->stop_task.run = stop; /* comes after what the connection posted to write it */
         sys_loop_post(script->settings.loop, &script->stop_task);
         set_outcome(script, "none", json_true());

@@ -198,7 +198,8 @@ static err_t send(struct client_asked *asked, struct client_line *line) {
         err = ask->build(ask->arg, version, asked->node->broker.id, &arena, &request);
     }
     if (err == ERR_OK && ask->no_answer) {
-        err = client_connection_send_forget(line->connection, ask->api_key, version, request);
+        err = client_connection_send_forget(line->connection, ask->api_key, version, request,
+                                            answered, asked);
     } else if (err == ERR_OK) {
         err = client_connection_send_for(line->connection, ask->api_key, version, request,
                                          ask->try_timeout_ms, answered, asked);
@@ -212,9 +213,7 @@ void client_ask_transmit(struct client_asked *asked) {
     client_line_used(line);
     list_remove(&asked->link);
     err_t err = send(asked, line);
-    if (err == ERR_OK && asked->ask.no_answer) {
-        finish_with(asked, ERR_OK);
-    } else if (err == ERR_OK) {
+    if (err == ERR_OK) {
         client_ask_wait(asked, ASK_SENT, NULL);
     } else {
         client_ask_failed(asked, err, asked->node);

@@ -73,7 +73,7 @@ static void finish(struct client_connection *connection, struct client_call *cal
     }
 }
 
-void client_call_fail(struct client_connection *connection, struct client_call *call, err_t err) {
+void client_call_end(struct client_connection *connection, struct client_call *call, err_t err) {
     struct client_response response = {
         .err = err, .api_key = call->api_key, .version = call->version, .connection = connection};
     finish(connection, call, &response);
@@ -132,7 +132,7 @@ err_t client_call_finish(struct client_connection *connection, struct client_cal
     }
     err_t err = read_header(call, frame, &response.body);
     if (err != ERR_OK) {
-        client_call_fail(connection, call, err);
+        client_call_end(connection, call, err);
         return err;
     }
     if (call->mode == CALL_RAW) {

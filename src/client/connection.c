@@ -65,6 +65,7 @@ struct client_connection *client_connection_new(const struct client_connection_s
     connection->call_timer.fire = call_late;
     list_init(&connection->waiting);
     list_init(&connection->sent);
+    list_init(&connection->leaving);
     start_connecting(connection);
     return connection;
 }
@@ -89,9 +90,8 @@ static void leave(struct client_connection *connection) {
 
 static struct client_call *take_call(struct client_connection *connection) {
     struct list *link = list_take_first(&connection->sent);
-    if (link == NULL) {
-        link = list_take_first(&connection->waiting);
-    }
+    link = link != NULL ? link : list_take_first(&connection->leaving);
+    link = link != NULL ? link : list_take_first(&connection->waiting);
     return link == NULL ? NULL : container_of(link, struct client_call, link);
 }
 
@@ -109,7 +109,7 @@ void client_die(struct client_connection *connection, err_t err) {
     sys_timer_clear(connection->loop, &connection->call_timer);
     struct client_call *call;
     while ((call = take_call(connection)) != NULL) {
-        client_call_fail(connection, call, err);
+        client_call_end(connection, call, err);
     }
     if (connection->on_state != NULL && !connection->freed) {
         connection->on_state(connection->arg, connection, err);
@@ -127,7 +127,7 @@ void client_connection_free(struct client_connection *connection) {
     client_die(connection, ERR_CLOSED);
     struct client_call *call; /* freed by a function that die called: the rest of the calls */
     while ((call = take_call(connection)) != NULL) {
-        client_call_fail(connection, call, ERR_CLOSED);
+        client_call_end(connection, call, ERR_CLOSED);
     }
     leave(connection);
 }
@@ -170,6 +170,7 @@ static void call_late(struct sys_timer *timer) {
     struct client_connection *connection =
         container_of(timer, struct client_connection, call_timer);
     int64_t next_ms = earliest_deadline_ms(&connection->sent, INT64_MAX);
+    next_ms = earliest_deadline_ms(&connection->leaving, next_ms);
     next_ms = earliest_deadline_ms(&connection->waiting, next_ms);
     if (next_ms <= sys_loop_now_ms(connection->loop)) {
         client_die(connection, ERR_TIMED_OUT);
@@ -268,7 +269,7 @@ static void up(struct client_connection *connection) {
     }
     while ((link = list_take_first(&failed)) != NULL) {
         struct client_call *call = container_of(link, struct client_call, link);
-        client_call_fail(connection, call, call->err);
+        client_call_end(connection, call, call->err);
     }
     leave(connection);
 }
@@ -305,27 +306,47 @@ static void connected(struct client_connection *connection) {
 
 /* --- writing --- */
 
+static void finish_leaving(struct client_connection *connection) {
+    struct list *link;
+    while ((link = list_first(&connection->leaving)) != NULL) {
+        struct client_call *call = container_of(link, struct client_call, link);
+        if (call->written_end > connection->written) {
+            return;
+        }
+        list_remove(link);
+        client_call_end(connection, call, ERR_OK);
+    }
+}
+
+/* Writes what the socket takes. */
 static void write_out(struct client_connection *connection) {
-    while (connection->out_sent < connection->out.size) {
+    struct buffer *out = &connection->out;
+    err_t err = ERR_OK;
+    while (err == ERR_OK && connection->out_sent < out->size) {
         struct iovec part = {
-            .iov_base = connection->out.data + connection->out_sent,
-            .iov_len = connection->out.size - connection->out_sent,
+            .iov_base = out->data + connection->out_sent,
+            .iov_len = out->size - connection->out_sent,
         };
         size_t size;
-        err_t err = sys_socket_write(connection->socket, &part, 1, &size);
-        if (err == ERR_WOULD_BLOCK) {
-            want(connection, SYS_SOCKET_READABLE | SYS_SOCKET_WRITABLE);
-            return;
+        err = sys_socket_write(connection->socket, &part, 1, &size);
+        if (err == ERR_OK) {
+            connection->out_sent += size;
+            connection->written += size;
         }
-        if (err != ERR_OK) {
-            client_die(connection, err);
-            return;
-        }
-        connection->out_sent += size;
     }
-    buffer_clear(&connection->out); /* kept for the next request, until no call is open */
-    connection->out_sent = 0;
-    want(connection, SYS_SOCKET_READABLE);
+    if (err != ERR_OK && err != ERR_WOULD_BLOCK) {
+        client_die(connection, err);
+        return;
+    }
+    if (err == ERR_OK) {
+        buffer_clear(out); /* kept for the next request, until no call is open */
+        connection->out_sent = 0;
+    }
+    want(connection, SYS_SOCKET_READABLE | (err == ERR_OK ? 0 : (int)SYS_SOCKET_WRITABLE));
+    finish_leaving(connection);
+    if (connection->call_count == 0) {
+        buffer_done(out);
+    }
 }
 
 static void run_task(struct sys_task *task) {

@@ -116,9 +116,11 @@ err_t client_connection_send_raw(struct client_connection *connection, int16_t a
 err_t client_connection_send_frame(struct client_connection *connection, struct bytes frame,
                                    client_done_fn done, void *arg);
 
-/* Like client_connection_send for a request that the broker does not answer (Produce, acks=0). */
+/* Like client_connection_send for a request that the broker does not answer (Produce, acks=0):
+ * `done` (may be NULL) is called with OK and no message when the socket has taken it. */
 err_t client_connection_send_forget(struct client_connection *connection, int16_t api_key,
-                                    int16_t version, const void *request);
+                                    int16_t version, const void *request, client_done_fn done,
+                                    void *arg);
 
 /*
  * Inside a client_done_fn with a frame: its memory becomes the caller's, to be given back with

@@ -11,7 +11,7 @@ enum call_mode {
     CALL_STRUCT, /* the response is decoded */
     CALL_RAW,    /* its header is */
     CALL_FRAME,  /* nothing is */
-    CALL_FORGET, /* there is none */
+    CALL_FORGET, /* there is none: the call is over when its bytes were written */
 };
 
 /* One request, from send to done. In exactly one of the connection's lists. */
@@ -22,9 +22,10 @@ struct client_call {
     int16_t version; /* -1: to be chosen when the broker's versions are known */
     int32_t correlation_id;
     int64_t deadline_ms;
-    const void *request; /* the struct, while version is -1 */
-    struct buffer frame; /* while it waits, with its length in front; empty while version is -1 */
-    err_t err;           /* found before it was sent */
+    const void *request;  /* the struct, while version is -1 */
+    struct buffer frame;  /* while it waits, with its length in front; empty while version is -1 */
+    uint64_t written_end; /* of CALL_FORGET: connection->written when its last byte is */
+    err_t err;            /* found before it was sent */
     client_done_fn done;
     void *arg;
 };
@@ -67,9 +68,11 @@ struct client_connection {
     int32_t next_correlation_id;
     struct list waiting; /* calls that wait for the connection to be up */
     struct list sent;    /* calls in the order in which their responses must come */
+    struct list leaving; /* CALL_FORGET, in the order of their bytes */
     size_t call_count;
     struct buffer out; /* to be written, from out_sent */
     size_t out_sent;
+    uint64_t written; /* bytes, ever */
     struct buffer in; /* the response on its way, from in_taken */
     size_t in_taken;
 
@@ -88,7 +91,8 @@ void client_call_free(struct client_call *call);
  * call's own affair. ERR_MALFORMED when the frame is not for this call: the connection must die. */
 err_t client_call_finish(struct client_connection *connection, struct client_call *call,
                          struct bytes frame);
-void client_call_fail(struct client_connection *connection, struct client_call *call, err_t err);
+/* Without a response: why, or OK for a request that has none. */
+void client_call_end(struct client_connection *connection, struct client_call *call, err_t err);
 
 /* versions.c: asks for ApiVersions; calls client_negotiated at the end. */
 err_t client_negotiate(struct client_connection *connection, int16_t version);

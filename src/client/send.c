@@ -1,5 +1,5 @@
 /* Sending: a call gets its frame, at once or when the broker's versions are known, and a place in
- * one of the connection's two queues. */
+ * one of the connection's queues. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -24,11 +24,11 @@ struct client_call *client_call_new(struct client_connection *connection, enum c
 void client_enqueue(struct client_connection *connection, struct client_call *call) {
     client_post(connection);
     if (call->mode == CALL_FORGET) {
-        connection->call_count--;
-        client_call_free(call);
-        return;
+        call->written_end = connection->written + connection->out.size - connection->out_sent;
+        list_add_last(&connection->leaving, &call->link);
+    } else {
+        list_add_last(&connection->sent, &call->link);
     }
-    list_add_last(&connection->sent, &call->link);
     client_watch_call(connection, call);
 }
 
@@ -93,7 +93,8 @@ err_t client_connection_send_frame(struct client_connection *connection, struct 
 }
 
 err_t client_connection_send_forget(struct client_connection *connection, int16_t api_key,
-                                    int16_t version, const void *request) {
-    return send_call(connection, CALL_FORGET, api_key, version, request, (struct bytes){0}, 0, NULL,
-                     NULL);
+                                    int16_t version, const void *request, client_done_fn done,
+                                    void *arg) {
+    return send_call(connection, CALL_FORGET, api_key, version, request, (struct bytes){0}, 0, done,
+                     arg);
 }

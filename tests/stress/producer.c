@@ -253,7 +253,7 @@ static void send_shipment(struct producer *producer, struct shipment *shipment) 
     struct client_connection *connection = producer->client.connection;
     err_t err;
     if (producer->acks == 0) {
-        err = client_connection_send_forget(connection, API_PRODUCE, -1, &request);
+        err = client_connection_send_forget(connection, API_PRODUCE, -1, &request, NULL, NULL);
         shipment->open = false;
         client_wait(&producer->client, 2);
     } else {

@@ -168,6 +168,9 @@ int cli_config(struct cli *cli, struct ottla_config **ret_config) {
     if (code == CLI_DONE) {
         code = set(cli, config, "client.id", "ottla");
     }
+    if (code == CLI_DONE) { /* looking at a topic must not make it */
+        code = set(cli, config, "allow.auto.create.topics", "false");
+    }
     if (code == CLI_DONE) {
         code = apply_profile(cli, config);
     }
@@ -190,23 +193,25 @@ static void log_to_stderr(void *arg, enum ottla_log_level level, const char *tex
     fprintf(stderr, "%s: %s\n", names[level], text);
 }
 
+int cli_connect_with(struct cli *cli, const struct ottla_config *config,
+                     struct ottla_client **ret_client) {
+    struct ottla_error error;
+    if (ottla_client_new(config, ret_client, &error) != OTTLA_OK) {
+        return cli_fail(cli, CLI_USAGE, NULL, "%s", error.text);
+    }
+    if (cli_has(cli, "verbose")) {
+        ottla_client_on_log(*ret_client, log_to_stderr, NULL);
+    }
+    return CLI_DONE;
+}
+
 int cli_connect(struct cli *cli, struct ottla_client **ret_client) {
     struct ottla_config *config;
     int code = cli_config(cli, &config);
-    if (code != CLI_DONE) {
-        return code;
+    if (code == CLI_DONE) {
+        code = cli_connect_with(cli, config, ret_client);
+        ottla_config_free(config);
     }
-    struct ottla_client *client;
-    struct ottla_error error;
-    if (ottla_client_new(config, &client, &error) != OTTLA_OK) {
-        code = cli_fail(cli, CLI_USAGE, NULL, "%s", error.text);
-    } else {
-        if (cli_has(cli, "verbose")) {
-            ottla_client_on_log(client, log_to_stderr, NULL);
-        }
-        *ret_client = client;
-    }
-    ottla_config_free(config);
     return code;
 }
 

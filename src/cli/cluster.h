@@ -28,6 +28,10 @@ int cli_config(struct cli *cli, struct ottla_config **ret_config);
 /* A client with these settings, which logs to stderr with --verbose. */
 int cli_connect(struct cli *cli, struct ottla_client **ret_client);
 
+/* The same for settings that the command added to. */
+int cli_connect_with(struct cli *cli, const struct ottla_config *config,
+                     struct ottla_client **ret_client);
+
 int64_t cli_timeout_ms(const struct cli *cli);
 
 /* Prints an error of the library with what can be done about it; returns the exit code for it. */

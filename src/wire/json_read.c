@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "base/uuid.h"
+#include "wire/base64.h"
 #include "wire/codec_int.h"
-#include "wire/json_int.h"
 #include "wire/schema.h"
 
 struct path {

@@ -5,8 +5,8 @@
 #include <math.h>
 
 #include "base/uuid.h"
+#include "wire/base64.h"
 #include "wire/codec_int.h"
-#include "wire/json_int.h"
 #include "wire/schema.h"
 
 static json_t *struct_to_json(const struct wire_struct *shape, struct wire_versions flexible,

@@ -1,4 +1,4 @@
-#include "wire/json_int.h"
+#include "wire/base64.h"
 
 #include <string.h>
 

@@ -2,10 +2,9 @@
 
 #include "base/arena.h"
 #include "base/buffer.h"
-#include "base/bytes.h"
 #include "base/err.h"
 
-/* Base64 as RFC 4648 has it, with padding. */
+/* Base64 of RFC 4648, with padding. */
 void base64_add(struct buffer *out, struct bytes in);
 
 /* Into the arena. ERR_MALFORMED: not base64, or without its padding. */

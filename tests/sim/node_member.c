@@ -14,6 +14,7 @@ enum {
     TURNS_PER_TROUBLE = 60,
     TURNS_PER_HASTE = 20,
     TURNS_PER_LATE = 12,
+    DOWNGRADE_MS_MAX = 15 * 1000, /* a session and a rebalance */
 };
 
 static const struct scenario_range out_ms = {.least = 100, .most = 5000};
@@ -106,11 +107,24 @@ static void name_it(struct member *member) {
              member->number, member->life);
 }
 
+/* When the last consumer member goes, the others are told to join as a classic group, whatever they
+ * own. As with Apache Kafka, one that becomes a consumer group again before they did may give what
+ * they still have to others: so nobody tries, for a while. */
 static void draw_protocol(struct member *member) {
-    if (member->group->mixed) {
-        member->protocol =
-            node_below(member->client.sim, 2) == 0 ? &member_classic : &member_consumer;
+    struct node_sim *sim = member->client.sim;
+    struct node_group *group = member->group;
+    if (!group->mixed) {
+        return;
     }
+    int64_t now_ms = sys_mono_ms(sim->sys);
+    if (member->protocol == &member_consumer && member->life > 0) {
+        group->upgrade_from_ms = now_ms + DOWNGRADE_MS_MAX;
+    }
+    member->protocol = node_below(sim, 2) == 0 ? &member_classic : &member_consumer;
+}
+
+bool member_may_upgrade(const struct member *member) {
+    return sys_mono_ms(member->client.sim->sys) >= member->group->upgrade_from_ms;
 }
 
 void member_rejoin_as_new(struct member *member) {
@@ -218,7 +232,8 @@ static void vanish(struct member *member) {
 /* The commits of a group of KIP-848 count their age even while it was in use, and go as soon as it
  * is empty: with one steady member it is not. */
 static bool is_steady(const struct member *member) {
-    return member_is_timed(member) && member->number == 0;
+    bool has_steady_place = member->number == 0 || strcmp(member->instance, "static-0") == 0;
+    return member_is_timed(member) && has_steady_place;
 }
 
 /* For good; others must get what it had, without its coming back to help. */
@@ -409,7 +424,7 @@ void node_member_new(struct node_sim *sim, struct scenario_line *line) {
     member->reads_regex = scenario_flag(line, "regex", false);
     int64_t dies_ms = node_draw(sim, scenario_range(line, "dies", "0")) / 1000;
     member->dies_ms =
-        dies_ms > 0 && member->number > 0 && node_below(sim, 2) == 0 ? dies_ms : INT64_MAX;
+        dies_ms > 0 && member->number > rivals && node_below(sim, 2) == 0 ? dies_ms : INT64_MAX;
     member->expression = member->reads_regex && member->number == 0 ? 0 : -1;
     member->gives_up_by_ms = INT64_MAX;
     draw_protocol(member);

@@ -37,6 +37,7 @@ struct node_group {
     int member_count;
     bool mixed;
     bool was_mixed;          /* members of both protocols were in it at a time */
+    int64_t upgrade_from_ms; /* until then nobody new speaks the consumer protocol */
     bool settled;            /* after `finishing`: every partition was owned */
     int64_t finish_begin_ms; /* 0: not yet */
     uint32_t loaded_down;    /* sim->down_count when it was known to be loaded */
@@ -149,6 +150,9 @@ void member_disown(struct member *member);
  * request that was sent at sent_ms. */
 bool member_is_timed(const struct member *member);
 int64_t member_owns_until(const struct member *member);
+
+/* Whether it may come with the consumer protocol to a group of both. */
+bool member_may_upgrade(const struct member *member);
 
 /* The name of a static member's instance, for the auditor: who has what a process left behind. */
 void member_instance_name(const struct member *member, char name[AUDIT_MEMBER_SIZE_MAX]);

@@ -247,6 +247,11 @@ static void send(struct member *member, int32_t epoch, client_done_fn done) {
 }
 
 static void come(struct member *member) {
+    if (member->id[0] == '\0' && !member_may_upgrade(member)) {
+        member->protocol = &member_classic;
+        member->protocol->come(member);
+        return;
+    }
     if (member->id[0] == '\0') {
         make_id(member);
     }

@@ -447,6 +447,39 @@ static void controllers_are_asked_without_brokers(void **state) {
     assert_int_equal(total_calls(API_METADATA), 0);
 }
 
+static void servers_are_written_as_host_and_port(void **state) {
+    (void)state;
+    static const struct {
+        const char *servers;
+        bool fine;
+    } rows[] = {{"b1:9092", true},
+                {" b1:9092 , b2:9092,", true},
+                {"PLAINTEXT://b1:9092", true},
+                {"[fd00::1]:9092", true},
+                {"", false},
+                {"b1", false},
+                {":9092", false},
+                {"b1:", false},
+                {"b1:0", false},
+                {"b1:65536", false},
+                {"b1:9o92", false},
+                {"[]:1", false}};
+    struct sys_loop *loop;
+    assert_int_equal(sys_loop_new(sim_host_sys(cluster->client_host), "c", &loop), ERR_OK);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct ottla_config *config = ottla_config_new();
+        struct ottla_client *made;
+        assert_int_equal(ottla_config_set(config, "bootstrap.servers", rows[i].servers, NULL), 0);
+        err_t err = client_new(config, sim_host_sys(cluster->client_host), loop, &made, NULL);
+        assert_int_equal(err, rows[i].fine ? ERR_OK : ERR_INVALID);
+        if (rows[i].fine) {
+            ottla_client_free(made);
+        }
+        ottla_config_free(config);
+    }
+    sys_loop_free(loop);
+}
+
 static void interruption_ends_a_wait(void **state) {
     (void)state;
     client = fake_cluster_client(cluster, NULL);
@@ -482,6 +515,7 @@ int main(void) {
         TEST(all_topics_come_and_go),
         TEST(what_a_topic_lacks_is_asked_for_again),
         TEST(controllers_are_asked_without_brokers),
+        TEST(servers_are_written_as_host_and_port),
         TEST(interruption_ends_a_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

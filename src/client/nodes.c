@@ -133,19 +133,27 @@ void client_nodes_sweep(struct ottla_client *client) {
 
 /* --- bootstrap.servers --- */
 
+static struct str without_scheme(struct str text) {
+    for (size_t i = 0; i + 3 <= text.size; i++) {
+        if (memcmp(text.data + i, "://", 3) == 0) {
+            return (struct str){.data = text.data + i + 3, .size = text.size - i - 3};
+        }
+    }
+    return text;
+}
+
 /* host:port, [ipv6]:port; with a protocol in front as in Java's ("PLAINTEXT://host:port"). */
 static bool parse_server(struct str text, struct client_broker *ret_broker) {
-    const char *scheme = memmem(text.data, text.size, "://", 3);
-    if (scheme != NULL) {
-        size_t skipped = (size_t)(scheme + 3 - text.data);
-        text = (struct str){.data = text.data + skipped, .size = text.size - skipped};
+    text = without_scheme(text);
+    size_t host_size = text.size;
+    while (host_size > 0 && text.data[host_size - 1] != ':') {
+        host_size--;
     }
-    const char *colon = memrchr(text.data, ':', text.size);
-    if (colon == NULL || colon == text.data) {
-        return false;
+    if (host_size < 2) {
+        return false; /* no colon, or nothing before it */
     }
-    struct str host = {.data = text.data, .size = (size_t)(colon - text.data)};
-    struct str digits = {.data = colon + 1, .size = text.size - host.size - 1};
+    struct str digits = {.data = text.data + host_size, .size = text.size - host_size};
+    struct str host = {.data = text.data, .size = host_size - 1};
     if (host.data[0] == '[' && host.data[host.size - 1] == ']') {
         host = (struct str){.data = host.data + 1, .size = host.size - 2};
     }

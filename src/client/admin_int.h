@@ -25,7 +25,7 @@ enum admin_route {
 };
 
 /* Errors of an item after which it is asked again. That the controller or coordinator moved is seen
- * to by the core, see judge in admin_call.c. */
+ * to by the core, see judge in admin_part.c. */
 enum admin_passing {
     ADMIN_PASS_QUOTA = 1,  /* THROTTLING_QUOTA_EXCEEDED */
     ADMIN_PASS_LEADER = 2, /* the partition's leader moved, or is not there yet */
@@ -151,7 +151,23 @@ struct ottla_call {
     void *fn_arg;
 };
 
-/* --- making a call: admin_call.c --- */
+/* --- how it goes on: admin_call.c, admin_item.c, admin_part.c; operations use none of these --- */
+
+/* Sends what waits and wakes what has rested; ends the call when nothing is open. */
+void admin_call_go(struct ottla_call *call);
+int64_t admin_now_ms(const struct ottla_call *call);
+
+/* Rests, and goes to the `again` of its part's stage. text as in admin_item_end. */
+void admin_item_again(struct admin_item *item, int code, const char *text);
+int admin_item_compare(const void *a, const void *b); /* by key; pointers to pointers */
+
+/* A part that is not sent yet, and fits the item; NULL: there are too many. */
+struct admin_part *admin_part_for(struct ottla_call *call, const struct admin_item *item);
+void admin_part_add(struct admin_part *part, struct admin_item *item);
+void admin_part_send(struct admin_part *part);
+void admin_part_free(struct admin_part *part);
+
+/* --- making a call --- */
 
 /* options may be NULL. When they cannot be it is done, and what follows adds nothing. */
 struct ottla_call *admin_call_new(struct ottla_client *client, const struct admin_op *op,

@@ -29,6 +29,7 @@ struct controller {
     struct map contacts; /* struct broker_contact by broker id; see heartbeats.c */
     struct strand_op activation;
     struct strand_op session_check;
+    int64_t session_check_ms; /* when it is to run */
     struct quorum_link *link; /* NULL: the log is not a quorum (tests) */
 };
 

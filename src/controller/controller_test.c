@@ -11,6 +11,7 @@
  *                             incarnation, directories and the rest may be given
  *   heartbeat ID {json}       BrokerHeartbeat with the broker's epoch and the end of the log
  *   wait MS                   time passes
+ *   pause MS                  time passes while the process stands still
  *   hold                      what is appended is not committed, until
  *   commit                    all of it is
  *   deadline MS               of the next operation, from now
@@ -35,6 +36,7 @@ enum { SETTINGS_MAX = 16 };
 struct test {
     FILE *out;
     struct sim_world *world;
+    struct sim_host *host;
     struct sys_loop *loop;
     struct config *config;
     struct controller *controller;
@@ -382,6 +384,11 @@ static void run_line(void *arg, const char *line, FILE *out) {
     struct test *test = arg;
     (void)out;
     int64_t ms;
+    if (sscanf(line, "pause %" SCNd64, &ms) == 1) {
+        sim_host_pause(test->host, ms);
+        sim_world_run_for(test->world, ms);
+        return;
+    }
     if (sscanf(line, "wait %" SCNd64, &ms) == 1) {
         sim_world_run_for(test->world, ms);
         return;
@@ -399,8 +406,8 @@ static void test_start(void *arg, FILE *out) {
     test->out = out;
     arena_init(&test->arena, SIZE_MAX);
     test->world = sim_world_new(1);
-    struct sim_host *host = sim_host_new(test->world, "node", "10.0.0.1");
-    if (sys_loop_new(sim_host_sys(host), "controller", &test->loop) != ERR_OK ||
+    test->host = sim_host_new(test->world, "node", "10.0.0.1");
+    if (sys_loop_new(sim_host_sys(test->host), "controller", &test->loop) != ERR_OK ||
         sys_loop_start(test->loop) != ERR_OK) {
         fprintf(stderr, "no loop\n");
         exit(2);

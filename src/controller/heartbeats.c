@@ -19,6 +19,10 @@
  *
  * Who is in touch is soft state: it is in no record and begins anew with every activation. A broker
  * whose session ends is fenced by the session check, which sleeps until the next session can end.
+ * A check that comes late says that this very process stood still (a paused machine, an overloaded
+ * one): heartbeats may lie unread in its sockets. Every session begins anew then, as after
+ * an activation. A node on its own would else fence itself, and tell its clients that there are no
+ * brokers.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -344,10 +348,29 @@ void controller_heartbeat(struct controller *controller, struct controller_call 
 
 /* --- sessions --- */
 
+enum { CHECK_LATE_MS = 500 }; /* more than a busy loop takes for a turn */
+
+static void sessions_begin_anew(struct controller *controller, int64_t now_ms, int64_t late_ms) {
+    text_log_warn(controller->options.text_log, "controller",
+                  "this process stood still for %" PRId64
+                  " ms or more; the sessions of its brokers begin anew",
+                  late_ms);
+    size_t cursor;
+    struct broker_contact *contact;
+    map_for_each (&controller->contacts, cursor, contact) {
+        contact->contact_ms = contact->contact_ms >= 0 ? now_ms : -1;
+    }
+}
+
 static err_t session_check_step(struct strand_op *op, void *state, const struct strand_input *input,
                                 struct strand_output *output) {
     (void)op;
     struct controller *controller = state;
+    int64_t late_ms = input->mono_ms - controller->session_check_ms;
+    if (late_ms > CHECK_LATE_MS) {
+        sessions_begin_anew(controller, input->mono_ms, late_ms);
+        return ERR_OK;
+    }
     size_t cursor;
     struct broker_contact *contact;
     map_for_each (&controller->contacts, cursor, contact) {
@@ -402,5 +425,6 @@ void session_check_schedule(struct controller *controller, int64_t now_ms) {
     }
     check->step = session_check_step;
     check->done = session_check_done;
-    strand_schedule(controller->strand, check, next_ms > now_ms ? next_ms : now_ms + 1);
+    controller->session_check_ms = next_ms > now_ms ? next_ms : now_ms + 1;
+    strand_schedule(controller->strand, check, controller->session_check_ms);
 }

@@ -37,8 +37,8 @@ struct ottla_call;
  * says no: it goes on, and may be waited for again. */
 int ottla_call_wait(struct ottla_call *call, int64_t timeout_ms, struct ottla_error *ret_error);
 
-/* Called once when it is done, from the loop; at once in the next turn when it is done already. May
- * free the call. */
+/* Called once when it is done, from the loop; in the next turn when it is done already. May free
+ * the call, if nobody waits for it. */
 typedef void (*ottla_call_fn)(void *arg, struct ottla_call *call);
 void ottla_call_on_done(struct ottla_call *call, ottla_call_fn fn, void *arg);
 
@@ -63,8 +63,8 @@ struct ottla_admin_options {
     int64_t timeout_ms; /* for all of the call; 0: default.api.timeout.ms */
 
     /* The brokers check and change nothing: topics and partitions create, configs alter and
-     * replace, features update. Elsewhere the protocol has no such thing: OTTLA_UNSUPPORTED,
-     * without asking. */
+     * replace, features update. The protocol has no such thing for what else changes something:
+     * OTTLA_UNSUPPORTED, and nobody is asked. */
     bool validate_only;
 
     bool authorized_operations; /* topics, groups, cluster describe */
@@ -529,6 +529,7 @@ struct ottla_broker_versions {
     const struct ottla_api_versions *apis; /* by key */
     size_t api_count;
 };
+/* By broker. */
 const struct ottla_broker_versions *ottla_call_versions(const struct ottla_call *call,
                                                         size_t *ret_count);
 
@@ -594,7 +595,7 @@ struct ottla_log_dir {
     const struct ottla_log_dir_replica *replicas; /* by topic and number */
     size_t replica_count;
 };
-/* By broker, in the order asked for. */
+/* By broker, then by path. */
 const struct ottla_log_dir *ottla_call_log_dirs(const struct ottla_call *call, size_t *ret_count);
 
 struct ottla_replica_move {

@@ -148,9 +148,11 @@ static struct batch *new_batch(struct batches *batches, size_t capacity) {
     return batch;
 }
 
-struct batch *batches_open(struct batches *batches, size_t record_bound) {
-    size_t capacity = RECORD_BATCH_HEADER_SIZE + record_bound;
-    capacity = max_size(capacity, min_size(FIRST_CAPACITY, batches->batch_size));
+struct batch *batches_open(struct batches *batches, size_t record_bound, size_t likely_size) {
+    size_t likely = likely_size > batches->batch_size / 2 ? batches->batch_size
+                                                          : max_size(likely_size, FIRST_CAPACITY);
+    size_t capacity =
+        max_size(RECORD_BATCH_HEADER_SIZE + record_bound, min_size(likely, batches->batch_size));
     bool kept = batches->buffer_count > 0 && capacity <= batches->batch_size;
     if (!kept && !memory_allows(batches, sizeof(struct batch) + capacity)) {
         return NULL;

@@ -83,8 +83,9 @@ void batches_done(struct batches *batches);
 /* What a record takes at most, in a batch of its own too. */
 size_t batch_record_bound(const struct ottla_record *record);
 
-/* An empty one, open, with room for a record of that bound. NULL: the memory is used up. */
-struct batch *batches_open(struct batches *batches, size_t record_bound);
+/* An empty one, open, with room for a record of that bound; made as large as is likely to be
+ * needed. NULL: the memory is used up. */
+struct batch *batches_open(struct batches *batches, size_t record_bound, size_t likely_size);
 
 /* Counts other memory of the producer along. False: the memory is used up. */
 bool batches_reserve(struct batches *batches, size_t size);

@@ -35,7 +35,7 @@ static err_t append(struct batch *batch, size_t number, size_t size) {
 
 static struct batch *open_for(size_t size) {
     struct ottla_record record = record_of(0, size);
-    return batches_open(&batches, batch_record_bound(&record));
+    return batches_open(&batches, batch_record_bound(&record), 0);
 }
 
 /* The records are those from `first` on, as append wrote them. Returns how many. */
@@ -245,7 +245,7 @@ static void headers_and_nulls(void **state) {
     begin(16384, 1 << 20, COMPRESSION_NONE);
     struct ottla_header headers[] = {{"h1", 2, {"one", 3}}, {"", 0, {NULL, 0}}, {"h3", 2, {"", 0}}};
     struct ottla_record record = {.key = {"", 0}, .headers = headers, .header_count = 3};
-    struct batch *batch = batches_open(&batches, batch_record_bound(&record));
+    struct batch *batch = batches_open(&batches, batch_record_bound(&record), 0);
     assert_int_equal(
         batches_append(&batches, batch, batch_record_bound(&record), &record, 1, NULL, NULL),
         ERR_OK);

@@ -55,6 +55,7 @@ struct producer_partition {
     int32_t leader_epoch;
     struct list batches;
     int32_t batch_count;
+    size_t last_size;       /* of the last one when it was closed, unpacked */
     struct list active;     /* link in producer->active while there are batches */
     struct list ready;      /* link in producer_broker.ready */
     struct sys_timer timer; /* linger, back-off or delivery.timeout.ms, whatever is next */
@@ -218,6 +219,9 @@ struct batch *producer_partition_next(struct producer_partition *partition);
 
 /* All partitions with batches: something about all of them has changed. */
 void producer_partitions_ready(struct ottla_producer *producer);
+
+/* No more records; the next batch is likely to be as large. */
+void producer_batch_close(struct producer_partition *partition, struct batch *batch);
 
 /* Ends a batch; the next check tells. */
 void producer_batch_over(struct producer_partition *partition, struct batch *batch, err_t err,

@@ -78,7 +78,7 @@ static void remove_batch(struct producer_partition *partition, struct batch *bat
 static struct batch *begin_batch(struct producer_partition *partition, size_t record_bound,
                                  int64_t produced_ms) {
     struct ottla_producer *producer = partition->topic->producer;
-    struct batch *batch = batches_open(&producer->batches, record_bound);
+    struct batch *batch = batches_open(&producer->batches, record_bound, partition->last_size);
     if (batch == NULL) {
         return NULL;
     }
@@ -90,6 +90,13 @@ static struct batch *begin_batch(struct producer_partition *partition, size_t re
         list_add_last(&producer->active, &partition->active);
     }
     return batch;
+}
+
+void producer_batch_close(struct producer_partition *partition, struct batch *batch) {
+    if (batch->open) {
+        partition->last_size = batch->bytes.size;
+        batch_close(&partition->topic->producer->batches, batch);
+    }
 }
 
 err_t producer_append(struct producer_partition *partition, const struct ottla_record *record,
@@ -109,7 +116,7 @@ err_t producer_append(struct producer_partition *partition, const struct ottla_r
     }
     if (err == ERR_LIMIT) {
         if (batch != NULL) {
-            batch_close(batches, batch);
+            producer_batch_close(partition, batch);
         }
         batch = begin_batch(partition, bound, produced_ms);
         err = batch == NULL

@@ -140,7 +140,7 @@ static struct producer_request *collect(struct producer_broker *broker) {
             list_remove(link);
             continue;
         }
-        batch_close(&producer->batches, batch);
+        producer_batch_close(partition, batch);
         size += batch->bytes.size;
         if (request != NULL && size > (size_t)producer->settings.max_request_size) {
             break;

@@ -463,6 +463,8 @@ int ottla_consumer_close(struct ottla_consumer *consumer, int64_t timeout_ms) {
     }
     int64_t now = consumer_now_ms(consumer);
     int64_t deadline = timeout_ms < 0 ? INT64_MAX : now + timeout_ms;
+    bool never = false;
+    (void)client_wait(consumer->client, &never, now); /* an interruption of before is over */
     consumer_let_go(consumer);
     commit_auto(consumer, true);
     err_t err = wait_until_through(consumer, deadline);

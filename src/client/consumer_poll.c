@@ -157,7 +157,7 @@ static void run_loop(struct ottla_consumer *consumer) {
     int64_t now = consumer_now_ms(consumer);
     if (now != consumer->turn_ms) {
         consumer->turn_ms = now;
-        ottla_client_run(consumer->client, 0);
+        sys_loop_turn(client_loop(consumer->client), 0); /* an interruption is for the wait */
     }
 }
 
@@ -167,6 +167,11 @@ int ottla_consumer_poll(struct ottla_consumer *consumer, int64_t timeout_ms,
     *ret_records = consumer->records;
     *ret_count = 0;
     int code = begin(consumer, ret_error);
+    if (code == OTTLA_OK && sys_loop_is_current(client_loop(consumer->client))) {
+        code = client_error_set(ret_error, OTTLA_BUSY,
+                                "poll waits; it cannot be called from a function that is called by "
+                                "the loop");
+    }
     if (code != OTTLA_OK) {
         return code;
     }

@@ -32,3 +32,43 @@ def test_admin(node):
     assert "create: topic no/topic: " in wrong.stderr
     assert "INVALID_TOPIC_EXCEPTION" in wrong.stderr
     assert run("admin").returncode == 2
+
+
+def produce(node, topic, lines):
+    subprocess.run(["kcat", "-b", node.bootstrap, "-P", "-t", topic, "-K:"], text=True, check=True,
+                   input="".join(line + "\n" for line in lines), timeout=60)
+
+
+def test_consume(node):
+    """Two runs of one group: the second goes on behind the first."""
+    node.create_topic("read", 1)
+    produce(node, "read", [f"k{n}:v{n}" for n in range(5)])
+    done = run("consume", node.bootstrap, "readers", "read", "5")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [f"read-0@{n} k{n} = v{n}" for n in range(5)]
+    assert done.stderr.splitlines() == ["now mine: read-0", "no more: read-0"]
+    produce(node, "read", ["more:still"])
+    again = run("consume", node.bootstrap, "readers", "read", "1")
+    assert again.stdout == "read-0@5 more = still\n", again.stderr
+    assert run("consume").returncode == 2
+
+
+def test_consume_until_it_is_stopped(node):
+    node.create_topic("stopped", 1)
+    produce(node, "stopped", ["one:two"])
+    process = subprocess.Popen([os.path.join(EXAMPLES, "example_consume"), node.bootstrap, "stopping",
+                                "stopped"], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "stopped-0@0 one = two\n"
+    process.terminate()
+    assert process.wait(20) == 0
+
+
+def test_request_reply(node):
+    node.create_topic("requests", 2)
+    node.create_topic("replies", 3)
+    server = subprocess.Popen([os.path.join(EXAMPLES, "example_request_reply"), node.bootstrap, "serve",
+                               "requests", "3"])
+    for text in ["how are you", "fine", "and you"]:
+        done = run("request_reply", node.bootstrap, "ask", "requests", "replies", text)
+        assert done.stdout == text.upper() + "\n", done.stderr
+    assert server.wait(30) == 0

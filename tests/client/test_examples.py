@@ -72,3 +72,21 @@ def test_request_reply(node):
         done = run("request_reply", node.bootstrap, "ask", "requests", "replies", text)
         assert done.stdout == text.upper() + "\n", done.stderr
     assert server.wait(30) == 0
+
+
+def test_produce(node):
+    node.create_topic("written", 1)
+    program = os.path.join(EXAMPLES, "example_produce")
+    done = subprocess.run([program, node.bootstrap, "written", "compression.type=zstd"],
+                          input="".join(f"k{n}\tv{n}\n" for n in range(1000)) + "no key\n\n",
+                          capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1002 delivered, 0 failed\n", "")
+    read = subprocess.run(["kcat", "-b", node.bootstrap, "-C", "-t", "written", "-e", "-q",
+                           "-f", "%o %k=%s\n"], capture_output=True, text=True, timeout=60)
+    assert read.stdout.splitlines() == [f"{n} k{n}=v{n}" for n in range(1000)] \
+        + ["1000 =no key", "1001 ="]
+    for arguments, code, text in [(["written", "linger.mss=1"], 1, "linger.ms"),
+                                  (["written", "acks"], 0, ""), ([], 2, "usage")]:
+        done = subprocess.run([program, node.bootstrap, *arguments], input="", text=True,
+                              capture_output=True, timeout=60)
+        assert done.returncode == code and text in done.stderr

@@ -38,9 +38,12 @@ void ottla_consumer_free(struct ottla_consumer *consumer);
 /* --- what to read --- */
 
 /*
- * Called inside ottla_consumer_poll (and close). `revoked` may still commit; `lost` may not: others
- * own them already. With a cooperative assignor or group.protocol=consumer the lists hold only what
- * changes, else all. Any may be NULL.
+ * Called inside ottla_consumer_poll and ottla_consumer_close. `assigned` may seek before the first
+ * record comes. `revoked` may still commit; `lost` may not: others own them already. With a
+ * cooperative assignor or group.protocol=consumer the lists hold only what changes, else all; they
+ * may be empty for `assigned`. Any may be NULL; without `lost`, `revoked` is called for it.
+ *
+ * Inside them the consumer cannot be polled, closed, assigned or subscribed (OTTLA_BUSY).
  */
 struct ottla_rebalance {
     void (*assigned)(void *arg, struct ottla_consumer *consumer,
@@ -64,7 +67,8 @@ int ottla_consumer_subscribe_pattern(struct ottla_consumer *consumer, const char
                                      struct ottla_error *ret_error);
 
 /* By hand; without a group's help. offset may be OTTLA_OFFSET_EARLIEST, _LATEST, or _NONE: the
- * committed one, else auto.offset.reset. */
+ * committed one, else auto.offset.reset. Here, in seeks and in commits, a leader_epoch of 0 is
+ * taken as not known (-1), as it may be a field that was not set. */
 int ottla_consumer_assign(struct ottla_consumer *consumer, const struct ottla_position *positions,
                           size_t count, struct ottla_error *ret_error);
 
@@ -76,8 +80,9 @@ size_t ottla_consumer_assignment(const struct ottla_consumer *consumer,
 /* --- reading --- */
 
 /*
- * Waits up to timeout_ms for records, at most max.poll.records of them. *ret_records and all they
- * point at are good until the next poll, close or free. OTTLA_OK with *ret_count 0: none came.
+ * Waits up to timeout_ms (-1: without limit) for records, at most max.poll.records of them.
+ * *ret_records and all they point at are good until the next poll, close or free. OTTLA_OK with
+ * *ret_count 0: none came. OTTLA_CLOSED: ottla_client_interrupt, or the consumer was closed.
  * Errors end nothing by themselves: OFFSET_OUT_OF_RANGE and OTTLA_OFFSET_NONE-like cases only with
  * auto.offset.reset=none, CORRUPT_MESSAGE (the position stays), TOPIC_AUTHORIZATION_FAILED …; the
  * text names the partition.
@@ -116,7 +121,8 @@ int ottla_consumer_commit(struct ottla_consumer *consumer, const struct ottla_po
 
 typedef void (*ottla_commit_fn)(void *arg, int code, const struct ottla_position *positions,
                                 size_t count);
-/* done may be NULL. Commits are answered in order; not repeated on errors. */
+/* done may be NULL. Commits are made and answered one after the other, each repeated on errors that
+ * pass, up to default.api.timeout.ms. OTTLA_BUSY: too many wait. */
 int ottla_consumer_commit_async(struct ottla_consumer *consumer,
                                 const struct ottla_position *positions, size_t count,
                                 ottla_commit_fn done, void *arg);

@@ -12,15 +12,18 @@
 /*
  * Private to the consumer: consumer*.c, positions.c, fetch*.c, offsets*.c.
  *
- *     consumer.c          life, what is assigned, pause, seek
- *     consumer_poll.c     records to the application
- *     consumer_group.c    the member's wishes, told to the application inside poll
- *     positions.c         where a partition is read next: committed, reset, validated
- *     leader_query.c      offsets by time, ends of epochs: asked of the leaders
- *     fetch.c             who is asked for what; fetch_request.c, fetch_answer.c: the session
- *     fetched.c           records out of one partition's answer
- *     offsets_commit.c    commits, in order; offsets_committed.c: what was committed
- *     offsets.c           partitions by topic, for requests about offsets
+ *     consumer.c            life; positions come and go
+ *     consumer_assign.c     what is read by hand; pause, seek, lag
+ *     consumer_subscribe.c  into a group, out of it; close
+ *     consumer_group.c      the member's wishes, told to the application inside poll
+ *     consumer_poll.c       records to the application
+ *     consumer_commit.c     commits of the application, and behind it
+ *     positions.c           where a partition is read next: committed, reset, validated
+ *     leader_query.c        offsets by time, ends of epochs: asked of the leaders
+ *     fetch.c               who is asked for what; fetch_request.c, fetch_answer.c: the session
+ *     fetched.c             records out of one partition's answer
+ *     offsets_commit.c      commits, in order; offsets_committed.c: what was committed
+ *     offsets.c             partitions by topic, for requests about offsets
  */
 
 /* A topic that something is assigned of. Its name is in records that were handed out, so it goes
@@ -252,6 +255,11 @@ void consumer_give_up(struct ottla_consumer *consumer);
 void consumer_leave(struct ottla_consumer *consumer, int64_t timeout_ms);
 /* Commits have been answered: who waits for that goes on. */
 void consumer_commits_through(struct ottla_consumer *consumer);
+struct member_owner consumer_owner(struct ottla_consumer *consumer);
+/* The next poll tells that all was revoked; what was to be told before is over. */
+void consumer_tell_later(struct ottla_consumer *consumer);
+/* Tells at once what is not told yet, and that all is revoked. */
+void consumer_tell_the_end(struct ottla_consumer *consumer);
 void consumer_group_done(struct ottla_consumer *consumer);
 
 /* --- offsets_commit.c, offsets_committed.c --- */

@@ -125,14 +125,14 @@ static int begin(struct ottla_consumer *consumer, struct ottla_error *ret_error)
     }
     arena_reset(&consumer->identity);
     consumer_let_go(consumer);
-    if (consumer->member != NULL) {
-        client_member_polled(consumer->member);
-    }
     return OTTLA_OK;
 }
 
 static int take(struct ottla_consumer *consumer, size_t *ret_count, struct ottla_error *ret_error) {
     consumer->woken = false;
+    if (consumer->member != NULL) {
+        client_member_polled(consumer->member);
+    }
     commit_auto(consumer, false); /* nothing was handed out in this poll so far */
     consumer_tell(consumer);
     int code = tell_error(consumer, ret_error);
@@ -161,6 +161,14 @@ static void run_loop(struct ottla_consumer *consumer) {
     }
 }
 
+/* A long poll commits in between, and says that it is still there. */
+static int64_t next_look(const struct ottla_consumer *consumer, int64_t deadline) {
+    int64_t commit = commit_auto_deadline(consumer);
+    int64_t sign = consumer_now_ms(consumer) + consumer->settings->max_poll_interval_ms / 2;
+    int64_t next = commit < deadline ? commit : deadline;
+    return next < sign ? next : sign;
+}
+
 int ottla_consumer_poll(struct ottla_consumer *consumer, int64_t timeout_ms,
                         const struct ottla_record **ret_records, size_t *ret_count,
                         struct ottla_error *ret_error) {
@@ -176,15 +184,13 @@ int ottla_consumer_poll(struct ottla_consumer *consumer, int64_t timeout_ms,
         return code;
     }
     run_loop(consumer);
-    int64_t deadline = consumer->turn_ms + (timeout_ms > 0 ? timeout_ms : 0);
+    int64_t deadline = client_deadline_ms(consumer->client, timeout_ms);
     for (;;) {
         code = take(consumer, ret_count, ret_error);
         if (code != OTTLA_OK || *ret_count > 0 || consumer_now_ms(consumer) >= deadline) {
             return code;
         }
-        int64_t commit_ms = commit_auto_deadline(consumer);
-        err_t err = client_wait(consumer->client, &consumer->woken,
-                                commit_ms < deadline ? commit_ms : deadline);
+        err_t err = client_wait(consumer->client, &consumer->woken, next_look(consumer, deadline));
         if (err != ERR_OK && err != ERR_TIMED_OUT) {
             return client_error_set(ret_error, (int)err, "poll: %s", err_text(err));
         }

@@ -9,18 +9,6 @@ enum { PARTS_MAX = 64 }; /* enough to hide a network's latency, few enough for a
 
 /* --- the answer --- */
 
-static int64_t throttle_of(const struct client_answer *answer, int16_t api_key) {
-    const struct wire_struct *shape = wire_api(api_key)->response->shape;
-    for (uint16_t i = 0; i < shape->field_count; i++) {
-        const struct wire_field *field = &shape->fields[i];
-        if (field->kind == WIRE_INT32 && strcmp(field->name, "throttleTimeMs") == 0) {
-            int32_t ms = *(const int32_t *)((const uint8_t *)answer->response + field->offset);
-            return ms > 0 ? ms : 0;
-        }
-    }
-    return 0;
-}
-
 /* "broker 3", "the controller", "the coordinator of group g". */
 static const char *place_of(const struct admin_part *part, int32_t broker_id) {
     struct arena *arena = &part->call->arena;
@@ -65,12 +53,15 @@ static void part_failed(struct admin_part *part, const struct client_answer *ans
     }
     bool again =
         part->stage->once && err != ERR_INVALID && err != ERR_MALFORMED && err != ERR_LIMIT;
+    bool over = err == ERR_TIMED_OUT && admin_now_ms(part->call) >= part->call->deadline_ms;
     const char *text = admin_text(part->call, str_from_c(answer->text));
     for (size_t i = 0; i < part->item_count; i++) {
+        struct admin_item *item = part->items[i];
+        const char *said = over && item->tries > 0 ? item->text : text; /* before, says more */
         if (again) {
-            admin_item_again(part->items[i], err, text);
+            admin_item_again(item, err, said);
         } else {
-            admin_item_end(part->items[i], err, text);
+            admin_item_end(item, err, said);
         }
     }
 }
@@ -90,7 +81,7 @@ static void on_answer(void *arg, const struct client_answer *answer) {
     } else {
         part->broker_id = answer->broker_id;
         part->frame = answer->frame;
-        part->throttle_ms = throttle_of(answer, part->stage->api_key);
+        part->throttle_ms = answer->throttle_ms;
         for (size_t i = 0; i < part->item_count; i++) {
             part->items[i]->broker_id = answer->broker_id;
         }

@@ -113,7 +113,7 @@ static void add_failures(struct ottla_call *call) {
         const struct admin_item *item = call->items[i];
         if (item->code != OTTLA_OK) {
             const char *text = item->text;
-            if (item->label[0] != '\0') {
+            if (strncmp(text, item->label, strlen(item->label)) != 0) { /* it is not named yet */
                 text = arena_printf(&call->arena, "%s: %s", item->label, item->text).data;
             }
             call->failures[count++] = (struct ottla_failure){

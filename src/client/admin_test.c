@@ -297,6 +297,34 @@ static void throttled_items_wait_and_go_again(void **state) {
     ottla_call_free(call);
 }
 
+/* A throttle without an error is for what comes next. */
+static enum fake_do slow_hook(void *arg, struct fake_call *call) {
+    int64_t *second_ms = arg;
+    if (call->api_key == API_CREATE_TOPICS) {
+        static const int16_t codes[26] = {0};
+        answer_created(call, codes);
+        ((struct create_topics_response *)call->response)->throttle_time_ms = 2000;
+        *second_ms = call->number == 2 ? now_ms() : 0;
+    }
+    return FAKE_ANSWER;
+}
+
+static void brokers_are_left_alone_when_they_ask_for_it(void **state) {
+    (void)state;
+    int64_t second_ms = 0;
+    cluster->hook = slow_hook;
+    cluster->arg = &second_ms;
+    struct ottla_new_topic topics[] = {{.name = "a"}, {.name = "b"}};
+    for (int i = 0; i < 2; i++) {
+        int64_t start_ms = now_ms();
+        struct ottla_call *call = ottla_topics_create(client, &topics[i], 1, NULL);
+        assert_int_equal(code_of(call, NULL), OTTLA_OK);
+        assert_int_equal(now_ms() - start_ms >= 1900, i == 1);
+        ottla_call_free(call);
+    }
+    assert_true(second_ms >= 2000);
+}
+
 /* --- all brokers --- */
 
 static enum fake_do groups_hook(void *arg, struct fake_call *call) {
@@ -654,14 +682,23 @@ static void accessors_know_their_operation(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(each_leader_is_asked_once),         TEST(leaders_that_moved_are_found),
-        TEST(leaders_that_die_are_replaced),     TEST(partitions_without_a_leader_fail_alone),
-        TEST(controllers_that_moved_are_found),  TEST(coordinators_that_moved_are_found),
-        TEST(throttled_items_wait_and_go_again), TEST(a_missing_broker_hides_its_groups_only),
-        TEST(old_brokers_are_asked_in_old_ways), TEST(pages_are_followed_while_they_lead_on),
-        TEST(what_is_left_out_is_malformed),     TEST(endless_errors_end_in_time),
-        TEST(endless_throttles_end_in_time),     TEST(silent_and_closing_brokers_end_in_time),
-        TEST(calls_may_be_left_at_any_time),     TEST(accessors_know_their_operation),
+        TEST(each_leader_is_asked_once),
+        TEST(leaders_that_moved_are_found),
+        TEST(leaders_that_die_are_replaced),
+        TEST(partitions_without_a_leader_fail_alone),
+        TEST(controllers_that_moved_are_found),
+        TEST(coordinators_that_moved_are_found),
+        TEST(throttled_items_wait_and_go_again),
+        TEST(brokers_are_left_alone_when_they_ask_for_it),
+        TEST(a_missing_broker_hides_its_groups_only),
+        TEST(old_brokers_are_asked_in_old_ways),
+        TEST(pages_are_followed_while_they_lead_on),
+        TEST(what_is_left_out_is_malformed),
+        TEST(endless_errors_end_in_time),
+        TEST(endless_throttles_end_in_time),
+        TEST(silent_and_closing_brokers_end_in_time),
+        TEST(calls_may_be_left_at_any_time),
+        TEST(accessors_know_their_operation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

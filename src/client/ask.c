@@ -294,8 +294,10 @@ static void answered(void *arg, const struct client_response *response) {
         client_ask_failed(asked, response->err, asked->node);
         return;
     }
-    client_line_used(&asked->node->lines[asked->ask.lane]);
     const struct client_ask *ask = &asked->ask;
+    struct client_line *line = &asked->node->lines[ask->lane];
+    client_line_used(line);
+    int64_t throttle_ms = client_line_throttle(line, ask->api_key, response->message);
     err_t err =
         ask->judge == NULL ? ERR_OK : ask->judge(ask->arg, response->version, response->message);
     int64_t resume_ms;
@@ -316,6 +318,7 @@ static void answered(void *arg, const struct client_response *response) {
         .response = response->message,
         .arena = response->arena,
         .frame = response->frame,
+        .throttle_ms = throttle_ms,
         .from = response,
     };
     client_ask_finish(asked, &answer);

@@ -102,6 +102,10 @@ void client_ask_route(struct client_asked *asked) {
         client_ask_pause(asked, asked->node->retry_ms);
         return;
     }
+    if (line->throttled_ms > sys_mono_ms(client->sys)) {
+        client_ask_pause(asked, line->throttled_ms);
+        return;
+    }
     err_t err = client_line_open(line);
     if (err == ERR_OK) {
         client_ask_transmit(asked);

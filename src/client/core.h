@@ -115,6 +115,7 @@ struct client_answer {
     const void *response; /* the struct of wire/messages.h; NULL on error */
     struct arena *arena;  /* where it lives; good until the function returns */
     struct bytes frame;   /* its bytes, which byte fields of the response point into */
+    int64_t throttle_ms;  /* for so long the broker wants to be left alone; the lane does that */
     const char *text;     /* why there is no answer, with the broker's name; "" when there is */
     const struct client_response *from; /* for client_response_keep; NULL on error */
 };

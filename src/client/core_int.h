@@ -25,7 +25,8 @@ struct client_line {
     struct client_connection *connection; /* NULL: none */
     struct list waiting;                  /* asks, until it is up */
     struct sys_timer idle_timer;
-    int64_t used_ms; /* when something was asked last */
+    int64_t used_ms;      /* when something was asked last */
+    int64_t throttled_ms; /* nothing is asked before: the broker said so (throttle_time_ms) */
 };
 
 /* A broker, or a server of bootstrap.servers (ids -1, -2 … as in Kafka's clients). */
@@ -175,6 +176,9 @@ struct client_node *client_node_any(struct ottla_client *client, bool bootstrap,
 /* Connects if need be: OK when it is up, PENDING, or why it cannot be before node->retry_ms. */
 err_t client_line_open(struct client_line *line);
 void client_line_used(struct client_line *line);
+
+/* Honours the throttle of a response, and returns it. */
+int64_t client_line_throttle(struct client_line *line, int16_t api_key, const void *message);
 bool client_rebootstrap(struct ottla_client *client, const char *why);
 
 /* ask.c */

@@ -14,20 +14,25 @@
  */
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "client/core_int.h"
 
-enum { ADDRESSES_MAX = 16 /* of one name */ };
+enum {
+    ADDRESSES_MAX = 16,      /* of one name */
+    THROTTLE_MAX_MS = 60000, /* more than a broker's windows of quotas; a lie ends, too */
+};
 
 static void line_state(void *arg, struct client_connection *connection, err_t state);
 static void line_idle(struct sys_timer *timer);
 
 /* --- the node that any request may go to --- */
 
-/* Smaller is better: up and idle, up, on its way, to be made. */
+/* Smaller is better: up and idle, up, on its way, to be made or not to be asked now. */
 static size_t load_of(const struct client_node *node) {
     const struct client_connection *connection = node->lines[CLIENT_LANE_MAIN].connection;
-    if (connection == NULL) {
+    int64_t now_ms = sys_mono_ms(node->client->sys);
+    if (connection == NULL || node->lines[CLIENT_LANE_MAIN].throttled_ms > now_ms) {
         return SIZE_MAX;
     }
     size_t pending = client_connection_pending(connection);
@@ -90,6 +95,29 @@ void client_line_used(struct client_line *line) {
     if (idle_ms >= 0 && !sys_timer_is_set(&line->idle_timer)) {
         sys_timer_set(client->loop, &line->idle_timer, line->used_ms + idle_ms);
     }
+}
+
+static int32_t throttle_of(const struct wire_struct *shape, const void *message) {
+    for (uint16_t i = 0; i < shape->field_count; i++) {
+        const struct wire_field *field = &shape->fields[i];
+        if (field->kind == WIRE_INT32 && strcmp(field->name, "throttleTimeMs") == 0) {
+            return *(const int32_t *)((const uint8_t *)message + field->offset);
+        }
+    }
+    return 0;
+}
+
+int64_t client_line_throttle(struct client_line *line, int16_t api_key, const void *message) {
+    int64_t wait_ms = throttle_of(wire_api(api_key)->response->shape, message);
+    if (wait_ms <= 0) {
+        return 0;
+    }
+    wait_ms = wait_ms > THROTTLE_MAX_MS ? THROTTLE_MAX_MS : wait_ms;
+    int64_t until_ms = sys_mono_ms(line->node->client->sys) + wait_ms;
+    if (until_ms > line->throttled_ms) {
+        line->throttled_ms = until_ms;
+    }
+    return wait_ms;
 }
 
 static void line_idle(struct sys_timer *timer) {

@@ -55,7 +55,8 @@ struct batch {
     /* --- the producer's --- */
     enum { BATCH_QUEUED, BATCH_IN_FLIGHT, BATCH_ANSWERED } state;
     int64_t created_ms; /* of sys_mono_ms */
-    int32_t attempts;
+    int32_t attempts;   /* of the whole, for a half */
+    bool sent;
     bool sequenced;     /* has a sequence that the broker may have seen */
     bool maybe_written; /* a try of it ended without a word */
     bool half;          /* of one that was too large: no broker knows it as a duplicate */

@@ -108,7 +108,9 @@ static int32_t throttle_of(const struct wire_struct *shape, const void *message)
 }
 
 int64_t client_line_throttle(struct client_line *line, int16_t api_key, const void *message) {
-    int64_t wait_ms = throttle_of(wire_api(api_key)->response->shape, message);
+    int64_t wait_ms = message == NULL /* there is no answer */
+                          ? 0
+                          : throttle_of(wire_api(api_key)->response->shape, message);
     if (wait_ms <= 0) {
         return 0;
     }

@@ -9,6 +9,8 @@
 #include "base/limits.h"
 #include "client/producer_int.h"
 
+enum { SEND_TURNS_MAX = 8 }; /* from a batch that is ready to its bytes at the socket: three */
+
 static int level_of(const struct client_settings *settings) {
     switch (settings->compression_type) {
     case COMPRESSION_GZIP:
@@ -191,10 +193,18 @@ int ottla_produce(struct ottla_producer *producer, const struct ottla_record *re
     return ERR_OK;
 }
 
-/* What is ready is sent while its bytes are still in the processor's cache. */
+/* What is ready is sent while its bytes are still in the processor's cache. Not by
+ * ottla_client_run: an interruption is for a call that waits. */
 static void send_along(struct ottla_producer *producer) {
-    if (producer->depth == 0 && sys_timer_is_set(&producer->send_timer)) {
-        ottla_client_run(producer->client, 0);
+    struct sys_loop *loop = producer->loop;
+    if (!sys_timer_is_set(&producer->send_timer) || sys_loop_is_current(loop)) {
+        return;
+    }
+    for (int turns = 0; turns < SEND_TURNS_MAX; turns++) {
+        if (sys_loop_deadline_ms(loop) > sys_mono_ms(producer->sys)) {
+            return;
+        }
+        sys_loop_turn(loop, 0);
     }
 }
 

@@ -63,6 +63,7 @@ static void halve(const struct verdict *verdict) {
     struct producer_partition *partition = verdict->partition;
     struct ottla_producer *producer = partition->topic->producer;
     struct batch *halves[2];
+    producer->stats.splits++;
     client_log(producer->client, OTTLA_LOG_DEBUG,
                "%s-%" PRId32 ": a batch of %" PRId32 " records (%zu bytes) is too large for the "
                "broker; it goes in halves",

@@ -114,9 +114,13 @@ static void add_batch(struct producer_request *request, struct producer_partitio
     }
     request->sent[request->sent_count++] =
         (struct producer_sent){.batch = batch, .partition = partition};
-    if (batch->attempts++ > 0) {
+    if (batch->sent) {
         producer->stats.retries++;
+    } else {
+        producer->stats.batches++;
     }
+    batch->sent = true;
+    batch->attempts++;
     batch->state = BATCH_IN_FLIGHT;
     partition->in_flight++;
     partition->in_flight_broker = request->broker->id;

@@ -29,6 +29,7 @@ static struct ottla_producer *producer;
 static struct told told[TOLD_MAX];
 static produce_hook_fn produce_hook;
 static int16_t id_code;
+static int16_t produce_version; /* of the last request */
 static int requests;
 static char log_text[4000];
 
@@ -83,6 +84,7 @@ static enum fake_do hook(void *arg, struct fake_call *call) {
         return FAKE_ANSWER;
     }
     requests++;
+    produce_version = call->version;
     if (produce_hook == NULL) {
         answer_produce(call);
         return FAKE_ANSWER;
@@ -246,6 +248,29 @@ static void requests_in_flight_are_bounded(void **state) {
     flush();
     check_log(0, 0, 40);
     check_told(0, 40, OTTLA_OK);
+    end();
+}
+
+static enum fake_do write_only(struct fake_call *call, const struct produce_request *request,
+                               struct produce_response *response) {
+    (void)response;
+    assert_int_equal(request->acks, 0);
+    answer_produce(call);
+    return FAKE_SILENCE;
+}
+
+static void without_acks_it_is_delivered_when_it_has_left(void **state) {
+    (void)state;
+    begin_with("acks", "0", "batch.size", "100");
+    produce_hook = write_only;
+    for (uint64_t i = 0; i < 50; i++) {
+        produce(0, i);
+    }
+    flush();
+    fake_cluster_run(cluster, 100);
+    check_told(0, 50, OTTLA_OK);
+    check_log(0, 0, 50);
+    assert_int_equal(told[0].offset, -1);
     end();
 }
 
@@ -548,6 +573,54 @@ static void a_topic_that_comes_gets_what_waited(void **state) {
     end();
 }
 
+/* Before topics had ids, and Produce 13. */
+static void topics_without_ids_have_names(void **state) {
+    (void)state;
+    begin();
+    topic->id = UUID_ZERO;
+    produce(0, 0);
+    flush();
+    assert_int_equal(produce_version, 12);
+    check_told(0, 1, OTTLA_OK);
+    check_log(0, 0, 1);
+    end();
+}
+
+static enum fake_do know_new_id_only(struct fake_call *call, const struct produce_request *request,
+                                     struct produce_response *response) {
+    bool known = uuid_equal(request->topic_data[0].topic_id, topic->id);
+    if (known) {
+        answer_produce(call);
+        return FAKE_ANSWER;
+    }
+    response->responses = ARENA_NEW(call->arena, struct produce_response_topic_produce_response);
+    response->responses_count = 1;
+    response->responses->topic_id = request->topic_data[0].topic_id;
+    response->responses->partition_responses =
+        ARENA_NEW(call->arena, struct produce_response_partition_produce_response);
+    response->responses->partition_responses_count = 1;
+    response->responses->partition_responses->error_code = ERR_UNKNOWN_TOPIC_ID;
+    return FAKE_ANSWER;
+}
+
+static void a_topic_made_anew_is_found(void **state) {
+    (void)state;
+    begin();
+    produce(0, 0);
+    flush();
+    topic->id.bytes[5] = 99;
+    topic->leader_epochs[0] = 0;
+    fake_log_done(&logs[0]);
+    logs[0].producer_id = -1;
+    produce_hook = know_new_id_only;
+    produce(0, 1);
+    flush();
+    assert_int_equal(produce_version, 13);
+    check_told(0, 2, OTTLA_OK);
+    check_log(0, 1, 1);
+    end();
+}
+
 static void topics_that_nobody_uses_are_not_asked_for(void **state) {
     (void)state;
     begin_with("metadata.max.idle.ms", "5000", "metadata.max.age.ms", "1000");
@@ -619,6 +692,7 @@ int main(void) {
         cmocka_unit_test(what_lingers_together_goes_together),
         cmocka_unit_test(a_full_batch_does_not_linger),
         cmocka_unit_test(requests_in_flight_are_bounded),
+        cmocka_unit_test(without_acks_it_is_delivered_when_it_has_left),
         cmocka_unit_test(a_new_leader_is_learnt_from_the_answer),
         cmocka_unit_test(a_leader_that_is_gone_is_waited_for),
         cmocka_unit_test(records_fail_when_their_time_is_over),
@@ -632,6 +706,8 @@ int main(void) {
         cmocka_unit_test(lies_do_no_harm),
         cmocka_unit_test(a_topic_that_does_not_come_is_told),
         cmocka_unit_test(a_topic_that_comes_gets_what_waited),
+        cmocka_unit_test(topics_without_ids_have_names),
+        cmocka_unit_test(a_topic_made_anew_is_found),
         cmocka_unit_test(topics_that_nobody_uses_are_not_asked_for),
         cmocka_unit_test(slow_brokers_get_less),
         cmocka_unit_test(memory_comes_back),

@@ -284,6 +284,9 @@ static void too_large_batches_go_in_pieces(void **state) {
         assert_int_equal(told[i].offset, i);
     }
     read_back_done(&read);
+    struct ottla_producer_stats stats;
+    ottla_producer_stats(producer, &stats);
+    assert_in_range(stats.splits, 50, 150);
 
     static char large[8001];
     memset(large, 'y', 8000);

@@ -3,6 +3,7 @@ Kafka, in both protocols: they come, go, stall and are killed; no record is lost
 go back, and who gets a partition begins where the one before it had committed."""
 import os
 import sys
+import time
 
 import pytest
 
@@ -133,3 +134,27 @@ def test_who_does_not_poll_in_time_leaves_and_comes_back(make_group):
     first.go_on()
     group.wait_shared(first, second)
     group.finish(first, second)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("mode", ["range", "cooperative", "consumer"])
+def test_the_node_is_killed_in_mid_rebalance(tmp_path, mode):
+    node = Node(tmp_path / "killed", **SETTINGS).start()
+    group = Group(node, f"killed-{mode}", 12, tmp_path, **MODES[mode])
+    group.settings = {key: value for key, value in group.settings.items() if value is not None}
+    try:
+        members = [group.member("libottla") for _ in range(2)]
+        group.wait_shared(*members)
+        for pause_s in (0.1, 0.6):
+            members.append(group.member("libottla"))
+            time.sleep(pause_s)
+            node.kill()
+            node.start()
+            group.wait_shared(*members, timeout=90)
+            members.pop(0).stop()
+            group.wait_shared(*members, timeout=90)
+        group.finish(*members)
+    finally:
+        group.abandon()
+        if node.process.poll() is None:
+            node.stop()

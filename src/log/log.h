@@ -223,6 +223,9 @@ struct log_producer {
 };
 void log_producers(struct log *log, struct log_producer **ret_producers, size_t *ret_count);
 
+/* Whether the log remembers batches of this producer. */
+bool log_producer_known(struct log *log, int64_t producer_id);
+
 /* [writer] Forgets producers that wrote nothing for producer.id.expiration.ms. */
 void log_producers_expire(struct log *log, int64_t now_ms);
 

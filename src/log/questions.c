@@ -176,6 +176,14 @@ void log_producers(struct log *log, struct log_producer **ret_producers, size_t 
     *ret_count = count;
 }
 
+bool log_producer_known(struct log *log, int64_t producer_id) {
+    sys_lock_take(&log->lock);
+    const struct producer *producer = producer_state_get(&log->producers, producer_id);
+    bool known = producer != NULL && producer->window.count > 0;
+    sys_lock_give(&log->lock);
+    return known;
+}
+
 void log_producers_expire(struct log *log, int64_t now_ms) {
     sys_lock_take(&log->lock);
     producer_state_expire(&log->producers, now_ms, log->config.producer_expiration_ms);

@@ -24,6 +24,9 @@ enum { INLINE_WRITES_MAX = 16 };
 
 /* --- the queue --- */
 
+static err_t run_append(struct partition_write *write, struct partition *partition,
+                        struct log *log);
+
 static void run_write(struct partition *partition, struct partition_write *write, bool inlined) {
     sys_lock_take(&partition->lock);
     struct log *log = partition->log;
@@ -45,6 +48,9 @@ static void run_write(struct partition *partition, struct partition_write *write
         }
     }
     write->err = err;
+    if (err != ERR_OK && write->run == run_append) {
+        refused_note(partition, container_of(write, struct partition_append, write), err);
+    }
 }
 
 /* The next write, or NULL: then the token was given back. */
@@ -233,6 +239,9 @@ static err_t run_append(struct partition_write *write, struct partition *partiti
     if (err != ERR_OK) {
         return err;
     }
+    if (refused_waits(partition, log, append)) {
+        return ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+    }
     struct log_append_result result;
     err = log_append(log,
                      &(struct log_append){.data = append->validated.records,
@@ -286,6 +295,7 @@ err_t partition_append(struct partition *partition, struct partition_append *app
         }
     }
     if (err != ERR_OK) {
+        refused_note(partition, append, err);
         append->write.err = err;
         return ERR_OK;
     }
@@ -294,7 +304,11 @@ err_t partition_append(struct partition *partition, struct partition_append *app
         append->long_validation || flushes || !epoch_started ||
         (log != NULL && log_roll_due(log, append->validated.size, append->validated.max_timestamp,
                                      sys_wall_ms(partition->sys)));
-    return partition_submit(partition, &append->write);
+    err = partition_submit(partition, &append->write);
+    if (err == ERR_OK && append->write.err != ERR_OK) {
+        refused_note(partition, append, append->write.err); /* there was no log to ask */
+    }
+    return err;
 }
 
 void partition_append_done(struct partition_append *append) {

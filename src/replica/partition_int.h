@@ -11,6 +11,13 @@ enum partition_state {
     PARTITION_DELETED,
 };
 
+enum { PARTITION_REFUSED_MAX = 16 };
+
+struct refused_producer {
+    int64_t id;
+    int16_t epoch;
+};
+
 struct partition {
     _Atomic int32_t references;
     struct sys *sys;
@@ -37,6 +44,11 @@ struct partition {
 
     struct list waiters;
 
+    /* A ring of producers whose first batch was refused: refused.c */
+    struct refused_producer refused[PARTITION_REFUSED_MAX];
+    int refused_count;
+    int refused_next;
+
     _Atomic bool unreadable_said;
     _Atomic bool tended; /* upkeep has a write in the queue: tending.c */
 };
@@ -46,6 +58,12 @@ err_t partition_check(const struct partition *partition, int32_t leader_epoch);
 
 /* With the lock held. */
 void partition_wake_locked(struct partition *partition);
+
+/* refused.c: takes note of an append that ended with `err`; and whether one has to wait for an
+ * earlier batch of its producer. */
+void refused_note(struct partition *partition, const struct partition_append *append, err_t err);
+bool refused_waits(struct partition *partition, struct log *log,
+                   const struct partition_append *append);
 
 /* The log is there, or will never be: gives the token that the opener held to a worker, or fails
  * the writes that wait. */

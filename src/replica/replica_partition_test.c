@@ -293,6 +293,25 @@ static void a_repeated_batch_gets_the_answer_of_then(void **state) {
     assert_int_equal(append_try(f, test->partition, &batch), ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
 }
 
+/* Its second batch was in flight, too, and there is room again when it comes. */
+static void a_refused_first_batch_keeps_its_place(void **state) {
+    struct test *test = *state;
+    struct fixture *f = &test->f;
+    append(f, test->partition, &(struct batch){0});
+    struct batch first = {.producer_id = 7, .sequence = 0, .records = 3, .value_size = 100 * 1000};
+    struct batch second = {.producer_id = 7, .sequence = 3, .records = 2};
+    struct batch other = {.producer_id = 8, .sequence = 5, .records = 1};
+    sim_disk_set_capacity(f->host, "/", sim_disk_used(f->host, "/"));
+    assert_int_equal(err_kafka_code(append_try(f, test->partition, &first)),
+                     ERR_KAFKA_STORAGE_ERROR);
+    sim_disk_set_capacity(f->host, "/", UINT64_C(8) << 30);
+    fixture_run_for(f, 2000);
+    assert_int_equal(append_try(f, test->partition, &second), ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    append(f, test->partition, &other); /* of whom nothing was refused */
+    assert_int_equal(append(f, test->partition, &first), 2);
+    assert_int_equal(append(f, test->partition, &second), 5);
+}
+
 /* --- reading --- */
 
 static void reads_end_where_they_should(void **state) {
@@ -451,6 +470,7 @@ int main(void) {
         TEST(writes_queue_behind_a_hung_one),
         TEST(writes_of_a_deleted_topic),
         TEST(a_full_disk_refuses_and_heals),
+        TEST(a_refused_first_batch_keeps_its_place),
         TEST(a_failed_disk_takes_its_partitions_offline),
         TEST(a_slow_disk_is_left_to_workers),
         TEST(callers_with_other_epochs),

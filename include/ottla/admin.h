@@ -74,7 +74,7 @@ struct ottla_admin_options {
     bool read_committed;        /* offsets list: the end is the last stable offset */
     bool stable;                /* group offsets list: not before open transactions ended */
     bool fenced;                /* cluster describe: brokers that are fenced, too */
-    bool controllers;           /* cluster describe: controllers, from a controller */
+    bool controllers;           /* cluster describe: controllers, as with bootstrap.controllers */
     bool keep_replica_count;    /* reassignments alter: another count of replicas is an error */
 
     const char *reason;        /* members remove: for the group's log; NULL: none */

@@ -33,10 +33,11 @@ static err_t cluster_build(struct admin_part *part, int16_t version, struct aren
     const struct ottla_admin_options *options = &part->call->options;
     struct describe_cluster_request *request = ADMIN_REQUEST(arena, describe_cluster_request);
     request->include_cluster_authorized_operations = options->authorized_operations;
-    request->endpoint_type = options->controllers ? ENDPOINT_CONTROLLERS : ENDPOINT_BROKERS;
+    bool controllers = options->controllers || admin_to_controllers(part->call->client);
+    request->endpoint_type = controllers ? ENDPOINT_CONTROLLERS : ENDPOINT_BROKERS;
     request->include_fenced_brokers = options->fenced;
     *ret_request = request;
-    return (version < 1 && options->controllers) || (version < 2 && options->fenced)
+    return (version < 1 && controllers) || (version < 2 && options->fenced)
                ? ERR_UNSUPPORTED_VERSION
                : ERR_OK;
 }

@@ -12,6 +12,11 @@ void *admin_request(struct arena *arena, const struct wire_type *type) {
     return request;
 }
 
+bool admin_to_controllers(const struct ottla_client *client) {
+    const char *controllers = client_settings(client)->bootstrap_controllers;
+    return controllers != NULL && controllers[0] != '\0';
+}
+
 /* --- items --- */
 
 struct admin_item *admin_item_whole(struct ottla_call *call) {

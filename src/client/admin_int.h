@@ -151,6 +151,9 @@ struct ottla_call {
     void *fn_arg;
 };
 
+/* Whether the client was given controllers (bootstrap.controllers) instead of brokers. */
+bool admin_to_controllers(const struct ottla_client *client);
+
 /* --- how it goes on: admin_call.c, admin_item.c, admin_part.c; operations use none of these --- */
 
 /* Sends what waits and wakes what has rested; ends the call when nothing is open. */

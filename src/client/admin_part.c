@@ -193,16 +193,28 @@ struct admin_part *admin_part_for(struct ottla_call *call, const struct admin_it
     return call->part_count < PARTS_MAX ? part_new(call, item) : NULL;
 }
 
+/* Of controllers only the active one answers for the cluster; of brokers any does. */
+static enum client_role role_of(const struct admin_part *part) {
+    switch (part->stage->route) {
+    case ADMIN_ANY:
+        return admin_to_controllers(part->call->client) ? CLIENT_CONTROLLER : CLIENT_ANY_BROKER;
+    case ADMIN_CONTROLLER:
+        return CLIENT_CONTROLLER;
+    case ADMIN_BOOTSTRAP:
+        return CLIENT_BOOTSTRAP;
+    case ADMIN_BROKER:
+        return CLIENT_BROKER;
+    case ADMIN_GROUP:
+        break;
+    }
+    return CLIENT_GROUP;
+}
+
 void admin_part_send(struct admin_part *part) {
-    static const enum client_role roles[] = {
-        [ADMIN_ANY] = CLIENT_ANY_BROKER,      [ADMIN_CONTROLLER] = CLIENT_CONTROLLER,
-        [ADMIN_BOOTSTRAP] = CLIENT_BOOTSTRAP, [ADMIN_BROKER] = CLIENT_BROKER,
-        [ADMIN_GROUP] = CLIENT_GROUP,
-    };
     qsort(part->items, part->item_count, sizeof(struct admin_item *), admin_item_compare);
     int64_t left_ms = part->call->deadline_ms - admin_now_ms(part->call);
     struct client_ask ask = {
-        .role = roles[part->stage->route],
+        .role = role_of(part),
         .broker_id = part->broker_id,
         .key = part->stage->route == ADMIN_GROUP ? part->items[0]->group : STR_NULL,
         .lane = CLIENT_LANE_MAIN,

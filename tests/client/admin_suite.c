@@ -450,6 +450,44 @@ static void the_quorum_is_described(void **state) {
     ottla_call_free(call);
 }
 
+/* A client of controllers alone. */
+static void controllers_are_asked_without_brokers(void **state) {
+    struct ottla_call *call = ottla_quorum_describe(*state, NULL);
+    assert_int_equal(calls_code_of(call), OTTLA_OK);
+    char server[32];
+    (void)snprintf(server, sizeof server, "127.0.0.1:%u",
+                   ottla_call_quorum(call)->nodes[0].listeners[0].port);
+    ottla_call_free(call);
+    struct ottla_config *config = suite_config();
+    assert_int_equal(ottla_config_set(config, "bootstrap.servers", "", NULL), OTTLA_OK);
+    assert_int_equal(ottla_config_set(config, "bootstrap.controllers", server, NULL), OTTLA_OK);
+    struct ottla_client *client;
+    assert_int_equal(ottla_client_new(config, &client, NULL), OTTLA_OK);
+    ottla_config_free(config);
+
+    call = ottla_cluster_describe(client, NULL);
+    assert_int_equal(calls_code_of(call), OTTLA_OK);
+    assert_int_equal(ottla_call_cluster(call)->node_count, 1);
+    assert_int_equal(ottla_call_cluster(call)->controller_id, 1);
+    ottla_call_free(call);
+    calls_finish(ottla_quorum_describe(client, NULL), OTTLA_OK);
+    calls_finish(ottla_features_describe(client, NULL), OTTLA_OK);
+    char topic[64];
+    suite_topic_name("ruled", topic);
+    struct ottla_new_topic new_topic = {.name = topic, .partitions = 1};
+    calls_finish(ottla_topics_create(client, &new_topic, 1, NULL), OTTLA_OK);
+    struct ottla_resource resources[] = {{OTTLA_RESOURCE_TOPIC, topic, NULL, 0},
+                                         {OTTLA_RESOURCE_BROKER, "1", NULL, 0}};
+    calls_finish(ottla_configs_describe(client, resources, 2, NULL), OTTLA_OK);
+    struct ottla_error error;
+    call = ottla_topics_list(client, NULL);
+    assert_int_equal(ottla_call_wait(call, -1, &error), OTTLA_UNSUPPORTED);
+    assert_non_null(strstr(error.text, "Metadata"));
+    ottla_call_free(call);
+    calls_delete_topic(client, topic);
+    ottla_client_free(client);
+}
+
 static void features_are_described_and_checked(void **state) {
     struct ottla_client *client = *state;
     struct ottla_call *call = ottla_features_describe(client, NULL);
@@ -607,6 +645,7 @@ int main(void) {
         suite_test(offsets_are_told_and_records_deleted),
         suite_test(the_cluster_is_described),
         suite_test(the_quorum_is_described),
+        suite_test(controllers_are_asked_without_brokers),
         suite_test(features_are_described_and_checked),
         suite_test(log_directories_are_described),
         suite_test(apis_that_are_missing_are_named),

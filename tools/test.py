@@ -247,6 +247,8 @@ def steps():
                needs=("build", "packages of Maven, Go and npm"), cores=1),
         pytest("tests/client", "client library against Ottla and Apache Kafka", TEST, cores=1,
                needs=("build", "packages of Maven, Go and npm"), minutes=15),
+        pytest("tests/cli/test_kafka_names.py", "names of Apache Kafka's tools", TEST, cores=1,
+               needs=("build", "packages of Maven, Go and npm")),
         pytest("tests/client -k ottla", "ASan and UBSan: client library", TEST,
                needs=("ASan and UBSan: build",), cores=1,
                environment={**ASAN, "OTTLA": os.path.join(ROOT, "build-asan", "ottla")}),

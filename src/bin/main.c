@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/complete.h"
+#include "cli/kafka/names.h"
 
 /* Commands that read their arguments themselves; the others are below cli_root. */
 static const struct {
@@ -38,9 +39,17 @@ static void print_help(FILE *out) {
 }
 
 int main(int argc, char **argv) {
+    const struct tool_kind *kind = tool_kind_find(argc > 0 ? argv[0] : "");
+    if (kind != NULL) {
+        return tool_run(kind, argc, argv);
+    }
     if (argc < 2) {
         print_help(stderr);
         return 2;
+    }
+    kind = tool_kind_find(argv[1]);
+    if (kind != NULL) {
+        return tool_run(kind, argc - 1, argv + 1);
     }
     for (int i = 0; i < COMMAND_COUNT; i++) {
         if (strcmp(argv[1], commands[i].name) == 0) {

@@ -149,8 +149,8 @@ def check_globals(paths):
 
 # --- the build ---
 
-GENERATORS = ("tools/generate_apis.py", "tools/generate_configs.py", "tools/generate_crc.py",
-              "tools/generate_man.py", "tools/generate_messages.py")
+GENERATORS = ("tools/generate_apis.py", "tools/generate_cli.py", "tools/generate_configs.py",
+              "tools/generate_crc.py", "tools/generate_man.py", "tools/generate_messages.py")
 
 
 def introspect(*options):

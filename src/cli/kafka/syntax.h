@@ -14,12 +14,20 @@ enum tool_argument {
 
 enum tool_type { TOOL_TEXT, TOOL_INT, TOOL_LONG };
 
+/* What the parser sees to. */
+enum tool_need {
+    TOOL_OPTIONAL, /* or the tool itself asks for it */
+    TOOL_REQUIRED,
+    TOOL_ONE_OF, /* exactly one of those that are so marked */
+    TOOL_EITHER, /* at most one of those */
+};
+
 struct tool_option {
     const char *name; /* without dashes; NULL ends a list */
     char letter;      /* '\0': none */
     enum tool_argument argument;
     enum tool_type type;
-    bool required;         /* the parser refuses to go on without */
+    enum tool_need need;
     const char *otherwise; /* the default; NULL: none */
 };
 

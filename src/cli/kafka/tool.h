@@ -27,8 +27,9 @@ enum { TOOL_DONE = 0, TOOL_FAILED = 1 };
 /* --- what was given; the option is in the table (asserted) --- */
 
 bool tool_has(const struct tool *tool, const char *option);
-const char *tool_text(const struct tool *tool, const char *option); /* or the default, or NULL */
-int64_t tool_number(const struct tool *tool, const char *option);   /* given, or has a default */
+const char *tool_text(const struct tool *tool, const char *option);    /* or the default, or NULL */
+const char *tool_text_of(const struct tool *tool, const char *option); /* also of one not in it */
+int64_t tool_number(const struct tool *tool, const char *option);      /* given, or has a default */
 size_t tool_texts(const struct tool *tool, const char *option, const char *const **ret_texts);
 const char *tool_subcommand(const struct tool *tool); /* NULL: none */
 
@@ -60,23 +61,20 @@ bool tool_exclude(const struct tool *tool, const char *option, const char *const
  * Prints what is wrong. The client lives as long as the tool. */
 int tool_connect(struct tool *tool, struct ottla_client **ret_client);
 
-/* Waits for a call until it ends. Its code; on failure *ret_error has the text that Kafka's tools
- * show: what the broker said. */
+/* Waits for a call until it ends; it lives as long as the tool. Returns its code. */
 int tool_wait(struct tool *tool, struct ottla_call *call, struct ottla_error *ret_error);
 
-/* Starts with a word: frees the call with the tool. */
-void tool_keep(struct tool *tool, struct ottla_call *call);
-
 /* "org.apache.kafka.common.errors.PolicyViolationException" of a code of the protocol. */
-const char *tool_exception(const struct tool *tool, int code);
+const char *tool_exception(struct tool *tool, int code);
 
-/* --- running (names.c) --- */
+/* --- the table of tools (names.c) --- */
 
 struct tool_kind {
     const char *name;
-    const char *summary;           /* one line */
-    bool words;                    /* has subcommands */
-    bool silent;                   /* without --help and --version in its table */
-    int (*run)(struct tool *tool); /* TOOL_DONE or TOOL_FAILED */
+    const char *summary;                     /* one line */
+    bool words;                              /* read by words.c */
+    bool terse;                              /* of those: mistakes without the options */
+    int help_code;                           /* of those: the exit code of --help */
+    int (*run)(struct tool *tool);           /* TOOL_DONE or TOOL_FAILED */
+    int (*run_plain)(int argc, char **argv); /* instead: reads its arguments itself */
 };
-int tool_run(const struct tool_kind *kind, int argc, char **argv);

@@ -1,0 +1,124 @@
+/* Tools and the cluster: connecting, waiting, and errors as Kafka's tools name them. */
+#include <assert.h>
+#include <ctype.h>
+
+#include "base/err.h"
+#include "cli/kafka/tool_int.h"
+
+static int set(const struct tool *tool, struct ottla_config *config, const char *name,
+               const char *value) {
+    struct ottla_error error;
+    return value == NULL || ottla_config_set(config, name, value, &error) == OTTLA_OK
+               ? TOOL_DONE
+               : tool_fail(tool, "%s", error.text);
+}
+
+/* The file's settings; one that is not there is told by its name alone. */
+static int read_file(const struct tool *tool, struct ottla_config *config, const char *path) {
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return tool_fail(tool, "%s", path);
+    }
+    fclose(file);
+    struct ottla_error error;
+    return ottla_config_read(config, path, &error) == OTTLA_OK ? TOOL_DONE
+                                                               : tool_fail(tool, "%s", error.text);
+}
+
+static int configure(const struct tool *tool, struct ottla_config *config) {
+    const char *path = tool_text_of(tool, "command-config");
+    const char *servers = tool_text_of(tool, "bootstrap-server");
+    const char *controllers = tool_text_of(tool, "bootstrap-controller");
+    int code = path == NULL ? TOOL_DONE : read_file(tool, config, path);
+    if (code == TOOL_DONE) {
+        code = set(tool, config, "bootstrap.servers", controllers != NULL ? "" : servers);
+    }
+    if (code == TOOL_DONE) {
+        code = set(tool, config, "bootstrap.controllers",
+                   controllers == NULL && servers != NULL ? "" : controllers);
+    }
+    return code;
+}
+
+int tool_connect(struct tool *tool, struct ottla_client **ret_client) {
+    struct ottla_config *config = ottla_config_new();
+    struct ottla_error error;
+    int code = configure(tool, config);
+    if (code == TOOL_DONE && ottla_client_new(config, &tool->client, &error) != OTTLA_OK) {
+        code = tool_fail(tool, "Failed to create new KafkaAdminClient\n%s", error.text);
+    }
+    ottla_config_free(config);
+    *ret_client = tool->client;
+    return code;
+}
+
+int tool_wait(struct tool *tool, struct ottla_call *call, struct ottla_error *ret_error) {
+    assert(tool->call_count < TOOL_CALLS_MAX);
+    tool->calls[tool->call_count++] = call;
+    return ottla_call_wait(call, -1, ret_error);
+}
+
+/* --- names of errors --- */
+
+/* Where the class is not called as the error. */
+static const struct {
+    err_t err;
+    const char *name;
+} unusual[] = {
+    {ERR_UNKNOWN_SERVER_ERROR, "UnknownServerException"},
+    {ERR_CORRUPT_MESSAGE, "CorruptRecordException"},
+    {ERR_REQUEST_TIMED_OUT, "TimeoutException"},
+    {ERR_MESSAGE_TOO_LARGE, "RecordTooLargeException"},
+    {ERR_STALE_CONTROLLER_EPOCH, "ControllerMovedException"},
+    {ERR_OFFSET_METADATA_TOO_LARGE, "OffsetMetadataTooLarge"},
+    {ERR_NETWORK_EXCEPTION, "NetworkException"},
+    {ERR_INVALID_TOPIC_EXCEPTION, "InvalidTopicException"},
+    {ERR_RECORD_LIST_TOO_LARGE, "RecordBatchTooLargeException"},
+    {ERR_TOPIC_AUTHORIZATION_FAILED, "TopicAuthorizationException"},
+    {ERR_GROUP_AUTHORIZATION_FAILED, "GroupAuthorizationException"},
+    {ERR_CLUSTER_AUTHORIZATION_FAILED, "ClusterAuthorizationException"},
+    {ERR_TOPIC_ALREADY_EXISTS, "TopicExistsException"},
+    {ERR_INVALID_CONFIG, "InvalidConfigurationException"},
+    {ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "OutOfOrderSequenceException"},
+    {ERR_DUPLICATE_SEQUENCE_NUMBER, "DuplicateSequenceException"},
+    {ERR_INVALID_PRODUCER_ID_MAPPING, "InvalidPidMappingException"},
+    {ERR_INVALID_TRANSACTION_TIMEOUT, "InvalidTxnTimeoutException"},
+    {ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "TransactionalIdAuthorizationException"},
+    {ERR_KAFKA_STORAGE_ERROR, "KafkaStorageException"},
+    {ERR_SASL_AUTHENTICATION_FAILED, "SaslAuthenticationException"},
+    {ERR_DELEGATION_TOKEN_AUTH_DISABLED, "DelegationTokenDisabledException"},
+    {ERR_DELEGATION_TOKEN_REQUEST_NOT_ALLOWED, "UnsupportedByAuthenticationException"},
+    {ERR_DELEGATION_TOKEN_AUTHORIZATION_FAILED, "DelegationTokenAuthorizationException"},
+    {ERR_NON_EMPTY_GROUP, "GroupNotEmptyException"},
+    {ERR_PRINCIPAL_DESERIALIZATION_FAILURE, "PrincipalDeserializationException"},
+    {ERR_FETCH_SESSION_TOPIC_ID_ERROR, "FetchSessionTopicIdException"},
+    {ERR_INVALID_REGULAR_EXPRESSION, "InvalidRegularExpression"},
+    {ERR_TIMED_OUT, "TimeoutException"},
+    {ERR_UNSUPPORTED, "UnsupportedVersionException"},
+};
+
+/* "POLICY_VIOLATION" to "PolicyViolation" */
+static char *camel(struct arena *arena, const char *name) {
+    char *text = arena_c_str(arena, str_from_c(name));
+    size_t size = 0;
+    for (size_t i = 0; name[i] != '\0'; i++) {
+        bool first = i == 0 || name[i - 1] == '_';
+        if (name[i] != '_') {
+            text[size++] = (char)(first ? name[i] : tolower((unsigned char)name[i]));
+        }
+    }
+    text[size] = '\0';
+    return text;
+}
+
+const char *tool_exception(struct tool *tool, int code) {
+    for (size_t i = 0; i < sizeof unusual / sizeof unusual[0]; i++) {
+        if ((int)unusual[i].err == code) {
+            return arena_printf(&tool->arena, "org.apache.kafka.common.errors.%s", unusual[i].name)
+                .data;
+        }
+    }
+    return arena_printf(&tool->arena, "org.apache.kafka.common.errors.%sException",
+                        camel(&tool->arena, ottla_code_name(code)))
+        .data;
+}

@@ -1,0 +1,53 @@
+#include "cli/kafka/names.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/kafka/tool_int.h"
+#include "cli/kafka/tools.h"
+
+/* kafka-storage is `ottla storage`, which reads its arguments itself. */
+static const struct tool_kind kinds[] = {
+    {"kafka-topics", "Lists, describes, creates, changes and deletes topics.", .run = kafka_topics},
+};
+enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
+
+const struct tool_kind *tool_kind_find(const char *name) {
+    const char *slash = strrchr(name, '/');
+    name = slash == NULL ? name : slash + 1;
+    size_t size = strlen(name);
+    if (size > 3 && strcmp(name + size - 3, ".sh") == 0) {
+        size -= 3;
+    }
+    for (size_t i = 0; i < KIND_COUNT; i++) {
+        if (strlen(kinds[i].name) == size && memcmp(kinds[i].name, name, size) == 0) {
+            return &kinds[i];
+        }
+    }
+    return NULL;
+}
+
+int tool_run(const struct tool_kind *kind, int argc, char **argv) {
+    if (kind->run_plain != NULL) {
+        return kind->run_plain(argc, argv);
+    }
+    struct tool tool = {.kind = kind, .syntax = tool_syntax_find(kind->name, NULL)};
+    assert(tool.syntax != NULL);
+    tool.given_end = &tool.given;
+    arena_init(&tool.arena, SIZE_MAX);
+    tool.words = ARENA_ARRAY(&tool.arena, const char *, (size_t)argc + 1);
+    bool over;
+    int code = kind->words ? tool_parse_words(&tool, argc, argv, &over)
+                           : tool_parse(&tool, argc, argv, &over);
+    if (!over) {
+        code = kind->run(&tool);
+    }
+    for (size_t i = 0; i < tool.call_count; i++) {
+        ottla_call_free(tool.calls[i]);
+    }
+    ottla_client_free(tool.client);
+    tool_filters_free(tool.filters);
+    arena_done(&tool.arena);
+    return code;
+}

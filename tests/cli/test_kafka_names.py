@@ -1,0 +1,134 @@
+"""The names of Apache Kafka's tools: each line of kafka_names/*.txt is run by the Java tool and by
+`ottla`, on the same cluster, and both say the same: exit code, stdout, and of a mistake (a line that
+begins with !) the first line of stderr.
+
+    kafka-topics --list --topic x@         @ becomes another word for each of the two
+    ~kafka-topics --list                   the lines may come in another order
+    %kafka-topics --list                   stdout is compared up to what numbers it has
+"""
+import difflib
+import glob
+import json
+import os
+import re
+import shlex
+import subprocess
+
+import pytest
+from node import OTTLA, ROOT
+
+HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "kafka_names")
+SCRIPTS = sorted(os.path.basename(path)[:-4] for path in glob.glob(os.path.join(HERE, "*.txt")))
+SECONDS = 90
+CLASSES = {
+    "kafka-broker-api-versions": "org.apache.kafka.tools.BrokerApiVersionsCommand",
+    "kafka-cluster": "org.apache.kafka.tools.ClusterTool",
+    "kafka-configs": "org.apache.kafka.tools.ConfigCommand",
+    "kafka-consumer-groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+    "kafka-delete-records": "org.apache.kafka.tools.DeleteRecordsCommand",
+    "kafka-dump-log": "org.apache.kafka.tools.DumpLogSegments",
+    "kafka-features": "org.apache.kafka.tools.FeatureCommand",
+    "kafka-get-offsets": "org.apache.kafka.tools.GetOffsetShell",
+    "kafka-groups": "org.apache.kafka.tools.GroupsCommand",
+    "kafka-log-dirs": "org.apache.kafka.tools.LogDirsCommand",
+    "kafka-metadata-quorum": "org.apache.kafka.tools.MetadataQuorumCommand",
+    "kafka-storage": "kafka.tools.StorageTool",
+    "kafka-topics": "org.apache.kafka.tools.TopicCommand",
+}
+# What differs from run to run: ids, times, how far the metadata log is.
+VARIABLE = [(r"(?<![\w.-])[\w-]{22}(?![\w.-])", "<id>"), (r"\b1[678]\d{11}\b", "<time>"),
+            (r"Epoch: \d+", "Epoch: <n>"), (r"HighWatermark: +\d+", "HighWatermark: <n>")]
+
+
+class JavaTools:
+    """kafka_names/Tools.java, running."""
+
+    def __init__(self, folder):
+        policy = folder / "policy"
+        policy.write_text("grant { permission java.security.AllPermission; };")
+        self.process = subprocess.Popen(
+            ["java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-Djava.security.manager=allow",
+             f"-Djava.security.policy=={policy}",
+             f"-Dlog4j2.configurationFile={ROOT}/tests/kafka/log4j2.yaml",
+             "-cp", f"{ROOT}/.cache/kafka/libs/*", os.path.join(HERE, "Tools.java")],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+    def run(self, words):
+        self.process.stdin.write(json.dumps([CLASSES[words[0]], *words[1:]]) + "\n")
+        self.process.stdin.flush()
+        said = json.loads(self.process.stdout.readline())
+        return said["code"], said["out"], said["err"]
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def java(tmp_path_factory):
+    tools = JavaTools(tmp_path_factory.mktemp("java"))
+    yield tools
+    tools.stop()
+
+
+def run_ottla(words):
+    run = subprocess.run([OTTLA, *words], capture_output=True, text=True, timeout=SECONDS)
+    return run.returncode, run.stdout, run.stderr
+
+
+def comparable(marks, said, mine):
+    """mine: what @ stood for; None when there was none."""
+    code, out, err = said
+    texts = [out, err.split("\n")[0] if "!" in marks else ""]
+    for number, text in enumerate(texts):
+        text = text.replace(mine, "@") if mine else text
+        for pattern, name in VARIABLE:
+            text = re.sub(pattern, name, text)
+        texts[number] = re.sub(r"\d+", "<n>", text) if "%" in marks else text
+    lines = texts[0].split("\n")
+    return code, sorted(lines) if "~" in marks else lines, texts[1]
+
+
+def explain(line, expected, found):
+    shown = [line]
+    if expected[0] != found[0]:
+        shown.append(f"    exit code {found[0]} instead of {expected[0]}")
+    for name, index in (("stdout", 1), ("stderr", 2)):
+        old, new = expected[index], found[index]
+        if old != new:
+            differences = difflib.unified_diff(*((old, new) if index == 1 else ([old], [new])),
+                                               "java", "ottla", lineterm="", n=0)
+            shown += [f"    {name}: {text}" for text in list(differences)[2:22]]
+    return "\n".join(shown)
+
+
+def cases(script):
+    with open(os.path.join(HERE, script + ".txt")) as lines:
+        for line in lines:
+            if line.strip() and not line.startswith("#"):
+                text = line.lstrip("~!%").rstrip("\n")
+                yield line[:len(line) - len(text) - 1], text
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_says_what_the_java_tool_says(broker, java, script, tmp_path):
+    different = []
+    for marks, line in cases(script):
+        known = line.replace("$B", broker.bootstrap).replace("$C", broker.controller)
+        said = []
+        for who, run in (("java", java.run), ("ottla", run_ottla)):
+            mine = f"{who}-{script}" if "@" in line else None
+            words = shlex.split(known.replace("$F", HERE).replace("@", mine or ""))
+            said.append(comparable(marks, run(words), mine))
+        if said[0] != said[1]:
+            different.append(explain(line, *said))
+    assert not different, "\n".join(different)
+
+
+@pytest.mark.parametrize("name", ["kafka-topics", "kafka-topics.sh"])
+def test_a_link_is_a_tool(broker, name, tmp_path):
+    os.symlink(OTTLA, tmp_path / name)
+    words = ["--bootstrap-server", broker.bootstrap, "--list"]
+    linked = subprocess.run([tmp_path / name, *words], capture_output=True, text=True)
+    word = subprocess.run([OTTLA, name, *words], capture_output=True, text=True)
+    assert linked.returncode == 0 and linked.stdout == word.stdout

@@ -232,6 +232,55 @@ static void the_table_can_be_walked(void **state) {
     assert_true(live > 55);
 }
 
+/* Another value than the default. */
+static void other_value(const struct ottla_config_row *row, char value[64]) {
+    static const struct {
+        const char *name, *value;
+    } chosen[] = {{"acks", "1"},
+                  {"compression.type", "zstd"},
+                  {"metadata.recovery.strategy", "none"},
+                  {"group.protocol", "consumer"},
+                  {"isolation.level", "read_committed"},
+                  {"auto.offset.reset", "earliest"},
+                  {"retries", "7"},
+                  {"compression.gzip.level", "4"}};
+    for (size_t i = 0; i < sizeof chosen / sizeof chosen[0]; i++) {
+        if (strcmp(row->name, chosen[i].name) == 0) {
+            (void)snprintf(value, 64, "%s", chosen[i].value);
+            return;
+        }
+    }
+    if (strcmp(row->type, "boolean") == 0) {
+        (void)snprintf(value, 64, "%s", row->default_text[0] == 't' ? "false" : "true");
+    } else if (strcmp(row->type, "int") == 0 || strcmp(row->type, "long") == 0) {
+        (void)snprintf(value, 64, "%lld", atoll(row->default_text) + 1);
+    } else {
+        (void)snprintf(value, 64, "something:1");
+    }
+}
+
+/* What is said to have an effect reaches the settings. */
+static void every_setting_with_an_effect_arrives(void **state) {
+    (void)state;
+    struct client_settings before, after;
+    struct ottla_config_row row;
+    for (size_t i = 0; ottla_config_row(i, &row); i++) {
+        if (!row.effect) {
+            continue;
+        }
+        char value[64];
+        struct ottla_config *one = ottla_config_new();
+        memset(&before, 0, sizeof before);
+        memset(&after, 0, sizeof after);
+        assert_int_equal(client_settings_of(one, &before, &error), ERR_OK);
+        other_value(&row, value);
+        assert_int_equal(ottla_config_set(one, row.name, value, &error), OTTLA_OK);
+        assert_int_equal(client_settings_of(one, &after, &error), ERR_OK);
+        assert_memory_not_equal(&before, &after, sizeof before);
+        ottla_config_free(one);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, drop)
 
 int main(void) {
@@ -247,6 +296,7 @@ int main(void) {
         TEST(durations_are_read_as_java_does),
         TEST(files_are_read),
         TEST(the_table_can_be_walked),
+        TEST(every_setting_with_an_effect_arrives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

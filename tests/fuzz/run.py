@@ -50,6 +50,8 @@ def make_seeds(name, content, codec):
     """A record fixture in the form of the fuzzer's input."""
     if name == "message_set":
         return [content]
+    if name == "fetched":
+        return [bytes([choices]) + content for choices in (0x01, 0x06, 0xf3)]
     if name == "decompress":
         return [bytes([codec | pieces << 4]) + content[61:] for pieces in (0, 6, 15)]
     return [bytes([rules, version]) + bytes(8) + content[8:]

@@ -190,7 +190,7 @@ struct producer_partition *producer_choose(struct producer_topic *topic,
 /* Copies it. BUSY: memory is used up. */
 err_t producer_wait_for_partition(struct producer_topic *topic, const struct ottla_record *record,
                                   ottla_delivery_fn delivered, void *arg);
-void producer_waited_too_long(struct sys_timer *timer);
+void producer_waited(struct sys_timer *timer);
 
 /* Gives those whose partition is known now to it. */
 void producer_move_waiting(struct producer_topic *topic);

@@ -30,7 +30,7 @@ static struct producer_topic *new_topic(struct ottla_producer *producer, const c
     topic->name_str = str_from_c(topic->name);
     topic->producer = producer;
     topic->sticky = -1;
-    topic->timer.fire = producer_waited_too_long;
+    topic->timer.fire = producer_waited;
     topic->used_ms = sys_mono_ms(producer->sys);
     list_init(&topic->waiting);
     list_add_last(&producer->topics, &topic->link);

@@ -11,10 +11,27 @@
 
 #include "client/producer_int.h"
 
+enum { ASK_AGAIN_MS = 1000 };
+
 static int64_t wait_ms_max(const struct ottla_producer *producer) {
     const struct client_settings *settings = &producer->settings;
     return settings->max_block_ms < settings->delivery_timeout_ms ? settings->max_block_ms
                                                                   : settings->delivery_timeout_ms;
+}
+
+/* Until the first one's time is over; meanwhile the cluster is asked again and again. */
+static void wait_on(struct producer_topic *topic) {
+    struct ottla_producer *producer = topic->producer;
+    struct list *link = list_first(&topic->waiting);
+    if (link == NULL) {
+        sys_timer_clear(producer->loop, &topic->timer);
+        return;
+    }
+    int64_t end_ms =
+        container_of(link, struct producer_waiting, link)->produced_ms + wait_ms_max(producer);
+    int64_t again_ms = sys_mono_ms(producer->sys) + ASK_AGAIN_MS;
+    sys_timer_set(producer->loop, &topic->timer, end_ms < again_ms ? end_ms : again_ms);
+    client_metadata_refresh(producer->client);
 }
 
 static uint8_t *copy_bytes(uint8_t *p, struct ottla_bytes from, struct ottla_bytes *ret_copy) {
@@ -60,7 +77,7 @@ err_t producer_wait_for_partition(struct producer_topic *topic, const struct ott
     }
     list_add_last(&topic->waiting, &waiting->link);
     if (!sys_timer_is_set(&topic->timer)) {
-        sys_timer_set(producer->loop, &topic->timer, waiting->produced_ms + wait_ms_max(producer));
+        wait_on(topic);
     }
     return ERR_OK;
 }
@@ -112,38 +129,38 @@ void producer_fail_waiting(struct producer_topic *topic, err_t err, const char *
     fail_before(topic, INT64_MAX, err, text);
 }
 
-void producer_waited_too_long(struct sys_timer *timer) {
-    struct producer_topic *topic = container_of(timer, struct producer_topic, timer);
-    struct ottla_producer *producer = topic->producer;
-    int64_t wait_ms = wait_ms_max(producer);
-    const struct client_topic *known = client_topic(producer->client, topic->name_str);
-    char text[OTTLA_ERROR_TEXT_SIZE];
-    err_t err = ERR_TIMED_OUT;
+/* Why none of them can be sent. */
+static err_t reason(const struct producer_topic *topic, int64_t wait_ms,
+                    char text[OTTLA_ERROR_TEXT_SIZE]) {
+    const struct client_topic *known = client_topic(topic->producer->client, topic->name_str);
     if (topic->partition_count > 0) {
-        err = ERR_UNKNOWN_TOPIC_OR_PARTITION;
-        (void)snprintf(text, sizeof text,
+        (void)snprintf(text, OTTLA_ERROR_TEXT_SIZE,
                        "topic %s has %" PRId32 " partitions, also after %" PRId64
                        " ms (max.block.ms)",
                        topic->name, topic->partition_count, wait_ms);
-    } else if (known != NULL && known->err != ERR_OK) {
-        err = known->err;
-        (void)snprintf(text, sizeof text,
+        return ERR_UNKNOWN_TOPIC_OR_PARTITION;
+    }
+    if (known != NULL && known->err != ERR_OK) {
+        (void)snprintf(text, OTTLA_ERROR_TEXT_SIZE,
                        "topic %s: %s, also after %" PRId64
                        " ms (max.block.ms); is it there, or may brokers create it?",
-                       topic->name, err_text(err), wait_ms);
-    } else {
-        (void)snprintf(text, sizeof text,
-                       "no broker of bootstrap.servers told of topic %s within %" PRId64
-                       " ms (max.block.ms)",
-                       topic->name, wait_ms);
+                       topic->name, err_text(known->err), wait_ms);
+        return known->err;
     }
-    int64_t now_ms = sys_mono_ms(producer->sys);
-    fail_before(topic, now_ms - wait_ms + 1, err, text);
-    struct list *link = list_first(&topic->waiting);
-    if (link != NULL) {
-        int64_t produced_ms = container_of(link, struct producer_waiting, link)->produced_ms;
-        sys_timer_set(producer->loop, timer, produced_ms + wait_ms);
-    }
+    (void)snprintf(text, OTTLA_ERROR_TEXT_SIZE,
+                   "no broker of bootstrap.servers told of topic %s within %" PRId64
+                   " ms (max.block.ms)",
+                   topic->name, wait_ms);
+    return ERR_TIMED_OUT;
+}
+
+void producer_waited(struct sys_timer *timer) {
+    struct producer_topic *topic = container_of(timer, struct producer_topic, timer);
+    int64_t wait_ms = wait_ms_max(topic->producer);
+    char text[OTTLA_ERROR_TEXT_SIZE];
+    err_t err = reason(topic, wait_ms, text);
+    fail_before(topic, sys_mono_ms(topic->producer->sys) - wait_ms + 1, err, text);
+    wait_on(topic);
 }
 
 /* Their memory has been counted already, and is not more in a batch. */

@@ -382,6 +382,9 @@ static void what_brokers_refuse_fails(void **state) {
     flush();
     assert_int_equal(told[3].code, OTTLA_OK);
     assert_int_equal(told[3].offset, 0);
+    assert_int_equal(produce("no/such+name", 0, NULL, "again", &told[4]), OTTLA_OK);
+    assert_int_equal(ottla_producer_flush(producer, 10000), OTTLA_OK);
+    assert_int_equal(told[4].code, ERR_INVALID_TOPIC_EXCEPTION);
     end();
 }
 
@@ -403,7 +406,7 @@ static void partitions_grow(void **state) {
     (void)state;
     char topic[64];
     suite_topic_name("grow", topic);
-    BEGIN("metadata.max.age.ms", "300", "max.block.ms", "5000");
+    BEGIN("max.block.ms", "5000");
     topic_create(client, topic, 1, NULL);
     assert_int_equal(produce(topic, 0, NULL, "v", &told[0]), OTTLA_OK);
     assert_int_equal(produce(topic, 4, NULL, "it waits for its partition", &told[1]), OTTLA_OK);

@@ -386,6 +386,43 @@ static void a_subscription_can_change(void **state) {
     end();
 }
 
+/* Polls until so many partitions are assigned. */
+static void poll_until_assigned(struct ottla_consumer *consumer, size_t count) {
+    int64_t deadline_ms = now_ms() + WAIT_MS;
+    while (ottla_consumer_assignment(consumer, NULL, 0) != count) {
+        const struct ottla_record *records;
+        size_t record_count;
+        struct ottla_error error = {0};
+        int code = ottla_consumer_poll(consumer, POLL_MS, &records, &record_count, &error);
+        if (code != OTTLA_OK && !ottla_code_retriable(code)) {
+            fail_msg("%s", error.text);
+        }
+        if (now_ms() > deadline_ms) {
+            fail_msg("%zu partitions are assigned", ottla_consumer_assignment(consumer, NULL, 0));
+        }
+    }
+}
+
+static void a_pattern_finds_new_topics(void **state) {
+    begin(*state, "pattern");
+    struct ottla_error error = {0};
+    struct ottla_consumer *consumer;
+    assert_int_equal(ottla_consumer_new(client, &consumer, &error), OTTLA_OK);
+    char pattern[80], more[80];
+    snprintf(pattern, sizeof pattern, "%s(-more)?", topic);
+    snprintf(more, sizeof more, "%s-more", topic);
+    if (ottla_consumer_subscribe_pattern(consumer, pattern, NULL, &error) != OTTLA_OK) {
+        fail_msg("%s", error.text);
+    }
+    poll_until_assigned(consumer, PARTITIONS);
+    calls_make_topic(client, more, 3);
+    poll_until_assigned(consumer, PARTITIONS + 3);
+    assert_int_equal(ottla_consumer_close(consumer, WAIT_MS), OTTLA_OK);
+    ottla_consumer_free(consumer);
+    calls_delete_topic(client, more);
+    end();
+}
+
 static void both_protocols_meet_in_one_group(void **state) {
     struct reader a, b;
     begin(*state, "both");
@@ -438,6 +475,8 @@ int main(void) {
         IN_MODE(a_subscription_can_change, RANGE),
         IN_MODE(a_subscription_can_change, COOPERATIVE),
         IN_MODE(a_subscription_can_change, CONSUMER),
+        IN_MODE(a_pattern_finds_new_topics, COOPERATIVE),
+        IN_MODE(a_pattern_finds_new_topics, CONSUMER),
         IN_MODE(both_protocols_meet_in_one_group, CONSUMER),
         IN_MODE(what_cannot_be_is_said, CONSUMER),
     };

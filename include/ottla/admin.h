@@ -77,7 +77,7 @@ struct ottla_admin_options {
     bool controllers;           /* cluster describe: controllers, as with bootstrap.controllers */
     bool keep_replica_count;    /* reassignments alter: another count of replicas is an error */
 
-    const char *reason;        /* members remove: for the group's log; NULL: none */
+    const char *reason;        /* members remove: for the coordinator's log; may be NULL */
     const char *const *states; /* groups list: "Stable", "Empty" …; count 0: all */
     size_t state_count;
     const char *const *types; /* groups list: "Classic", "Consumer" …; count 0: all */

@@ -83,6 +83,14 @@ size_t admin_run_count(const struct admin_part *part) {
     return count;
 }
 
+int32_t *admin_numbers(const struct admin_part *part, struct arena *arena) {
+    int32_t *numbers = ARENA_ARRAY(arena, int32_t, part->item_count);
+    for (size_t i = 0; i < part->item_count; i++) {
+        numbers[i] = part->items[i]->number;
+    }
+    return numbers;
+}
+
 size_t admin_find_run(const struct admin_part *part, struct str name, size_t *ret_start) {
     size_t low = 0, high = part->item_count;
     while (low < high) {

@@ -316,15 +316,7 @@ static err_t alter_build(struct admin_part *part, int16_t version, struct arena 
     struct offset_commit_request_partition *rows =
         ARENA_ARRAY(arena, struct offset_commit_request_partition, part->item_count);
     request->group_id = part->items[0]->group;
-    request->topics = ARENA_ARRAY(arena, struct offset_commit_request_topic, admin_run_count(part));
-    request->topics_count = 0;
-    for (size_t start = 0, end; start < part->item_count; start = end) {
-        end = admin_run_end(part, start);
-        struct offset_commit_request_topic *topic = &request->topics[request->topics_count++];
-        topic->name = part->items[start]->name;
-        topic->partitions = &rows[start];
-        topic->partitions_count = (int32_t)(end - start);
-    }
+    ADMIN_PUT_TOPICS(part, arena, request, topics, name, partitions, rows);
     for (size_t i = 0; i < part->item_count; i++) {
         const struct ottla_position *position = part->items[i]->input;
         rows[i].partition_index = part->items[i]->number;
@@ -397,15 +389,7 @@ static err_t delete_build(struct admin_part *part, int16_t version, struct arena
     struct offset_delete_request_partition *rows =
         ARENA_ARRAY(arena, struct offset_delete_request_partition, part->item_count);
     request->group_id = part->items[0]->group;
-    request->topics = ARENA_ARRAY(arena, struct offset_delete_request_topic, admin_run_count(part));
-    request->topics_count = 0;
-    for (size_t start = 0, end; start < part->item_count; start = end) {
-        end = admin_run_end(part, start);
-        struct offset_delete_request_topic *topic = &request->topics[request->topics_count++];
-        topic->name = part->items[start]->name;
-        topic->partitions = &rows[start];
-        topic->partitions_count = (int32_t)(end - start);
-    }
+    ADMIN_PUT_TOPICS(part, arena, request, topics, name, partitions, rows);
     for (size_t i = 0; i < part->item_count; i++) {
         rows[i].partition_index = part->items[i]->number;
     }

@@ -200,6 +200,25 @@ int32_t admin_timeout_ms(const struct ottla_call *call);
 size_t admin_run_end(const struct admin_part *part, size_t start);
 size_t admin_run_count(const struct admin_part *part);
 
+/* The numbers of the items. */
+int32_t *admin_numbers(const struct admin_part *part, struct arena *arena);
+
+/* Puts the part's partitions into a request that has them by topic: request->list gets an element
+ * for each topic, with its name, and its run of `rows`, which are in the order of part->items. */
+#define ADMIN_PUT_TOPICS(part, arena, request, list, topic_name, run, rows)                        \
+    do {                                                                                           \
+        (request)->list =                                                                          \
+            arena_alloc_zero((arena), sizeof *(request)->list * admin_run_count(part));            \
+        (request)->list##_count = 0;                                                               \
+        for (size_t start_ = 0, end_; start_ < (part)->item_count; start_ = end_) {                \
+            end_ = admin_run_end((part), start_);                                                  \
+            __typeof__((request)->list) topic_ = &(request)->list[(request)->list##_count++];      \
+            topic_->topic_name = (part)->items[start_]->name;                                      \
+            topic_->run = &(rows)[start_];                                                         \
+            topic_->run##_count = (int32_t)(end_ - start_);                                        \
+        }                                                                                          \
+    } while (0)
+
 /* --- taking an answer --- */
 
 /* The item with this key among those asked and not ended or sent on; NULL. */

@@ -12,7 +12,6 @@ static bool is_whole(const struct admin_part *part) {
 
 static err_t elect_build(struct admin_part *part, int16_t version, struct arena *arena,
                          const void **ret_request) {
-    typedef struct elect_leaders_request_topic_partitions elect_topic;
     const int8_t *type = part->call->input;
     struct elect_leaders_request *request = ADMIN_REQUEST(arena, elect_leaders_request);
     request->election_type = *type;
@@ -21,19 +20,8 @@ static err_t elect_build(struct admin_part *part, int16_t version, struct arena 
     if (is_whole(part)) {
         request->topic_partitions_count = -1;
     } else {
-        request->topic_partitions = ARENA_ARRAY(arena, elect_topic, admin_run_count(part));
-        request->topic_partitions_count = 0;
-        int32_t *numbers = ARENA_ARRAY(arena, int32_t, part->item_count);
-        for (size_t start = 0, end; start < part->item_count; start = end) {
-            end = admin_run_end(part, start);
-            elect_topic *topic = &request->topic_partitions[request->topic_partitions_count++];
-            topic->topic = part->items[start]->name;
-            topic->partitions = &numbers[start];
-            topic->partitions_count = (int32_t)(end - start);
-        }
-        for (size_t i = 0; i < part->item_count; i++) {
-            numbers[i] = part->items[i]->number;
-        }
+        int32_t *numbers = admin_numbers(part, arena);
+        ADMIN_PUT_TOPICS(part, arena, request, topic_partitions, topic, partitions, numbers);
     }
     return version < 1 && *type != OTTLA_ELECTION_PREFERRED ? ERR_UNSUPPORTED_VERSION : ERR_OK;
 }
@@ -110,22 +98,13 @@ struct ottla_call *ottla_leaders_elect(struct ottla_client *client, enum ottla_e
 static err_t alter_build(struct admin_part *part, int16_t version, struct arena *arena,
                          const void **ret_request) {
     (void)version;
-    typedef struct alter_partition_reassignments_request_reassignable_topic reassign_topic;
     typedef struct alter_partition_reassignments_request_reassignable_partition reassign_partition;
     struct alter_partition_reassignments_request *request =
         ADMIN_REQUEST(arena, alter_partition_reassignments_request);
     request->timeout_ms = admin_timeout_ms(part->call);
     request->allow_replication_factor_change = !part->call->options.keep_replica_count;
-    request->topics = ARENA_ARRAY(arena, reassign_topic, admin_run_count(part));
-    request->topics_count = 0;
     reassign_partition *rows = ARENA_ARRAY(arena, reassign_partition, part->item_count);
-    for (size_t start = 0, end; start < part->item_count; start = end) {
-        end = admin_run_end(part, start);
-        reassign_topic *topic = &request->topics[request->topics_count++];
-        topic->name = part->items[start]->name;
-        topic->partitions = &rows[start];
-        topic->partitions_count = (int32_t)(end - start);
-    }
+    ADMIN_PUT_TOPICS(part, arena, request, topics, name, partitions, rows);
     for (size_t i = 0; i < part->item_count; i++) {
         const struct ottla_replicas *replicas = part->items[i]->input;
         rows[i].partition_index = part->items[i]->number;
@@ -190,8 +169,6 @@ struct ottla_call *ottla_reassignments_alter(struct ottla_client *client,
 static err_t list_build(struct admin_part *part, int16_t version, struct arena *arena,
                         const void **ret_request) {
     (void)version;
-    typedef struct list_partition_reassignments_request_list_partition_reassignments_topics
-        list_topic;
     struct list_partition_reassignments_request *request =
         ADMIN_REQUEST(arena, list_partition_reassignments_request);
     request->timeout_ms = admin_timeout_ms(part->call);
@@ -200,19 +177,8 @@ static err_t list_build(struct admin_part *part, int16_t version, struct arena *
         request->topics_count = -1;
         return ERR_OK;
     }
-    request->topics = ARENA_ARRAY(arena, list_topic, admin_run_count(part));
-    request->topics_count = 0;
-    int32_t *numbers = ARENA_ARRAY(arena, int32_t, part->item_count);
-    for (size_t start = 0, end; start < part->item_count; start = end) {
-        end = admin_run_end(part, start);
-        list_topic *topic = &request->topics[request->topics_count++];
-        topic->name = part->items[start]->name;
-        topic->partition_indexes = &numbers[start];
-        topic->partition_indexes_count = (int32_t)(end - start);
-    }
-    for (size_t i = 0; i < part->item_count; i++) {
-        numbers[i] = part->items[i]->number;
-    }
+    int32_t *numbers = admin_numbers(part, arena);
+    ADMIN_PUT_TOPICS(part, arena, request, topics, name, partition_indexes, numbers);
     return ERR_OK;
 }
 

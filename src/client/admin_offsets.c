@@ -19,34 +19,28 @@ enum { STAGE_FIND, STAGE_ASK };
 
 /* --- offsets --- */
 
-typedef struct list_offsets_request_list_offsets_topic offsets_topic;
 typedef struct list_offsets_request_list_offsets_partition offsets_partition;
 typedef struct list_offsets_response_list_offsets_topic_response offsets_topic_answer;
 typedef struct list_offsets_response_list_offsets_partition_response offsets_partition_answer;
 
 static err_t list_build(struct admin_part *part, int16_t version, struct arena *arena,
                         const void **ret_request) {
+    /* The first version that knows a place. */
+    static const int16_t places[] = {
+        [-OTTLA_OFFSET_MAX_TIMESTAMP] = 7,
+        [-OTTLA_OFFSET_EARLIEST_LOCAL] = 8,
+        [-OTTLA_OFFSET_LATEST_TIERED] = 9,
+        [-OTTLA_OFFSET_EARLIEST_PENDING_UPLOAD] = 11,
+    };
     struct list_offsets_request *request = ADMIN_REQUEST(arena, list_offsets_request);
     request->replica_id = -1;
     request->isolation_level = part->call->options.read_committed;
     request->timeout_ms = version >= 10 ? admin_timeout_ms(part->call) : 0;
-    request->topics = ARENA_ARRAY(arena, offsets_topic, admin_run_count(part));
-    request->topics_count = 0;
     offsets_partition *rows = ARENA_ARRAY(arena, offsets_partition, part->item_count);
-    for (size_t start = 0, end; start < part->item_count; start = end) {
-        end = admin_run_end(part, start);
-        offsets_topic *topic = &request->topics[request->topics_count++];
-        topic->name = part->items[start]->name;
-        topic->partitions = &rows[start];
-        topic->partitions_count = (int32_t)(end - start);
-    }
+    ADMIN_PUT_TOPICS(part, arena, request, topics, name, partitions, rows);
     for (size_t i = 0; i < part->item_count; i++) {
         int64_t wanted = *(const int64_t *)part->items[i]->input;
-        int16_t needs = wanted >= -2   ? 1
-                        : wanted == -3 ? 7
-                        : wanted == -4 ? 8
-                        : wanted == -5 ? 9
-                                       : 11;
+        int16_t needs = wanted >= OTTLA_OFFSET_EARLIEST ? 1 : places[-wanted];
         if (version < needs) {
             return ERR_UNSUPPORTED_VERSION;
         }
@@ -109,7 +103,6 @@ struct ottla_call *ottla_offsets_list(struct ottla_client *client,
 
 /* --- records deleted --- */
 
-typedef struct delete_records_request_delete_records_topic delete_topic;
 typedef struct delete_records_request_delete_records_partition delete_partition;
 
 static err_t delete_build(struct admin_part *part, int16_t version, struct arena *arena,
@@ -117,16 +110,8 @@ static err_t delete_build(struct admin_part *part, int16_t version, struct arena
     (void)version;
     struct delete_records_request *request = ADMIN_REQUEST(arena, delete_records_request);
     request->timeout_ms = admin_timeout_ms(part->call);
-    request->topics = ARENA_ARRAY(arena, delete_topic, admin_run_count(part));
-    request->topics_count = 0;
     delete_partition *rows = ARENA_ARRAY(arena, delete_partition, part->item_count);
-    for (size_t start = 0, end; start < part->item_count; start = end) {
-        end = admin_run_end(part, start);
-        delete_topic *topic = &request->topics[request->topics_count++];
-        topic->name = part->items[start]->name;
-        topic->partitions = &rows[start];
-        topic->partitions_count = (int32_t)(end - start);
-    }
+    ADMIN_PUT_TOPICS(part, arena, request, topics, name, partitions, rows);
     for (size_t i = 0; i < part->item_count; i++) {
         rows[i].partition_index = part->items[i]->number;
         rows[i].offset = *(const int64_t *)part->items[i]->input;
@@ -181,21 +166,9 @@ struct ottla_call *ottla_records_delete(struct ottla_client *client,
 static err_t producers_build(struct admin_part *part, int16_t version, struct arena *arena,
                              const void **ret_request) {
     (void)version;
-    typedef struct describe_producers_request_topic_request topic_request;
     struct describe_producers_request *request = ADMIN_REQUEST(arena, describe_producers_request);
-    request->topics = ARENA_ARRAY(arena, topic_request, admin_run_count(part));
-    request->topics_count = 0;
-    int32_t *numbers = ARENA_ARRAY(arena, int32_t, part->item_count);
-    for (size_t start = 0, end; start < part->item_count; start = end) {
-        end = admin_run_end(part, start);
-        topic_request *topic = &request->topics[request->topics_count++];
-        topic->name = part->items[start]->name;
-        topic->partition_indexes = &numbers[start];
-        topic->partition_indexes_count = (int32_t)(end - start);
-    }
-    for (size_t i = 0; i < part->item_count; i++) {
-        numbers[i] = part->items[i]->number;
-    }
+    int32_t *numbers = admin_numbers(part, arena);
+    ADMIN_PUT_TOPICS(part, arena, request, topics, name, partition_indexes, numbers);
     *ret_request = request;
     return ERR_OK;
 }

@@ -30,10 +30,14 @@ static const char *place_of(const struct admin_part *part, int32_t broker_id) {
 }
 
 static void part_unsupported(struct admin_part *part, int32_t broker_id) {
-    const char *text =
-        arena_printf(&part->call->arena, "%s: no %s there, or not in a version that can say this",
-                     place_of(part, broker_id), wire_api(part->stage->api_key)->name)
-            .data;
+    const char *name = wire_api(part->stage->api_key)->name;
+    int16_t version;
+    bool has = client_broker_version(part->call->client, broker_id, part->stage->api_key, &version);
+    const char *text = arena_printf(&part->call->arena,
+                                    has ? "%s has %s in versions only that cannot say this"
+                                        : "%s does not have %s",
+                                    place_of(part, broker_id), name)
+                           .data;
     for (size_t i = 0; i < part->item_count; i++) {
         struct admin_item *item = part->items[i];
         if (part->stage->fallback != 0) {

@@ -480,6 +480,38 @@ static void servers_are_written_as_host_and_port(void **state) {
     sys_loop_free(loop);
 }
 
+struct program {
+    int32_t count;
+    int code;
+    bool ended;
+};
+
+static void run_program(void *arg) {
+    struct program *program = arg;
+    for (int i = 0; i < 20 && program->code == OTTLA_OK; i++) {
+        program->code =
+            ottla_client_partition_count(client, "orders", 30000, &program->count, NULL);
+        ottla_client_run(client, 1000);
+    }
+    program->ended = true;
+}
+
+static bool has_ended(void *arg) {
+    return ((struct program *)arg)->ended;
+}
+
+/* As a program runs in a simulation: as a thread of its host, among others. */
+static void a_simulated_program_waits_as_a_real_one(void **state) {
+    (void)state;
+    client = fake_cluster_client(cluster, NULL);
+    struct program program = {0};
+    sim_host_spawn(cluster->client_host, "program", run_program, &program);
+    assert_true(sim_world_run_until(cluster->world, has_ended, &program, 60000));
+    assert_int_equal(program.code, OTTLA_OK);
+    assert_int_equal(program.count, 6);
+    assert_true(sim_world_event_count(cluster->world) < 2000); /* it does not look all the time */
+}
+
 static void interruption_ends_a_wait(void **state) {
     (void)state;
     client = fake_cluster_client(cluster, NULL);
@@ -516,6 +548,7 @@ int main(void) {
         TEST(what_a_topic_lacks_is_asked_for_again),
         TEST(controllers_are_asked_without_brokers),
         TEST(servers_are_written_as_host_and_port),
+        TEST(a_simulated_program_waits_as_a_real_one),
         TEST(interruption_ends_a_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,9 +47,8 @@ struct client_settings {
     int32_t retries;
 
     /* producer */
-    int acks; /* -1: all */
-    bool enable_idempotence;
-    bool enable_idempotence_given; /* by the user: then a conflict is an error, else it is off */
+    int acks;                /* -1: all */
+    bool enable_idempotence; /* off when it was not asked for and does not fit the rest */
     int32_t batch_size;
     int64_t linger_ms;
     int64_t buffer_memory;

@@ -193,8 +193,6 @@ static int take_others(const struct ottla_config *config, struct client_settings
     if (!client_config_is_set(config, CLIENT_CONFIG_SEND_BUFFER_BYTES)) {
         settings->send_buffer_bytes = -1;
     }
-    settings->enable_idempotence_given =
-        client_config_is_set(config, CLIENT_CONFIG_ENABLE_IDEMPOTENCE);
     settings->compression_type = compression_of(text_of(config, CLIENT_CONFIG_COMPRESSION_TYPE));
     settings->metadata_recovery_strategy =
         strcasecmp(text_of(config, CLIENT_CONFIG_METADATA_RECOVERY_STRATEGY), "none") == 0
@@ -233,8 +231,9 @@ static int check_idempotence(const struct ottla_config *config, struct client_se
         conflict = "Must set max.in.flight.requests.per.connection to at most 5 to use the "
                    "idempotent producer.";
     }
+    bool given = client_config_is_set(config, CLIENT_CONFIG_ENABLE_IDEMPOTENCE);
     if (settings->enable_idempotence && conflict != NULL) {
-        if (settings->enable_idempotence_given || settings->transactional_id != NULL) {
+        if (given || settings->transactional_id != NULL) {
             return client_error_set(ret_error, OTTLA_INVALID, "%s", conflict);
         }
         settings->enable_idempotence = false;
@@ -243,7 +242,6 @@ static int check_idempotence(const struct ottla_config *config, struct client_se
         return client_error_set(ret_error, OTTLA_INVALID,
                                 "Cannot set a transactional.id without also enabling idempotence.");
     }
-    (void)config;
     return OTTLA_OK;
 }
 

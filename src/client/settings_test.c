@@ -44,7 +44,6 @@ static void defaults_are_kafkas(void **state) {
     assert_int_equal(settings.buffer_memory, 33554432);
     assert_int_equal(settings.retries, INT32_MAX);
     assert_true(settings.enable_idempotence);
-    assert_false(settings.enable_idempotence_given);
     assert_int_equal(settings.compression_type, COMPRESSION_NONE);
     assert_int_equal(settings.connections_max_idle_ms, 540000);
     assert_int_equal(settings.default_api_timeout_ms, 60000);

@@ -163,6 +163,7 @@ struct sim_loop {
     bool by_turns; /* somebody runs it a turn at a time: it does nothing between turns */
     bool turning;
     bool woken;
+    struct sim_actor *turner; /* the actor that waits for the turn's end; NULL: none, or no actor */
     int64_t turn_end_ms;
     struct list tasks;
     struct list ready; /* sim_socket.ready_link */

@@ -125,6 +125,10 @@ static void loop_work(struct sim_actor *actor) {
     }
     loop->turning = false;
     loop->woken = false;
+    if (loop->turner != NULL) {
+        loop->turner->ready_ns = world->now_ns;
+        loop->turner = NULL;
+    }
 
     int64_t took_ns = world->now_ns - begin_ns;
     loop->busy_ns += took_ns;
@@ -176,7 +180,13 @@ void sim_loop_turn(struct sys_loop *base, int64_t timeout_ms) {
     bool forever = timeout_ms < 0 || timeout_ms >= INT64_MAX / 1000000 - now_ms;
     loop->turn_end_ms = forever ? INT64_MAX : now_ms + timeout_ms;
     loop->turning = true;
-    sim_wait_until(world_of(loop), has_turned, loop);
+    loop->turner = world_of(loop)->current;
+    if (loop->turner == NULL) {
+        sim_wait_until(world_of(loop), has_turned, loop);
+    }
+    while (!has_turned(loop)) {
+        sim_wait(world_of(loop), INT64_MAX); /* until loop_work sets it free */
+    }
 }
 
 int64_t sim_loop_deadline_ms(const struct sys_loop *base) {

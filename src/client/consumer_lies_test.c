@@ -180,6 +180,27 @@ static enum fake_do followers_in_a_circle(struct fake_call *call) {
     return FAKE_ANSWER;
 }
 
+static enum fake_do followers_with_records(struct fake_call *call) {
+    struct fetch_response_partition_data *data = first_of(call);
+    if (data != NULL) {
+        data->preferred_read_replica = (int32_t)chance(4) - 1;
+    }
+    return FAKE_ANSWER;
+}
+
+/* Leaders that nobody is, another one each time. */
+static enum fake_do leaders_from_nowhere(struct fake_call *call) {
+    if (call->api_key == API_METADATA) {
+        struct metadata_response *response = call->response;
+        for (int32_t i = 0; i < response->topics_count; i++) {
+            if (response->topics[i].partitions_count > 0) {
+                response->topics[i].partitions[0].leader_id = (int32_t)chance(INT32_MAX);
+            }
+        }
+    }
+    return never_a_leader(call);
+}
+
 static enum fake_do always_out_of_range(struct fake_call *call) {
     struct fetch_response_partition_data *data = first_of(call);
     if (data != NULL) {
@@ -341,6 +362,8 @@ static struct lie lies[] = {
     {"one error", one_error, false},
     {"never a leader", never_a_leader, false},
     {"followers in a circle", followers_in_a_circle, false},
+    {"followers with records", followers_with_records, false},
+    {"leaders from nowhere", leaders_from_nowhere, false},
     {"always out of range", always_out_of_range, true},
     {"offsets from nowhere", offsets_from_nowhere, true},
     {"no offsets", no_offsets, true},

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
+#include "client/consumer.h"
 #include "client/fetch_fake_test_int.h"
-#include "ottla/consumer.h"
 #include "wire/record_batch.h"
 
 enum { WAIT_MS = 20000 };
@@ -101,6 +101,35 @@ static bool read_to(int64_t offset) {
 
 static int fetches(int32_t broker_id) {
     return fake_broker_calls(fake->cluster, broker_id, API_FETCH);
+}
+
+/* --- a loop that somebody else runs --- */
+
+static int ready_count;
+
+static void on_ready(void *arg) {
+    assert_ptr_equal(arg, &ready_count);
+    ready_count++;
+}
+
+static void records_are_taken_without_waiting(void **state) {
+    (void)state;
+    begin(1, 1, 100);
+    ready_count = 0;
+    consumer_on_ready(consumer, on_ready, &ready_count);
+    start_at(0);
+    for (int i = 0; i < 1000 && next[0] < 100; i++) {
+        const struct ottla_record *records;
+        struct ottla_error error = {0};
+        size_t count;
+        int before = ready_count;
+        assert_int_equal(consumer_take(consumer, &records, &count, &error), OTTLA_OK);
+        assert_true(count == 0 || ready_count > 0);
+        next[0] += (int64_t)count;
+        fake_cluster_run(fake->cluster, ready_count == before ? 10 : 0);
+    }
+    assert_int_equal(next[0], 100);
+    end();
 }
 
 /* --- sessions --- */
@@ -440,6 +469,7 @@ static void damage_stays_where_it_is(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(records_are_taken_without_waiting),
         cmocka_unit_test(a_session_names_only_what_changed),
         cmocka_unit_test(without_sessions_it_goes_on),
         cmocka_unit_test(lost_sessions_are_begun_anew),

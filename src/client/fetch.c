@@ -221,8 +221,20 @@ static void step(struct fetcher *fetcher, int64_t now) {
     }
 }
 
-/* A broker that nothing is read from any more keeps its session until the next time: brokers evict
- * the idle ones. */
+static void fetcher_free(struct fetcher *fetcher) {
+    if (fetcher->asked != NULL) {
+        client_ask_cancel(fetcher->asked);
+    }
+    fetch_forgotten_clear(fetcher);
+    free(fetcher);
+}
+
+/* Metadata names it no more. One that is only not read from keeps its session for the next time. */
+static bool is_gone(const struct fetcher *fetcher) {
+    return list_empty(&fetcher->positions) && fetcher->asked == NULL &&
+           !broker_is_known(fetcher->consumer, fetcher->broker_id);
+}
+
 void fetch_step(struct ottla_consumer *consumer) {
     if (consumer->closing) {
         return;
@@ -231,7 +243,12 @@ void fetch_step(struct ottla_consumer *consumer) {
     size_t cursor;
     struct fetcher *fetcher;
     map_for_each (&consumer->fetchers, cursor, fetcher) {
-        step(fetcher, now);
+        if (is_gone(fetcher)) {
+            (void)map_remove_u64(&consumer->fetchers, (uint64_t)fetcher->broker_id);
+            fetcher_free(fetcher);
+        } else {
+            step(fetcher, now);
+        }
     }
 }
 
@@ -317,11 +334,7 @@ void fetch_done(struct ottla_consumer *consumer) {
     struct fetcher *fetcher;
     map_for_each (&consumer->fetchers, cursor, fetcher) {
         assert(list_empty(&fetcher->positions));
-        if (fetcher->asked != NULL) {
-            client_ask_cancel(fetcher->asked);
-        }
-        fetch_forgotten_clear(fetcher);
-        free(fetcher);
+        fetcher_free(fetcher);
     }
     map_done(&consumer->fetchers);
 }

@@ -125,9 +125,10 @@ static void queue_records(struct reading *reading, struct position *position,
     if (!position->paused && !list_linked(&position->ready_link)) {
         list_add_last(&consumer->ready, &position->ready_link);
     }
-    /* Others come first the next time. */
-    list_remove(&position->fetcher_link);
-    list_add_last(&reading->fetcher->positions, &position->fetcher_link);
+    if (position->fetcher == reading->fetcher) { /* others come first the next time */
+        list_remove(&position->fetcher_link);
+        list_add_last(&reading->fetcher->positions, &position->fetcher_link);
+    }
     consumer_wake(consumer);
 }
 

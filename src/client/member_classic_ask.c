@@ -49,15 +49,16 @@ err_t client_member_assignors_init(struct client_member *member, char *ret_text,
     member->assignor_count = 0;
     while (next_word(&rest, &word)) {
         const struct client_assignor *assignor = client_assignor_by_name(word);
-        if (assignor == NULL || has_assignor(member, assignor)) {
+        if (assignor == NULL) {
             snprintf(ret_text, text_size,
-                     "partition.assignment.strategy: '%.*s' is %s range, roundrobin, sticky and "
-                     "cooperative-sticky",
-                     (int)(word.size < 100 ? word.size : 100), word.data,
-                     assignor == NULL ? "unknown; there are" : "there twice; each of");
+                     "partition.assignment.strategy: '%.*s' is unknown; there are range, "
+                     "roundrobin, sticky and cooperative-sticky",
+                     (int)(word.size < 100 ? word.size : 100), word.data);
             return ERR_INVALID;
         }
-        member->assignors[member->assignor_count++] = assignor; /* there are fewer than places */
+        if (!has_assignor(member, assignor)) {
+            member->assignors[member->assignor_count++] = assignor; /* fewer than places */
+        }
     }
     if (member->assignor_count == 0) {
         snprintf(ret_text, text_size,

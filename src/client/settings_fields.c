@@ -260,6 +260,36 @@ static int check_delivery_timeout(const struct ottla_config *config,
                             "request.timeout.ms");
 }
 
+/* What belongs to the other group protocol is an error when it is given. */
+static int check_group(const struct ottla_config *config, const struct client_settings *settings,
+                       struct ottla_error *ret_error) {
+    static const struct {
+        enum config_key key;
+        const char *name;
+        enum client_group_protocol protocol;
+    } owned[] = {
+        {CLIENT_CONFIG_SESSION_TIMEOUT_MS, "session.timeout.ms", CLIENT_GROUP_CLASSIC},
+        {CLIENT_CONFIG_HEARTBEAT_INTERVAL_MS, "heartbeat.interval.ms", CLIENT_GROUP_CLASSIC},
+        {CLIENT_CONFIG_PARTITION_ASSIGNMENT_STRATEGY, "partition.assignment.strategy",
+         CLIENT_GROUP_CLASSIC},
+        {CLIENT_CONFIG_GROUP_REMOTE_ASSIGNOR, "group.remote.assignor", CLIENT_GROUP_CONSUMER},
+    };
+    bool classic = settings->group_protocol == CLIENT_GROUP_CLASSIC;
+    for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
+        if (owned[i].protocol != settings->group_protocol &&
+            client_config_is_set(config, owned[i].key)) {
+            return client_error_set(ret_error, OTTLA_INVALID,
+                                    "%s cannot be set when group.protocol=%s", owned[i].name,
+                                    classic ? "CLASSIC" : "CONSUMER");
+        }
+    }
+    if (classic && settings->heartbeat_interval_ms >= settings->session_timeout_ms) {
+        return client_error_set(ret_error, OTTLA_INVALID,
+                                "heartbeat.interval.ms must be set lower than session.timeout.ms");
+    }
+    return OTTLA_OK;
+}
+
 err_t client_settings_of(const struct ottla_config *config, struct client_settings *ret_settings,
                          struct ottla_error *ret_error) {
     struct client_settings settings = {0};
@@ -272,6 +302,9 @@ err_t client_settings_of(const struct ottla_config *config, struct client_settin
     }
     if (code == OTTLA_OK) {
         code = check_delivery_timeout(config, &settings, ret_error);
+    }
+    if (code == OTTLA_OK) {
+        code = check_group(config, &settings, ret_error);
     }
     if (code != OTTLA_OK) {
         return (err_t)code;

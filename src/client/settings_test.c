@@ -163,6 +163,23 @@ static void the_delivery_timeout_follows_unless_it_is_given(void **state) {
     assert_int_equal(settings.retry_backoff_max_ms, 7000);
 }
 
+static void settings_belong_to_a_group_protocol(void **state) {
+    (void)state;
+    assert_int_equal(set("heartbeat.interval.ms", "45000"), OTTLA_OK);
+    assert_int_equal(settle(), ERR_INVALID);
+    assert_int_equal(set("heartbeat.interval.ms", "4000"), OTTLA_OK);
+    assert_int_equal(settle(), ERR_OK);
+    assert_int_equal(set("group.protocol", "consumer"), OTTLA_OK);
+    assert_int_equal(settle(), ERR_INVALID);
+    assert_string_equal(error.text,
+                        "heartbeat.interval.ms cannot be set when group.protocol=CONSUMER");
+    assert_int_equal(set("heartbeat.interval.ms", NULL), OTTLA_OK);
+    assert_int_equal(set("group.remote.assignor", "range"), OTTLA_OK);
+    assert_int_equal(settle(), ERR_OK);
+    assert_int_equal(set("group.protocol", "classic"), OTTLA_OK);
+    assert_int_equal(settle(), ERR_INVALID);
+}
+
 static void durations_are_read_as_java_does(void **state) {
     (void)state;
     static const struct {
@@ -271,6 +288,9 @@ static void every_setting_with_an_effect_arrives(void **state) {
         struct ottla_config *one = ottla_config_new();
         memset(&before, 0, sizeof before);
         memset(&after, 0, sizeof after);
+        if (strcmp(row.name, "group.remote.assignor") == 0) {
+            assert_int_equal(ottla_config_set(one, "group.protocol", "consumer", &error), OTTLA_OK);
+        }
         assert_int_equal(client_settings_of(one, &before, &error), ERR_OK);
         other_value(&row, value);
         assert_int_equal(ottla_config_set(one, row.name, value, &error), OTTLA_OK);
@@ -292,6 +312,7 @@ int main(void) {
         TEST(null_is_the_default),
         TEST(conflicts_are_told),
         TEST(the_delivery_timeout_follows_unless_it_is_given),
+        TEST(settings_belong_to_a_group_protocol),
         TEST(durations_are_read_as_java_does),
         TEST(files_are_read),
         TEST(the_table_can_be_walked),

@@ -265,3 +265,13 @@
 /* How long a close waits for the last words to brokers, at most: they only free sessions earlier
  * than by themselves. */
 #define CONSUMER_GOODBYE_MS 500
+
+/* --- client: the administrator --- */
+
+/* Requests of one call on their way at once: enough to hide a network's latency, few enough for the
+ * brokers' queues. */
+#define ADMIN_PARTS_MAX 64
+
+/* Partitions of one topic that are described: five times what whole clusters have. Here a broker
+ * stops whose pages never end. */
+#define ADMIN_TOPIC_PARTITIONS_MAX (1000 * 1000)

@@ -4,7 +4,8 @@
  * By name they are asked for with DescribeTopicPartitions, whose answers are pages: a page may end
  * within a topic, and the next request begins there (the cursor). The broker sorts topics by name,
  * as do we, so a page answers the first items of the part, the last of them maybe in part, and
- * says nothing of the others. Each page must bring us on, or the broker is not followed further.
+ * says nothing of the others. Each page must bring us on, or the broker is not followed further;
+ * and a topic has no more than ADMIN_TOPIC_PARTITIONS_MAX.
  *
  * By id, from brokers without that API, and for all topics: Metadata.
  */
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "client/admin_int.h"
 #include "wire/api_keys.h"
 
@@ -146,9 +148,12 @@ static void pages_take(struct admin_part *part, const void *response, int16_t ve
             (void)admin_item_answer(item, topic->error_code, STR_NULL);
             continue;
         }
-        add_page(part->call, item->input, topic);
-        if (answer->next_cursor == NULL ||
-            !str_equal(answer->next_cursor->topic_name, topic->name)) {
+        struct pages *pages = item->input;
+        add_page(part->call, pages, topic);
+        if (pages->count > ADMIN_TOPIC_PARTITIONS_MAX) {
+            admin_item_end(item, OTTLA_LIMIT, "the broker names partitions without end");
+        } else if (answer->next_cursor == NULL ||
+                   !str_equal(answer->next_cursor->topic_name, topic->name)) {
             end_pages(part, item, topic);
         }
     }

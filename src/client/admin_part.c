@@ -2,10 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "client/admin_int.h"
 #include "wire/api.h"
-
-enum { PARTS_MAX = 64 }; /* enough to hide a network's latency, few enough for a broker's queue */
 
 /* --- the answer --- */
 
@@ -186,7 +185,7 @@ static bool part_fits(const struct admin_part *part, const struct admin_item *it
            (part->stage->route != ADMIN_GROUP || str_equal(part->items[0]->group, item->group));
 }
 
-/* The newest first: items mostly come in runs. At most PARTS_MAX steps. */
+/* The newest first: items mostly come in runs. At most ADMIN_PARTS_MAX steps. */
 struct admin_part *admin_part_for(struct ottla_call *call, const struct admin_item *item) {
     for (struct list *link = call->parts.prev; link != &call->parts; link = link->prev) {
         struct admin_part *part = container_of(link, struct admin_part, link);
@@ -194,7 +193,7 @@ struct admin_part *admin_part_for(struct ottla_call *call, const struct admin_it
             return part;
         }
     }
-    return call->part_count < PARTS_MAX ? part_new(call, item) : NULL;
+    return call->part_count < ADMIN_PARTS_MAX ? part_new(call, item) : NULL;
 }
 
 /* Of controllers only the active one answers for the cluster; of brokers any does. */

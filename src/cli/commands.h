@@ -5,6 +5,7 @@
 /* The commands, one table per file. `ottla WORD …` is looked up in cli_root. */
 extern const struct cli_command cli_root;
 
+extern const struct cli_command cli_bench_command;
 extern const struct cli_command cli_cluster_command;
 extern const struct cli_command cli_completion_command;
 extern const struct cli_command cli_config_command;

@@ -283,6 +283,13 @@ static void test_host(void **state) {
     assert_true(usage.cpu_ns > 0);
     assert_in_range(usage.open_files, 3, 100);
     assert_in_range(sys_wall_ms(sys) - usage.start_wall_ms, 0, 60000);
+
+    struct sys_process process;
+    assert_int_equal(sys_linux_process_read(getpid(), &process), ERR_OK);
+    assert_true(process.cpu_ns >= usage.cpu_ns);
+    assert_true(process.resident_bytes > 100000);
+    assert_true(process.resident_max_bytes >= process.resident_bytes);
+    assert_int_equal(sys_linux_process_read(INT32_MAX, &process), ERR_NOT_FOUND);
     int64_t before_ns = sys_mono_ns(sys);
     assert_true(sys_mono_ms(sys) >= before_ns / 1000000);
     uint64_t random[2] = {0};

@@ -15,3 +15,12 @@ err_t sys_linux_on_signals(struct sys *sys, struct sys_loop *loop,
 
 /* The width of the terminal behind a file descriptor; 0 when it is none. */
 int sys_linux_terminal_columns(int fd);
+
+/* CPU and memory of any process on this machine, all of its threads, also those that have ended.
+ * NOT_FOUND: there is none. */
+struct sys_process {
+    uint64_t cpu_ns;
+    uint64_t resident_bytes;
+    uint64_t resident_max_bytes; /* the most it ever had */
+};
+err_t sys_linux_process_read(int64_t pid, struct sys_process *ret_process);

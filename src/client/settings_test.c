@@ -291,9 +291,6 @@ static void every_setting_with_an_effect_arrives(void **state) {
         if (strcmp(row.name, "group.remote.assignor") == 0) {
             assert_int_equal(ottla_config_set(one, "group.protocol", "consumer", &error), OTTLA_OK);
         }
-        if (strcmp(row.name, "group.remote.assignor") == 0) {
-            assert_int_equal(ottla_config_set(one, "group.protocol", "consumer", &error), OTTLA_OK);
-        }
         assert_int_equal(client_settings_of(one, &before, &error), ERR_OK);
         other_value(&row, value);
         assert_int_equal(ottla_config_set(one, row.name, value, &error), OTTLA_OK);

@@ -39,9 +39,10 @@ static void call_done(struct ottla_call *call) {
     }
 }
 
-static void end_resting(struct ottla_call *call) {
+/* Its time is over: what is not on its way ends. */
+static void end_all(struct ottla_call *call, struct list *items) {
     struct list *link;
-    while ((link = list_first(&call->resting)) != NULL) {
+    while ((link = list_first(items)) != NULL) {
         struct admin_item *item = container_of(link, struct admin_item, link);
         const char *text =
             item->tries == 0 ? NULL
@@ -57,7 +58,8 @@ static void wake_resting(struct ottla_call *call) {
     int64_t now = admin_now_ms(call);
     int64_t next_ms = call->deadline_ms;
     if (now >= call->deadline_ms) {
-        end_resting(call);
+        end_all(call, &call->resting);
+        end_all(call, &call->waiting);
     }
     struct list *link, *after;
     list_for_each_safe (link, after, &call->resting) {

@@ -160,7 +160,8 @@ bool admin_to_controllers(const struct ottla_client *client);
 void admin_call_go(struct ottla_call *call);
 int64_t admin_now_ms(const struct ottla_call *call);
 
-/* Rests, and goes to the `again` of its part's stage. text as in admin_item_end. */
+/* Rests, and goes to the `again` of its part's stage; ends it when `retries` are used up. text as
+ * in admin_item_end. */
 void admin_item_again(struct admin_item *item, int code, const char *text);
 int admin_item_compare(const void *a, const void *b); /* by key; pointers to pointers */
 

@@ -84,6 +84,10 @@ void admin_item_go(struct admin_item *item, int stage) {
 
 void admin_item_again(struct admin_item *item, int code, const char *text) {
     struct ottla_call *call = item->call;
+    if (item->tries >= client_settings(call->client)->retries) {
+        admin_item_end(item, code, text);
+        return;
+    }
     item->tries++;
     item->code = code;
     item->text = text != NULL ? text : ottla_code_text(code);

@@ -23,12 +23,22 @@ static int code_of(struct ottla_call *call, struct ottla_error *ret_error) {
     return code;
 }
 
-static int begin(void **state) {
-    (void)state;
+static void begin_with(const char *setting, const char *value) {
     cluster = fake_cluster_new(11, 3);
     fake_cluster_topic(cluster, "orders", 6);
     fake_cluster_topic(cluster, "other", 1);
-    client = fake_cluster_client(cluster, NULL);
+    client = fake_cluster_client(cluster, setting, value, NULL);
+}
+
+static int begin(void **state) {
+    (void)state;
+    begin_with(NULL, NULL);
+    return 0;
+}
+
+static int begin_with_two_retries(void **state) {
+    (void)state;
+    begin_with("retries", "2");
     return 0;
 }
 
@@ -582,6 +592,18 @@ static void endless_errors_end_in_time(void **state) {
     ottla_call_free(call);
 }
 
+static void retries_are_counted(void **state) {
+    (void)state;
+    err_t err = ERR_NOT_LEADER_OR_FOLLOWER;
+    cluster->hook = never_hook;
+    cluster->arg = &err;
+    struct ottla_position positions[6];
+    struct ottla_call *call = list_orders(positions, NULL);
+    assert_int_equal(code_of(call, NULL), ERR_NOT_LEADER_OR_FOLLOWER);
+    assert_int_equal(fake_broker_calls(cluster, 2, API_LIST_OFFSETS), 3);
+    ottla_call_free(call);
+}
+
 static enum fake_do throttle_hook(void *arg, struct fake_call *call) {
     (void)arg;
     if (call->api_key == API_CREATE_TOPICS) {
@@ -694,6 +716,7 @@ int main(void) {
         TEST(pages_are_followed_while_they_lead_on),
         TEST(what_is_left_out_is_malformed),
         TEST(endless_errors_end_in_time),
+        cmocka_unit_test_setup_teardown(retries_are_counted, begin_with_two_retries, end),
         TEST(endless_throttles_end_in_time),
         TEST(silent_and_closing_brokers_end_in_time),
         TEST(calls_may_be_left_at_any_time),

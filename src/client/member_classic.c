@@ -28,14 +28,14 @@
  *   3. Each failed try makes the next one wait longer, until an assignment came: the first one is
  *      repeated at once where Kafka's clients do so (an unknown member id, a new rebalance).
  */
-#include "client/member_classic.h"
+#include "client/member_classic_int.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void text_set(char **field, struct str text) {
+void member_classic_text(char **field, struct str text) {
     char *copy = malloc(text.size + 1);
     assert(copy != NULL);
     if (text.size > 0) {
@@ -49,9 +49,9 @@ static void text_set(char **field, struct str text) {
 void member_classic_init(struct member_classic *member, const struct member_settings *settings) {
     *member =
         (struct member_classic){.settings = *settings, .generation = -1, .last_generation = -1};
-    text_set(&member->member_id, STR(""));
-    text_set(&member->protocol, STR(""));
-    text_set(&member->leave_id, STR(""));
+    member_classic_text(&member->member_id, STR(""));
+    member_classic_text(&member->protocol, STR(""));
+    member_classic_text(&member->leave_id, STR(""));
     member_set_init(&member->owned);
     member_set_init(&member->revoking);
     member_set_init(&member->added);
@@ -79,7 +79,7 @@ bool member_may_pass(err_t err) {
            err == ERR_MALFORMED || err == ERR_LIMIT || err_retriable(err);
 }
 
-static bool is_active(const struct member_classic *member) {
+bool member_classic_is_active(const struct member_classic *member) {
     return member->phase != CLASSIC_OUT && member->phase != CLASSIC_STALE &&
            member->phase != CLASSIC_LEAVING && member->phase != CLASSIC_FAILED;
 }
@@ -117,7 +117,7 @@ static void leave_finish(struct member_classic *member) {
     member->send_leave = false;
     member->generation = -1;
     member->leader = false;
-    text_set(&member->member_id, STR(""));
+    member_classic_text(&member->member_id, STR(""));
     member->phase = CLASSIC_OUT;
     member->tell_left = true;
 }
@@ -128,13 +128,13 @@ static void reset(struct member_classic *member, bool forget_id) {
     lose(member);
     member->generation = -1;
     member->leader = false;
-    text_set(&member->protocol, STR(""));
+    member_classic_text(&member->protocol, STR(""));
     if (forget_id) {
-        text_set(&member->member_id, STR(""));
+        member_classic_text(&member->member_id, STR(""));
     }
 }
 
-static void fail(struct member_classic *member, err_t err, const char *request) {
+void member_classic_fail(struct member_classic *member, err_t err, const char *request) {
     bool leaving = member->phase == CLASSIC_LEAVING;
     reset(member, true);
     if (leaving) {
@@ -165,7 +165,7 @@ static void release_choose(struct member_classic *member) {
     }
 }
 
-static void prepare(struct member_classic *member, int64_t at_ms) {
+void member_classic_prepare(struct member_classic *member, int64_t at_ms) {
     assert(!member->awaiting_release);
     release_choose(member);
     if (member->revoking.count == 0) {
@@ -178,30 +178,30 @@ static void prepare(struct member_classic *member, int64_t at_ms) {
     }
 }
 
-/* The first time at once, then with pauses. */
-static void join_again(struct member_classic *member, bool pause, int64_t now_ms) {
+void member_classic_join_again(struct member_classic *member, bool pause, int64_t now_ms) {
     int64_t wait_ms = 0;
     if (pause || member->attempts > 0) {
         int attempt = member->attempts > 0 ? member->attempts : 1;
         wait_ms = member->settings.backoff_ms(member->settings.arg, attempt);
     }
     member->attempts++;
-    prepare(member, now_ms + wait_ms);
+    member_classic_prepare(member, now_ms + wait_ms);
 }
 
-static void fenced(struct member_classic *member, const char *request, err_t err, int64_t now_ms) {
+void member_classic_fenced(struct member_classic *member, const char *request, err_t err,
+                           int64_t now_ms) {
     snprintf(member->reason, sizeof member->reason, "encountered %s from %s response",
              err_name(err), request);
     reset(member, err != ERR_ILLEGAL_GENERATION);
     if (member->phase == CLASSIC_LEAVING) {
         leave_finish(member);
     } else {
-        join_again(member, false, now_ms);
+        member_classic_join_again(member, false, now_ms);
     }
 }
 
 void member_classic_rejoin(struct member_classic *member, const char *reason, int64_t now_ms) {
-    if (!is_active(member)) {
+    if (!member_classic_is_active(member)) {
         return;
     }
     if (!member->rejoin) {
@@ -209,12 +209,12 @@ void member_classic_rejoin(struct member_classic *member, const char *reason, in
     }
     member->rejoin = true;
     if (member->phase == CLASSIC_STABLE) {
-        prepare(member, now_ms);
+        member_classic_prepare(member, now_ms);
     }
 }
 
 void member_classic_refuse(struct member_classic *member, err_t err, const char *text) {
-    fail(member, err, "subscribe");
+    member_classic_fail(member, err, "subscribe");
     snprintf(member->failure_text, sizeof member->failure_text, "%s", text);
 }
 
@@ -235,150 +235,6 @@ void member_classic_subscribe(struct member_classic *member, int64_t now_ms) {
     }
 }
 
-/* --- JoinGroup --- */
-
-static bool is_consumer(struct str protocol_type) {
-    return protocol_type.data == NULL || str_equal(protocol_type, STR("consumer"));
-}
-
-static void join_failed(struct member_classic *member, const struct classic_joined *joined,
-                        int64_t now_ms) {
-    switch ((int)joined->err) {
-    case ERR_MEMBER_ID_REQUIRED:
-        text_set(&member->member_id, joined->member_id);
-        snprintf(member->reason, sizeof member->reason,
-                 "need to re-join with the given member-id: %.*s", STR_ARGS(joined->member_id));
-        join_again(member, false, now_ms);
-        break;
-    case ERR_UNKNOWN_MEMBER_ID:
-        fenced(member, "JOIN_GROUP", joined->err, now_ms);
-        break;
-    case ERR_REBALANCE_IN_PROGRESS:
-        join_again(member, false, now_ms);
-        break;
-    default:
-        if (member_may_pass(joined->err)) {
-            join_again(member, true, now_ms);
-        } else {
-            fail(member, joined->err, "JoinGroup");
-        }
-    }
-}
-
-void member_classic_joined(struct member_classic *member, const struct classic_joined *joined,
-                           int64_t now_ms) {
-    if (member->phase != CLASSIC_JOINING || !member->in_flight) {
-        return;
-    }
-    member->in_flight = false;
-    if (joined->err != ERR_OK) {
-        join_failed(member, joined, now_ms);
-    } else if (!is_consumer(joined->protocol_type) || !joined->known_protocol) {
-        fail(member, ERR_INCONSISTENT_GROUP_PROTOCOL, "JoinGroup");
-    } else if (joined->generation < 0 || joined->member_id.size == 0) {
-        join_again(member, true, now_ms);
-    } else {
-        member->generation = joined->generation;
-        member->leader = joined->leader;
-        text_set(&member->member_id, joined->member_id);
-        text_set(&member->protocol, joined->protocol);
-        member->phase = joined->leader ? CLASSIC_LEADING : CLASSIC_SYNCING;
-        member->heartbeat_at_ms = now_ms + member->settings.heartbeat_interval_ms;
-        member->heartbeat_failures = 0;
-        member->tell_lead = joined->leader;
-    }
-}
-
-void member_classic_led(struct member_classic *member) {
-    if (member->phase == CLASSIC_LEADING) {
-        member->phase = CLASSIC_SYNCING;
-        member->in_flight = false;
-    }
-}
-
-/* --- SyncGroup --- */
-
-/* `next` is what it has from now on. */
-static void assigned(struct member_classic *member, int64_t now_ms) {
-    member_set_minus(&member->added, &member->next, &member->owned);
-    member_set_copy(&member->owned, &member->next);
-    member_set_copy(&member->last, &member->next);
-    member->last_generation = member->generation;
-    member->has_last = true;
-    member->tell_assigned = true;
-    member->phase = CLASSIC_STABLE;
-    member->attempts = 0;
-    if (member->rejoin) {
-        prepare(member, now_ms);
-    } else {
-        member->reason[0] = '\0';
-    }
-}
-
-static bool all_subscribed(const struct member_classic *member, const struct member_set *set) {
-    for (size_t i = 0; i < set->count; i++) {
-        if (!member->settings.subscribed(member->settings.arg, set->items[i].topic)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void assignment_take(struct member_classic *member, const struct member_set *assignment,
-                            int64_t now_ms) {
-    if (!all_subscribed(member, assignment)) {
-        snprintf(member->reason, sizeof member->reason,
-                 "received assignment does not match the current subscription");
-        join_again(member, false, now_ms);
-        return;
-    }
-    member_set_copy(&member->next, assignment);
-    member_set_minus(&member->revoking, &member->owned, assignment);
-    if (member->revoking.count == 0) {
-        assigned(member, now_ms);
-        return;
-    }
-    assert(member->settings.cooperative); /* an eager member has given all back */
-    member->phase = CLASSIC_TRIMMING;
-    member->tell_revoking = true;
-    member->awaiting_release = true;
-}
-
-static void sync_failed(struct member_classic *member, err_t err, int64_t now_ms) {
-    switch ((int)err) {
-    case ERR_UNKNOWN_MEMBER_ID:
-    case ERR_ILLEGAL_GENERATION:
-        fenced(member, "SYNC_GROUP", err, now_ms);
-        break;
-    default:
-        if (member_may_pass(err) || err == ERR_REBALANCE_IN_PROGRESS) {
-            snprintf(member->reason, sizeof member->reason, "rebalance failed due to %s",
-                     err_name(err));
-            join_again(member, err != ERR_REBALANCE_IN_PROGRESS, now_ms);
-        } else {
-            fail(member, err, "SyncGroup");
-        }
-    }
-}
-
-void member_classic_synced(struct member_classic *member, const struct classic_synced *synced,
-                           int64_t now_ms) {
-    if (member->phase != CLASSIC_SYNCING || !member->in_flight) {
-        return;
-    }
-    member->in_flight = false;
-    member->heartbeat_at_ms = now_ms + member->settings.heartbeat_interval_ms;
-    bool named =
-        synced->protocol.data == NULL || str_equal(synced->protocol, str_from_c(member->protocol));
-    if (synced->err != ERR_OK) {
-        sync_failed(member, synced->err, now_ms);
-    } else if (!is_consumer(synced->protocol_type) || !named) {
-        fail(member, ERR_INCONSISTENT_GROUP_PROTOCOL, "SyncGroup");
-    } else {
-        assignment_take(member, synced->assigned, now_ms);
-    }
-}
-
 /* --- the owner gave back --- */
 
 static void leave_go_on(struct member_classic *member);
@@ -392,62 +248,14 @@ void member_classic_released(struct member_classic *member, int64_t now_ms) {
     member_set_minus(&member->scratch, &member->owned, &member->revoking);
     member_set_copy(&member->owned, &member->scratch);
     if (member->phase == CLASSIC_RELEASING) {
-        prepare(member, member->try_at_ms);
+        member_classic_prepare(member, member->try_at_ms);
     } else if (member->phase == CLASSIC_TRIMMING) {
         member->rejoin = true;
         snprintf(member->reason, sizeof member->reason, "need to revoke partitions and re-join");
-        assigned(member, now_ms);
+        member_classic_assigned(member, now_ms);
     } else {
         assert(member->phase == CLASSIC_LEAVING);
         leave_go_on(member);
-    }
-}
-
-/* --- Heartbeat, and what commits tell --- */
-
-static void alive(struct member_classic *member, err_t err, const char *request, int64_t now_ms) {
-    switch ((int)err) {
-    case ERR_UNKNOWN_MEMBER_ID:
-    case ERR_ILLEGAL_GENERATION:
-        fenced(member, request, err, now_ms);
-        break;
-    case ERR_REBALANCE_IN_PROGRESS:
-        if (member->phase == CLASSIC_STABLE || member->phase == CLASSIC_TRIMMING) {
-            member_classic_rejoin(member, "group is already rebalancing", now_ms);
-        }
-        break;
-    default:
-        fail(member, err, request);
-    }
-}
-
-void member_classic_heartbeat_answered(struct member_classic *member, err_t err, int64_t now_ms) {
-    if (!member->heartbeat_in_flight) {
-        return;
-    }
-    member->heartbeat_in_flight = false;
-    if (member->heartbeat_generation != member->generation) {
-        return;
-    }
-    if (member_may_pass(err)) {
-        member->heartbeat_failures++;
-        member->heartbeat_at_ms =
-            now_ms + member->settings.backoff_ms(member->settings.arg, member->heartbeat_failures);
-        return;
-    }
-    member->heartbeat_failures = 0;
-    if (err != ERR_OK) {
-        alive(member, err, "HEARTBEAT", now_ms);
-    }
-}
-
-void member_classic_commit_answered(struct member_classic *member, int32_t generation, err_t err,
-                                    int64_t now_ms) {
-    bool told = err == ERR_UNKNOWN_MEMBER_ID || err == ERR_ILLEGAL_GENERATION ||
-                err == ERR_REBALANCE_IN_PROGRESS || err == ERR_FENCED_INSTANCE_ID;
-    bool in_group = is_active(member) || member->phase == CLASSIC_LEAVING;
-    if (told && in_group && generation >= 0 && generation == member->generation) {
-        alive(member, err, "OFFSET_COMMIT", now_ms);
     }
 }
 
@@ -463,14 +271,14 @@ static void leave_go_on(struct member_classic *member) {
         leave_finish(member);
     } else {
         requests_cancel(member);
-        text_set(&member->leave_id, str_from_c(member->member_id));
+        member_classic_text(&member->leave_id, str_from_c(member->member_id));
         member->leave_reason = "the consumer unsubscribed or is being closed";
         member->send_leave = true;
     }
 }
 
 void member_classic_leave(struct member_classic *member, int64_t now_ms, int64_t by_ms) {
-    if (!is_active(member)) {
+    if (!member_classic_is_active(member)) {
         if (member->phase != CLASSIC_LEAVING) {
             leave_finish(member);
         }
@@ -501,7 +309,7 @@ void member_classic_left(struct member_classic *member) {
 static void grow_stale(struct member_classic *member) {
     bool leave = !member->settings.is_static && member->member_id[0] != '\0';
     if (leave) {
-        text_set(&member->leave_id, str_from_c(member->member_id));
+        member_classic_text(&member->leave_id, str_from_c(member->member_id));
         member->leave_reason = "consumer poll timeout has expired.";
         member->send_leave = true;
     }
@@ -563,7 +371,7 @@ static enum member_action next_told(struct member_classic *member) {
 }
 
 static void look_at_clock(struct member_classic *member, int64_t now_ms) {
-    if (is_active(member) &&
+    if (member_classic_is_active(member) &&
         now_ms >= member->polled_at_ms + member->settings.max_poll_interval_ms) {
         grow_stale(member);
     }
@@ -609,7 +417,7 @@ enum member_action member_classic_next(struct member_classic *member, int64_t no
 
 int64_t member_classic_deadline_ms(const struct member_classic *member) {
     int64_t deadline_ms = INT64_MAX;
-    if (is_active(member)) {
+    if (member_classic_is_active(member)) {
         deadline_ms = member->polled_at_ms + member->settings.max_poll_interval_ms;
     } else if (member->phase == CLASSIC_LEAVING) {
         deadline_ms = member->leave_by_ms;

@@ -29,13 +29,13 @@
  *   3. What the broker is told to be owned is never more than the owner has, and what is revoked is
  *      told only after the owner gave it back.
  */
-#include "client/member_consumer.h"
+#include "client/member_consumer_int.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { HEARTBEAT_MS_BEFORE_TOLD = 5000, RESOLVE_PAUSE_MS = 100 };
+enum { HEARTBEAT_MS_BEFORE_TOLD = 5000 };
 
 void member_consumer_init(struct member_consumer *member, const struct member_settings *settings,
                           struct uuid member_id) {
@@ -60,12 +60,12 @@ void member_consumer_done(struct member_consumer *member) {
     member_set_done(&member->scratch);
 }
 
-static bool is_active(const struct member_consumer *member) {
+bool member_consumer_is_active(const struct member_consumer *member) {
     return member->phase == CONSUMER_JOINING || member->phase == CONSUMER_STABLE ||
            member->phase == CONSUMER_RECONCILING || member->phase == CONSUMER_ACKNOWLEDGING;
 }
 
-static int64_t interval_ms(const struct member_consumer *member) {
+int64_t member_consumer_interval_ms(const struct member_consumer *member) {
     return member->heartbeat_interval_ms > 0 ? member->heartbeat_interval_ms
                                              : HEARTBEAT_MS_BEFORE_TOLD;
 }
@@ -108,13 +108,13 @@ static void leave_finish(struct member_consumer *member) {
     member->tell_left = true;
 }
 
-static int64_t pause_ms(struct member_consumer *member) {
+int64_t member_consumer_pause_ms(struct member_consumer *member) {
     member->failures++;
     return member->settings.backoff_ms(member->settings.arg, member->failures);
 }
 
 /* Out of the group, by the coordinator's word. The first time it joins again at once. */
-static void fenced(struct member_consumer *member, int64_t now_ms) {
+void member_consumer_fenced(struct member_consumer *member, int64_t now_ms) {
     request_cancel(member);
     lose(member);
     if (member->phase == CONSUMER_LEAVING) {
@@ -122,11 +122,11 @@ static void fenced(struct member_consumer *member, int64_t now_ms) {
         return;
     }
     bool again = member->failures > 0;
-    int64_t wait_ms = pause_ms(member);
+    int64_t wait_ms = member_consumer_pause_ms(member);
     join(member, again ? now_ms + wait_ms : now_ms);
 }
 
-static void fail(struct member_consumer *member, err_t err, struct str text) {
+void member_consumer_fail(struct member_consumer *member, err_t err, struct str text) {
     request_cancel(member);
     lose(member);
     if (member->phase == CONSUMER_LEAVING) {
@@ -151,7 +151,7 @@ static void fail(struct member_consumer *member, err_t err, struct str text) {
 }
 
 void member_consumer_refuse(struct member_consumer *member, err_t err, const char *text) {
-    fail(member, err, STR_NULL);
+    member_consumer_fail(member, err, STR_NULL);
     snprintf(member->failure_text, sizeof member->failure_text, "%s", text);
 }
 
@@ -174,73 +174,7 @@ void member_consumer_subscribe(struct member_consumer *member, int64_t now_ms) {
     }
 }
 
-/* --- from the assignment to what the owner has --- */
-
-/* The part of the target that has names. Whether that is all of it. */
-static bool resolve(struct member_consumer *member) {
-    member_set_clear(&member->resolved);
-    struct str name = STR_NULL;
-    for (size_t i = 0; i < member->target.count; i++) {
-        const struct member_partition *wanted = &member->target.items[i];
-        if (i == 0 || !uuid_equal(wanted->topic_id, wanted[-1].topic_id)) {
-            name = member->settings.topic_name(member->settings.arg, &wanted->topic_id);
-        }
-        if (name.data != NULL) {
-            member_set_add(&member->resolved, name, wanted->topic_id, wanted->partition);
-        }
-    }
-    return member->resolved.count == member->target.count;
-}
-
-static void apply(struct member_consumer *member) {
-    member_set_minus(&member->added, &member->resolved, &member->owned);
-    member_set_copy(&member->owned, &member->resolved);
-    member->ever_assigned = true;
-    member->tell_assigned = true;
-    member->owned_changed = true;
-    member->phase = CONSUMER_ACKNOWLEDGING;
-}
-
-/* One step towards the target, unless the owner still gives back. */
-static void reconcile(struct member_consumer *member) {
-    if (member->phase != CONSUMER_RECONCILING || member->awaiting_release) {
-        return;
-    }
-    bool all = resolve(member);
-    bool same = member_set_equal(&member->resolved, &member->owned);
-    if (same && !all) {
-        return;
-    }
-    if (same && member->ever_assigned) {
-        member->phase = CONSUMER_ACKNOWLEDGING;
-        member->owned_changed = true;
-        return;
-    }
-    member_set_minus(&member->revoking, &member->owned, &member->resolved);
-    if (member->revoking.count == 0) {
-        apply(member);
-    } else {
-        member->tell_revoking = true;
-        member->awaiting_release = true;
-    }
-}
-
-static bool names_missing(const struct member_consumer *member) {
-    return member->phase == CONSUMER_RECONCILING && !member->awaiting_release &&
-           member->resolved.count < member->target.count;
-}
-
-void member_consumer_names_changed(struct member_consumer *member) {
-    if (names_missing(member)) {
-        reconcile(member);
-    }
-}
-
-void member_consumer_resolved(struct member_consumer *member, int64_t now_ms) {
-    member->resolving = false;
-    member->resolve_at_ms = now_ms + RESOLVE_PAUSE_MS;
-    member_consumer_names_changed(member);
-}
+/* --- the owner gave back --- */
 
 static void leave_go_on(struct member_consumer *member);
 
@@ -257,82 +191,7 @@ void member_consumer_released(struct member_consumer *member) {
         leave_go_on(member);
     } else {
         assert(member->phase == CONSUMER_RECONCILING);
-        apply(member);
-    }
-}
-
-/* --- answers --- */
-
-static void take_answer(struct member_consumer *member, const struct consumer_heartbeat *heartbeat,
-                        int64_t now_ms) {
-    member->failures = 0;
-    member->full = false;
-    member->epoch = heartbeat->epoch;
-    if (heartbeat->interval_ms > 0) {
-        member->heartbeat_interval_ms = heartbeat->interval_ms < CONSUMER_HEARTBEAT_MS_MIN
-                                            ? CONSUMER_HEARTBEAT_MS_MIN
-                                            : heartbeat->interval_ms;
-    }
-    int64_t next_ms = now_ms + interval_ms(member);
-    member->heartbeat_at_ms = next_ms < member->heartbeat_at_ms ? next_ms : member->heartbeat_at_ms;
-    if (heartbeat->assignment != NULL && member->phase != CONSUMER_LEAVING) {
-        member_set_copy(&member->target, heartbeat->assignment);
-        member->has_target = true;
-        bool there = member->ever_assigned && member_set_equal(&member->target, &member->owned);
-        if (!there || member->awaiting_release) {
-            member->phase = CONSUMER_RECONCILING;
-        } else if (member->phase != CONSUMER_ACKNOWLEDGING) {
-            member->phase = CONSUMER_STABLE;
-        }
-        reconcile(member);
-    } else if (member->phase == CONSUMER_JOINING) {
-        member->phase = CONSUMER_STABLE;
-    }
-}
-
-static void answer_failed(struct member_consumer *member, err_t err, struct str text,
-                          int64_t now_ms) {
-    member->full = true;
-    switch ((int)err) {
-    case ERR_FENCED_MEMBER_EPOCH:
-    case ERR_UNKNOWN_MEMBER_ID:
-        fenced(member, now_ms);
-        break;
-    case ERR_TOPIC_AUTHORIZATION_FAILED:
-        member->heartbeat_at_ms = now_ms + pause_ms(member);
-        break;
-    default:
-        if (member_may_pass(err)) {
-            member->heartbeat_at_ms = now_ms + pause_ms(member);
-        } else {
-            fail(member, err, text);
-        }
-    }
-}
-
-void member_consumer_answered(struct member_consumer *member,
-                              const struct consumer_heartbeat *heartbeat, int64_t now_ms) {
-    if (!member->in_flight) {
-        return;
-    }
-    member->in_flight = false;
-    err_t err = heartbeat->err;
-    if (err == ERR_OK && heartbeat->epoch <= 0) {
-        err = ERR_MALFORMED; /* a member that is in has an epoch */
-    }
-    if (err == ERR_OK) {
-        take_answer(member, heartbeat, now_ms);
-    } else {
-        answer_failed(member, err, heartbeat->text, now_ms);
-    }
-}
-
-void member_consumer_commit_answered(struct member_consumer *member, int32_t epoch, err_t err,
-                                     int64_t now_ms) {
-    if (err == ERR_STALE_MEMBER_EPOCH) {
-        member->soon = member->soon || is_active(member); /* there is a newer one */
-    } else if (err == ERR_UNKNOWN_MEMBER_ID && epoch > 0 && epoch == member->epoch) {
-        fenced(member, now_ms);
+        member_consumer_apply(member);
     }
 }
 
@@ -353,7 +212,7 @@ static void leave_go_on(struct member_consumer *member) {
 
 void member_consumer_leave(struct member_consumer *member, int64_t now_ms, int64_t by_ms) {
     (void)now_ms;
-    if (!is_active(member)) {
+    if (!member_consumer_is_active(member)) {
         if (member->phase != CONSUMER_LEAVING) {
             leave_finish(member);
         }
@@ -401,7 +260,8 @@ static bool take(bool *flag) {
 
 static bool sends_heartbeats(const struct member_consumer *member) {
     bool leaving = member->phase == CONSUMER_LEAVING && member->awaiting_release;
-    return (is_active(member) || leaving) && !member->in_flight && !member->leave_in_flight;
+    return (member_consumer_is_active(member) || leaving) && !member->in_flight &&
+           !member->leave_in_flight;
 }
 
 static int64_t heartbeat_due_ms(const struct member_consumer *member) {
@@ -434,7 +294,7 @@ static enum member_action next_told(struct member_consumer *member) {
 }
 
 static void look_at_clock(struct member_consumer *member, int64_t now_ms) {
-    if (is_active(member) &&
+    if (member_consumer_is_active(member) &&
         now_ms >= member->polled_at_ms + member->settings.max_poll_interval_ms) {
         grow_stale(member);
     }
@@ -452,11 +312,11 @@ static enum member_action send_heartbeat(struct member_consumer *member, int64_t
     member->sent_owned = member->full || take(&member->owned_changed);
     member->subscription_changed = false;
     member->owned_changed = false;
-    member->heartbeat_at_ms = now_ms + interval_ms(member);
+    member->heartbeat_at_ms = now_ms + member_consumer_interval_ms(member);
     if (member->phase == CONSUMER_ACKNOWLEDGING) {
         bool there = !member->has_target || member_set_equal(&member->target, &member->owned);
         member->phase = there ? CONSUMER_STABLE : CONSUMER_RECONCILING;
-        reconcile(member);
+        member_consumer_reconcile(member);
     }
     return MEMBER_HEARTBEAT;
 }
@@ -476,7 +336,8 @@ enum member_action member_consumer_next(struct member_consumer *member, int64_t 
     if (sends_heartbeats(member) && now_ms >= heartbeat_due_ms(member)) {
         return send_heartbeat(member, now_ms);
     }
-    if (names_missing(member) && !member->resolving && now_ms >= member->resolve_at_ms) {
+    if (member_consumer_names_missing(member) && !member->resolving &&
+        now_ms >= member->resolve_at_ms) {
         member->resolving = true;
         return MEMBER_RESOLVE;
     }
@@ -485,7 +346,7 @@ enum member_action member_consumer_next(struct member_consumer *member, int64_t 
 
 int64_t member_consumer_deadline_ms(const struct member_consumer *member) {
     int64_t deadline_ms = INT64_MAX;
-    if (is_active(member)) {
+    if (member_consumer_is_active(member)) {
         deadline_ms = member->polled_at_ms + member->settings.max_poll_interval_ms;
     } else if (member->phase == CONSUMER_LEAVING) {
         deadline_ms = member->leave_by_ms;
@@ -493,7 +354,8 @@ int64_t member_consumer_deadline_ms(const struct member_consumer *member) {
     if (sends_heartbeats(member) && heartbeat_due_ms(member) < deadline_ms) {
         deadline_ms = heartbeat_due_ms(member);
     }
-    if (names_missing(member) && !member->resolving && member->resolve_at_ms < deadline_ms) {
+    if (member_consumer_names_missing(member) && !member->resolving &&
+        member->resolve_at_ms < deadline_ms) {
         deadline_ms = member->resolve_at_ms;
     }
     return deadline_ms;

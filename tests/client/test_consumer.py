@@ -1,6 +1,7 @@
 """The library's consumer reads what others wrote: kcat, kafka-python and Java, in each codec; and of
 Java's transactions only those that were committed."""
 import os
+import random
 import subprocess
 import sys
 import time
@@ -114,3 +115,31 @@ def test_committed_transactions_of_java(broker, topic, seed):
 
 def by_partition(lines):
     return {p: [line for line in lines if line[0] == p] for p in "012"}
+
+
+def test_a_killed_node_is_read_on_of_ottla(tmp_path):
+    """SIGKILL under a consumer, again and again: each record once, in order."""
+    node, count = Node(tmp_path).start(), 300_000
+    topic = node.create_topic("killed", 2)
+    for partition in "01":
+        subprocess.run(["kcat", "-b", node.bootstrap, "-P", "-t", topic, "-p", partition, "-z", "lz4",
+                        "-X", "batch.num.messages=100"],
+                       input="".join(f"{n}\n" for n in range(count)), text=True, timeout=60, check=True)
+    out = tmp_path / "read"
+    with open(out, "w") as file:
+        tool = subprocess.Popen([TOOL, topic, "2", "fetch.max.bytes=1", "retry.backoff.ms=10",
+                                 "reconnect.backoff.ms=10"], stdout=file, stderr=subprocess.PIPE,
+                                text=True, env={**os.environ, "OTTLA_TEST_BOOTSTRAP": node.bootstrap})
+    kills = 0
+    while tool.poll() is None and kills < 6:
+        time.sleep(random.uniform(0.02, 0.1))
+        node.kill()
+        node.start()
+        kills += 1
+    errors = tool.communicate(timeout=120)[1]
+    assert tool.returncode == 0, errors
+    assert kills > 2, "the consumer was done too soon"
+    lines = [line.split("|") for line in out.read_text().splitlines()]
+    for partition in "01":
+        assert [int(line[4]) for line in lines if line[0] == partition] == list(range(count))
+    assert node.stop() == 0

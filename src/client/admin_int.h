@@ -118,6 +118,8 @@ struct admin_part {
     size_t item_count;
     size_t item_capacity;
     int64_t throttle_ms;
+    int rest_tries; /* for which rest_ms was drawn; 0: none yet */
+    int64_t rest_ms;
     struct bytes frame; /* what byte fields of the response point into */
 };
 

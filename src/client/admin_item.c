@@ -82,6 +82,16 @@ void admin_item_go(struct admin_item *item, int stage) {
     item_queue(item, stage, admin_now_ms(item->call) + throttle_ms);
 }
 
+/* One rest for all items of a part, though it is drawn by lot: they stay together. */
+static int64_t rest_of(struct admin_part *part, int tries) {
+    if (tries > part->rest_tries) {
+        part->rest_tries = tries;
+        part->rest_ms = client_backoff_ms(part->call->client, tries);
+    }
+    int64_t rest_ms = part->rest_ms > part->throttle_ms ? part->rest_ms : part->throttle_ms;
+    return rest_ms > 0 ? rest_ms : 1;
+}
+
 void admin_item_again(struct admin_item *item, int code, const char *text) {
     struct ottla_call *call = item->call;
     if (item->tries >= client_settings(call->client)->retries) {
@@ -91,11 +101,8 @@ void admin_item_again(struct admin_item *item, int code, const char *text) {
     item->tries++;
     item->code = code;
     item->text = text != NULL ? text : ottla_code_text(code);
-    int64_t rest_ms = client_backoff_ms(call->client, item->tries);
-    if (rest_ms < item->part->throttle_ms) {
-        rest_ms = item->part->throttle_ms;
-    }
-    item_queue(item, item->part->stage->again, admin_now_ms(call) + (rest_ms > 0 ? rest_ms : 1));
+    item_queue(item, item->part->stage->again,
+               admin_now_ms(call) + rest_of(item->part, item->tries));
 }
 
 static bool passes(const struct admin_item *item, int code) {

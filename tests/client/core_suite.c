@@ -1,4 +1,5 @@
 /* Settings, metadata and waiting, against the broker at OTTLA_TEST_BOOTSTRAP. */
+#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
@@ -96,6 +97,35 @@ static void requests_find_their_way(void **state) {
     assert_true(client_broker_version(client, answers[1].broker_id, API_LIST_GROUPS, &version));
 }
 
+/* A program that waits by itself, on the descriptor and the deadline. */
+static void a_loop_of_the_programs_own_will_do(void **state) {
+    struct ottla_client *client = *state;
+    struct list_groups_request list;
+    wire_init(&list_groups_request_type, &list);
+    struct answer answer = {0};
+    (void)client_ask(client, &(struct client_ask){.role = CLIENT_CONTROLLER,
+                                                  .api_key = API_LIST_GROUPS,
+                                                  .version_max = -1,
+                                                  .request = &list,
+                                                  .done = on_answer,
+                                                  .arg = &answer});
+    int rounds = 0;
+    for (; !answer.done; rounds++) {
+        struct pollfd polled = {.fd = ottla_client_fd(client), .events = POLLIN};
+        int64_t wait_ms = ottla_client_deadline_ms(client) - sys_mono_ms(client_sys(client));
+        wait_ms = wait_ms < 0 ? 0 : wait_ms > 10000 ? 10000 : wait_ms;
+        assert_true(poll(&polled, 1, (int)wait_ms) >= 0);
+        ottla_client_run(client, 0);
+        assert_true(rounds < 1000);
+    }
+    assert_int_equal(answer.err, ERR_OK);
+    assert_true(ottla_client_deadline_ms(client) > sys_mono_ms(client_sys(client)));
+    ottla_client_interrupt(client);
+    struct pollfd polled = {.fd = ottla_client_fd(client), .events = POLLIN};
+    assert_int_equal(poll(&polled, 1, 0), 1);
+    ottla_client_run(client, 10000); /* returns at once */
+}
+
 static void unknown_brokers_are_no_puzzle(void **state) {
     struct ottla_client *client = *state;
     struct list_groups_request list;
@@ -182,6 +212,7 @@ int main(void) {
         suite_test(metadata_names_the_cluster),
         suite_test(requests_find_their_way),
         suite_test(unknown_brokers_are_no_puzzle),
+        suite_test(a_loop_of_the_programs_own_will_do),
         suite_test(waiting_can_be_interrupted),
         cmocka_unit_test(a_missing_topic_is_said),
         cmocka_unit_test(dead_servers_are_passed_over),

@@ -109,7 +109,8 @@ struct client_metadata {
     int64_t time_ms; /* -1: no answer yet */
 
     bool needed;
-    bool asked_all; /* the request under way is for all topics */
+    bool created_last; /* the last request might create topics */
+    bool asked_all;    /* the request under way is for all topics */
     struct client_asked *asked;
     int failures;       /* answers in a row that were none, or left something open */
     bool unreached;     /* the last request got to nobody */
@@ -208,6 +209,8 @@ void client_coordinators_done(struct ottla_client *client);
 void client_metadata_init(struct ottla_client *client);
 void client_metadata_done(struct ottla_client *client);
 struct metadata_response;
+/* Whether a topic is wanted, to be created or not, that is not known to exist. */
+bool client_metadata_lacks(const struct ottla_client *client, bool create);
 /* Whether all is known now that is wanted. */
 bool client_metadata_take(struct ottla_client *client, const struct metadata_response *response);
 

@@ -480,6 +480,47 @@ static void servers_are_written_as_host_and_port(void **state) {
     sys_loop_free(loop);
 }
 
+struct asked_for {
+    int creating[2]; /* requests that named a topic and might create it: of "made", of "asked" */
+    int asking;      /* that named "asked" at all */
+    int all;
+};
+
+static enum fake_do note_creation(void *arg, struct fake_call *call) {
+    struct asked_for *noted = arg;
+    const struct metadata_request *request = call->request;
+    if (call->api_key != API_METADATA) {
+        return FAKE_ANSWER;
+    }
+    noted->all += request->topics_count < 0;
+    for (int32_t i = 0; i < request->topics_count; i++) {
+        bool asked = str_equal(request->topics[i].name, STR("asked"));
+        noted->creating[asked] += request->allow_auto_topic_creation;
+        noted->asking += asked;
+    }
+    return FAKE_ANSWER;
+}
+
+static void only_topics_that_may_are_created(void **state) {
+    (void)state;
+    struct asked_for noted = {0};
+    cluster->hook = note_creation;
+    cluster->arg = &noted;
+    client = fake_cluster_client(cluster, NULL);
+    client_topic_want(client, STR("made"), true);
+    client_topic_want(client, STR("asked"), false);
+    fake_cluster_run(cluster, 5000);
+    assert_true(noted.creating[0] > 1);
+    assert_int_equal(noted.creating[1], 0);
+    assert_true(noted.asking > 1);
+    client_topics_want_all(client, true);
+    noted.creating[0] = 0;
+    fake_cluster_run(cluster, 5000);
+    assert_true(noted.creating[0] > 1);
+    assert_true(noted.all > 1);
+    assert_int_equal(noted.creating[1], 0);
+}
+
 struct program {
     int32_t count;
     int code;
@@ -549,6 +590,7 @@ int main(void) {
         TEST(controllers_are_asked_without_brokers),
         TEST(servers_are_written_as_host_and_port),
         TEST(a_simulated_program_waits_as_a_real_one),
+        TEST(only_topics_that_may_are_created),
         TEST(interruption_ends_a_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

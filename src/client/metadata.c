@@ -236,6 +236,18 @@ static bool is_open(const struct client_topic_entry *entry) {
     return false;
 }
 
+bool client_metadata_lacks(const struct ottla_client *client, bool create) {
+    struct client_topic_entry *entry;
+    size_t cursor;
+    map_for_each (&client->metadata.topics, cursor, entry) {
+        bool unknown = !entry->heard || entry->topic.err == ERR_UNKNOWN_TOPIC_OR_PARTITION;
+        if (entry->wanted > 0 && entry->create == create && unknown) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool client_metadata_take(struct ottla_client *client, const struct metadata_response *response) {
     struct client_metadata *metadata = &client->metadata;
     take_brokers(client, response);

@@ -29,7 +29,20 @@ static void on_answer(void *arg, const struct client_answer *answer);
 
 /* --- the request --- */
 
-static void list_wanted(struct ottla_client *client, struct metadata_request *request,
+/*
+ * Whether this request may create topics. The flag counts for the whole request, so what may not be
+ * created is left out of it when it is not known to exist; and the next request is of the other
+ * kind, so that neither waits for ever.
+ */
+static bool creates_now(struct ottla_client *client) {
+    struct client_metadata *metadata = &client->metadata;
+    bool others = metadata->want_all > 0 || client_metadata_lacks(client, false);
+    bool creates = client_metadata_lacks(client, true) && !(others && metadata->created_last);
+    metadata->created_last = creates;
+    return creates;
+}
+
+static void list_wanted(struct ottla_client *client, bool create, struct metadata_request *request,
                         struct arena *arena) {
     size_t count = map_count(&client->metadata.topics);
     request->topics = ARENA_ARRAY(arena, struct metadata_request_topic, count + 1);
@@ -37,9 +50,9 @@ static void list_wanted(struct ottla_client *client, struct metadata_request *re
     struct client_topic_entry *entry;
     size_t cursor;
     map_for_each (&client->metadata.topics, cursor, entry) {
-        if (entry->wanted > 0) {
+        bool exists = entry->heard && entry->topic.err == ERR_OK;
+        if (entry->wanted > 0 && (!create || entry->create || exists)) {
             request->topics[request->topics_count++].name = entry->topic.name;
-            request->allow_auto_topic_creation |= entry->create;
         }
     }
 }
@@ -50,14 +63,14 @@ static err_t build(void *arg, int16_t version, int32_t broker_id, struct arena *
     struct ottla_client *client = arg;
     struct metadata_request *request = ARENA_NEW(arena, struct metadata_request);
     wire_init(&metadata_request_type, request);
-    request->allow_auto_topic_creation = version < CREATION_SAID_VERSION;
-    client->metadata.asked_all = client->metadata.want_all > 0;
+    bool create = creates_now(client);
+    client->metadata.asked_all = client->metadata.want_all > 0 && !create;
+    request->allow_auto_topic_creation = create || version < CREATION_SAID_VERSION;
     if (client->metadata.asked_all) {
         request->topics = NULL;
         request->topics_count = version < ALL_BY_NULL_VERSION ? 0 : -1;
-        request->allow_auto_topic_creation = version < CREATION_SAID_VERSION;
     } else {
-        list_wanted(client, request, arena);
+        list_wanted(client, create, request, arena);
     }
     *ret_request = request;
     return ERR_OK;
@@ -177,6 +190,7 @@ static void taken(struct ottla_client *client, const struct metadata_response *r
     metadata->failing_ms = -1;
     if (client_metadata_take(client, response)) {
         metadata->failures = 0;
+        metadata->needed = metadata->needed || (metadata->want_all > 0 && !metadata->asked_all);
     } else {
         metadata->failures++;
         metadata->needed = true;

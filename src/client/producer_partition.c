@@ -23,6 +23,8 @@
 
 #include "client/producer_int.h"
 
+enum { NO_LEADER_MS = 1000 }; /* until the cluster is asked again */
+
 static struct batch *batch_of(struct list *link) {
     return container_of(link, struct batch, link);
 }
@@ -162,7 +164,7 @@ void producer_partition_ready(struct producer_partition *partition) {
         if (ready_ms > sys_mono_ms(producer->sys)) {
             next_ms = ready_ms < next_ms ? ready_ms : next_ms;
         } else if (partition->leader < 0) {
-            int64_t retry_ms = sys_mono_ms(producer->sys) + producer->settings.retry_backoff_ms;
+            int64_t retry_ms = sys_mono_ms(producer->sys) + NO_LEADER_MS;
             next_ms = retry_ms < next_ms ? retry_ms : next_ms;
             client_metadata_refresh(producer->client);
         } else if (!list_linked(&partition->ready)) {

@@ -13,7 +13,11 @@
 #include "client/producer_int.h"
 #include "wire/api.h"
 
-enum { VERSION_WITHOUT_IDS = 12, REQUEST_OVERHEAD = 512 };
+enum {
+    VERSION_WITHOUT_IDS = 12,
+    REQUEST_OVERHEAD = 512,
+    NO_CONNECTION_MS = 20, /* until a broker is looked at again that may not be connected to now */
+};
 
 /* --- brokers --- */
 
@@ -252,7 +256,7 @@ static void send_to(struct producer_broker *broker) {
     while (!list_empty(&broker->ready) && broker->in_flight < max &&
            now_ms >= broker->held_until_ms) {
         if (client_broker_pending(producer->client, broker->id, CLIENT_LANE_WRITE) == SIZE_MAX) {
-            producer_broker_hold(broker, client_backoff_ms(producer->client, 1));
+            producer_broker_hold(broker, NO_CONNECTION_MS);
             client_metadata_refresh(producer->client);
             break;
         }

@@ -1,7 +1,9 @@
 /* A producer, against the broker at OTTLA_TEST_BOOTSTRAP: what it says it delivered is read back.
  */
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ottla/producer.h"
@@ -505,6 +507,32 @@ static void deliveries_may_produce(void **state) {
     end();
 }
 
+/* Nothing waits in the library: the program polls the client's descriptor until its deadline. */
+static void programs_may_have_loops_of_their_own(void **state) {
+    (void)state;
+    char topic[64];
+    suite_topic_name("polled", topic);
+    BEGIN("linger.ms", "20");
+    int produced = 0;
+    while (told_count < 300) {
+        if (produced < 300 && produced - told_count < 10) {
+            struct ottla_record record = {.topic = topic, .value = {"v", 1}};
+            assert_int_equal(ottla_produce(producer, &record, delivered, &told[produced++], NULL),
+                             OTTLA_OK);
+            continue;
+        }
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        int64_t wait_ms =
+            ottla_client_deadline_ms(client) - now.tv_sec * 1000 - now.tv_nsec / 1000000;
+        struct pollfd fd = {.fd = ottla_client_fd(client), .events = POLLIN};
+        (void)poll(&fd, 1, wait_ms < 0 ? 0 : wait_ms > 1000 ? 1000 : (int)wait_ms + 1);
+        ottla_client_run(client, 0);
+    }
+    check_told(300);
+    end();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_codec_arrives),
@@ -522,6 +550,7 @@ int main(void) {
         cmocka_unit_test(free_tells_all),
         cmocka_unit_test(nobody_there_times_out),
         cmocka_unit_test(deliveries_may_produce),
+        cmocka_unit_test(programs_may_have_loops_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

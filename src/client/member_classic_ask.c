@@ -177,6 +177,7 @@ static void join_done(void *arg, const struct client_answer *answer) {
         }
     }
     member_classic_joined(&member->machine, &joined, client_member_now_ms(member));
+    client_member_topics_want(member); /* who leads no more does not watch the others' topics */
     client_member_drive(member);
 }
 

@@ -11,7 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "cluster"), os.path.join(HERE, "..", "transcripts"),
                 os.path.join(HERE, "..")]
 
-from groups import Group  # noqa: E402
+from groups import QUICK, Group  # noqa: E402
 from kafka_node import KafkaNode  # noqa: E402
 from node import Node  # noqa: E402
 
@@ -90,6 +90,25 @@ def test_libottla_java_and_librdkafka_in_one_group(make_group, mode):
         members.pop(0).stop()
         group.wait_shared(*members)
     members.pop(0).kill()
+    group.wait_shared(*members, timeout=SOON_S)
+    group.finish(*members)
+
+
+@pytest.mark.timeout(300)
+def test_members_of_both_protocols_in_one_group(make_group):
+    """The group becomes one of the consumer protocol with its first such member, and a classic one again
+    when the last of them has gone."""
+    group = make_group({}, 12)
+    members = []
+    for client, mode in [("libottla", "range"), ("java", "consumer"), ("libottla", "consumer"),
+                         ("librdkafka", "range"), ("java", "range")]:
+        group.settings = {key: value for key, value in {**QUICK, **MODES[mode]}.items()
+                          if value is not None}
+        members.append(group.member(client))
+        group.wait_shared(*members)
+    members.pop(1).stop()
+    group.wait_shared(*members)
+    members.pop(1).kill()
     group.wait_shared(*members, timeout=SOON_S)
     group.finish(*members)
 

@@ -156,8 +156,9 @@ static void time_over(struct sys_timer *timer) {
     if (now_ms >= asked->deadline_ms) {
         char before[ASK_TEXT_SIZE];
         (void)snprintf(before, sizeof before, "%s", asked->text);
-        (void)snprintf(asked->text, sizeof asked->text, "%s was not done in time%s%.180s",
-                       wire_api(asked->ask.api_key)->name, before[0] == 0 ? "" : "; ", before);
+        (void)snprintf(asked->text, sizeof asked->text, "%s was not done in time%s%.180s%s",
+                       wire_api(asked->ask.api_key)->name, before[0] == 0 ? "" : " (", before,
+                       before[0] == 0 ? "" : ")");
         finish_with(asked, ERR_TIMED_OUT);
     } else {
         assert(asked->state == ASK_PAUSED);
@@ -235,7 +236,7 @@ void client_ask_failed(struct client_asked *asked, err_t err, const struct clien
     asked->tries++;
     if (node != NULL) {
         (void)snprintf(asked->text, sizeof asked->text, "%s: %s", client_node_text(node, text),
-                       err_text(err));
+                       client_connection_text(err));
     }
     if (asked->coordinator != NULL && client_connection_lost(err)) {
         client_coordinator_forget(asked->coordinator, node == NULL ? -1 : node->broker.id);

@@ -188,6 +188,10 @@ void client_log(struct ottla_client *client, enum ottla_log_level level, const c
     client->log(client->log_arg, level, text);
 }
 
+const char *client_trouble(const struct ottla_client *client) {
+    return client->trouble;
+}
+
 /* min doubled with each attempt up to max, give or take a fifth. */
 int64_t client_backoff_between(struct ottla_client *client, int attempt, int64_t min_ms,
                                int64_t max_ms) {

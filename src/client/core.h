@@ -45,6 +45,10 @@ const struct client_settings *client_settings(const struct ottla_client *client)
 void client_log(struct ottla_client *client, enum ottla_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Why the cluster cannot be reached, for the text of a call whose time is over; "" when the last
+ * question about the cluster was answered. */
+const char *client_trouble(const struct ottla_client *client);
+
 /* code and text at once; ret_error may be NULL. Returns the code. */
 int client_error_set(struct ottla_error *ret_error, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -136,6 +136,7 @@ struct ottla_client {
     bool changed; /* watchers are to be told */
     struct list watchers;
 
+    char trouble[OTTLA_ERROR_TEXT_SIZE / 2]; /* see client_trouble */
     struct list nodes;
     struct map nodes_by_id;
     int join_lanes[CLIENT_LANE_COUNT - CLIENT_LANE_JOIN]; /* members that have it */
@@ -165,6 +166,9 @@ void client_nodes_sweep(struct ottla_client *client);
 /* "broker 1 (host:9092)" */
 enum { NODE_TEXT_SIZE = 160 };
 const char *client_node_text(const struct client_node *node, char text[NODE_TEXT_SIZE]);
+
+/* error.c: what an error of a connection means to the user. */
+const char *client_connection_text(err_t err);
 
 /* pool.c */
 enum { CLIENT_HOST_SIZE_MAX = 255 };

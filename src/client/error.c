@@ -2,7 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "client/core.h"
+#include "client/core_int.h"
 
 _Static_assert((int)OTTLA_OK == (int)ERR_OK, "");
 _Static_assert((int)OTTLA_PENDING == (int)ERR_PENDING, "");
@@ -45,4 +45,25 @@ int client_error_set(struct ottla_error *ret_error, int code, const char *format
 bool client_connection_lost(err_t err) {
     return err == ERR_CLOSED || err == ERR_REFUSED || err == ERR_TIMED_OUT || err == ERR_IO ||
            err == ERR_NO_FILES || err == ERR_NOT_FOUND;
+}
+
+const char *client_connection_text(err_t err) {
+    switch (err) {
+    case ERR_REFUSED:
+        return "nobody listens there; is the broker running, and is the address right?";
+    case ERR_NOT_FOUND:
+        return "the host's name cannot be resolved";
+    case ERR_TIMED_OUT:
+        return "no answer in time";
+    case ERR_CLOSED:
+    case ERR_IO:
+        return "the connection was closed";
+    case ERR_MALFORMED:
+        return "the answer does not follow Kafka's protocol; does something else listen there, or "
+               "does the listener want TLS?";
+    case ERR_UNSUPPORTED_VERSION:
+        return "the broker does not have this request in a version that fits";
+    default:
+        return err_text(err);
+    }
 }

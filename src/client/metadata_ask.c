@@ -188,6 +188,7 @@ static void failed(struct ottla_client *client) {
 static void taken(struct ottla_client *client, const struct metadata_response *response) {
     struct client_metadata *metadata = &client->metadata;
     metadata->failing_ms = -1;
+    client->trouble[0] = 0;
     if (client_metadata_take(client, response)) {
         metadata->failures = 0;
         metadata->needed = metadata->needed || (metadata->want_all > 0 && !metadata->asked_all);

@@ -150,6 +150,14 @@ static void node_failed(struct client_node *node) {
                                client->settings.reconnect_backoff_max_ms);
 }
 
+static void note_trouble(struct client_node *node, err_t err, enum ottla_log_level level) {
+    struct ottla_client *client = node->client;
+    char text[NODE_TEXT_SIZE];
+    (void)snprintf(client->trouble, sizeof client->trouble, "%s: %s", client_node_text(node, text),
+                   client_connection_text(err));
+    client_log(client, level, "%s", client->trouble);
+}
+
 static err_t resolve(struct client_node *node, struct sys_address *addresses, size_t *ret_count) {
     char host[CLIENT_HOST_SIZE_MAX + 1];
     if (node->broker.host.size > CLIENT_HOST_SIZE_MAX) {
@@ -172,6 +180,7 @@ err_t client_line_open(struct client_line *line) {
     err_t err = resolve(node, addresses, &count);
     if (err != ERR_OK) {
         node_failed(node);
+        note_trouble(node, err, OTTLA_LOG_WARNING);
         return err;
     }
     const struct client_settings *settings = &client->settings;
@@ -224,9 +233,7 @@ static void line_down(struct client_line *line, err_t err) {
     line->connection = NULL;
     sys_timer_clear(client->loop, &line->idle_timer);
     node_failed(node);
-    char text[NODE_TEXT_SIZE];
-    client_log(client, was_up ? OTTLA_LOG_INFO : OTTLA_LOG_WARNING,
-               "The connection to %s ended: %s", client_node_text(node, text), err_text(err));
+    note_trouble(node, err, was_up ? OTTLA_LOG_INFO : OTTLA_LOG_WARNING);
     if (node->broker.id >= 0) {
         client_metadata_refresh(client); /* the cluster may have changed */
     }

@@ -20,10 +20,9 @@ static int result(const struct wait *wait, err_t waited, int32_t *ret_count,
                   struct ottla_error *ret_error) {
     const struct client_topic *topic = client_topic(wait->client, wait->name);
     if (topic == NULL) {
-        return client_error_set(ret_error, (int)waited,
-                                "Nothing was heard of topic %.*s: %s; is a broker running at %s?",
-                                STR_ARGS(wait->name), err_text(waited),
-                                client_settings(wait->client)->bootstrap_servers);
+        const char *trouble = client_trouble(wait->client);
+        return client_error_set(ret_error, (int)waited, "Nothing was heard of topic %.*s: %s",
+                                STR_ARGS(wait->name), trouble[0] != 0 ? trouble : err_text(waited));
     }
     if (topic->err != ERR_OK) {
         return client_error_set(ret_error, (int)topic->err, "Topic %.*s: %s", STR_ARGS(wait->name),

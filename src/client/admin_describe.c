@@ -9,7 +9,6 @@
  *
  * By id, from brokers without that API, and for all topics: Metadata.
  */
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 

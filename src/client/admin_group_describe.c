@@ -4,8 +4,6 @@
  * of consumers subscribe to and were given, they told each other in bytes that brokers do not read;
  * we do, and where they cannot be read they say nothing.
  */
-#include <string.h>
-
 #include "client/admin_int.h"
 #include "wire/api_keys.h"
 

@@ -120,7 +120,6 @@ struct admin_part {
     int64_t throttle_ms;
     int rest_tries; /* for which rest_ms was drawn; 0: none yet */
     int64_t rest_ms;
-    struct bytes frame; /* what byte fields of the response point into */
 };
 
 struct ottla_call {
@@ -304,3 +303,9 @@ err_t admin_consumer_group_build(struct admin_part *part, int16_t version, struc
                                  const void **ret_request);
 err_t admin_classic_group_build(struct admin_part *part, int16_t version, struct arena *arena,
                                 const void **ret_request);
+err_t admin_versions_build(struct admin_part *part, int16_t version, struct arena *arena,
+                           const void **ret_request);
+
+/* The last version of OffsetFetch and OffsetCommit that names topics: later ones have ids, and a
+ * commit may outlive its topic. */
+enum { ADMIN_OFFSETS_VERSION_MAX = 9 };

@@ -83,7 +83,6 @@ static void on_answer(void *arg, const struct client_answer *answer) {
         part_failed(part, answer);
     } else {
         part->broker_id = answer->broker_id;
-        part->frame = answer->frame;
         part->throttle_ms = answer->throttle_ms;
         for (size_t i = 0; i < part->item_count; i++) {
             part->items[i]->broker_id = answer->broker_id;

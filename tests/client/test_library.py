@@ -106,7 +106,7 @@ def test_every_public_function_is_there(installed):
     assert declared == shared
 
 
-@pytest.mark.parametrize("compiler", [["cc", "-std=c11", "-xc"], ["c++", "-std=c++17", "-xc++"]],
+@pytest.mark.parametrize("compiler", [["cc", "-std=c11", "-xc"], ["clang++-14", "-std=c++17", "-xc++"]],
                          ids=["c", "c++"])
 def test_headers_stand_alone(installed, tmp_path, compiler):
     for name in sorted(os.listdir(os.path.join(installed + PREFIX, "include", "ottla"))):

@@ -208,6 +208,20 @@ static void send_along(struct ottla_producer *producer) {
     }
 }
 
+static int without_memory(const struct ottla_producer *producer, err_t waited,
+                          struct ottla_error *ret_error) {
+    size_t memory = producer->batches.memory_max;
+    if (waited == ERR_TIMED_OUT) {
+        return client_error_set(ret_error, waited,
+                                "buffer.memory (%zu bytes) is used up, also after max.block.ms "
+                                "(%" PRId64 " ms); are brokers and topics there?",
+                                memory, producer->settings.max_block_ms);
+    }
+    return client_error_set(
+        ret_error, waited, "buffer.memory (%zu bytes) is used up, and %s", memory,
+        waited == ERR_BUSY ? "a delivery function cannot wait" : "the wait for it was interrupted");
+}
+
 int ottla_produce_wait(struct ottla_producer *producer, const struct ottla_record *record,
                        ottla_delivery_fn delivered, void *arg, struct ottla_error *ret_error) {
     int64_t deadline_ms = -1;
@@ -219,10 +233,7 @@ int ottla_produce_wait(struct ottla_producer *producer, const struct ottla_recor
         producer->progress = false;
         err_t waited = client_wait(producer->client, &producer->progress, deadline_ms);
         if (waited != ERR_OK) {
-            return client_error_set(ret_error, waited,
-                                    "buffer.memory (%zu bytes) is used up, also after max.block.ms "
-                                    "(%" PRId64 " ms); are brokers and topics there?",
-                                    producer->batches.memory_max, producer->settings.max_block_ms);
+            return without_memory(producer, waited, ret_error);
         }
     }
     send_along(producer);

@@ -24,7 +24,7 @@
 #include "ottla/producer.h"
 #include "wire/record_batch.h"
 
-enum { BROKERS = 3, PARTITIONS = 3, RECORDS = 400, VALUE_MAX = 200, SEEDS = 600 };
+enum { BROKERS = 3, PARTITIONS = 3, RECORDS = 400, VALUE_MAX = 200, SEEDS = 300 };
 
 enum profile {
     LOSSY,     /* answers get lost, connections end, leaders move */

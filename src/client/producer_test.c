@@ -687,6 +687,39 @@ static void memory_comes_back(void **state) {
     end();
 }
 
+static int code_inside;
+
+static void produce_inside(void *arg, const struct ottla_delivery *delivery) {
+    (void)delivery;
+    static uint8_t large[15000];
+    struct ottla_record record = {.topic = "orders", .value = {large, sizeof large}};
+    code_inside = ottla_produce_wait(producer, &record, NULL, NULL, arg);
+}
+
+static void waiting_for_memory_ends(void **state) {
+    (void)state;
+    begin_with("buffer.memory", "20000", "max.block.ms", "2000", "linger.ms", "0");
+    static uint8_t value[14000];
+    struct ottla_record record = {.topic = "orders", .value = {value, sizeof value}};
+    struct ottla_error error = {0};
+    produce(0, 0);
+    flush();
+    produce_hook = keep_silent;
+    assert_int_equal(ottla_produce(producer, &record, produce_inside, &error, NULL), OTTLA_OK);
+    int64_t begun_ms = now_ms();
+    assert_int_equal(ottla_produce_wait(producer, &record, NULL, NULL, &error), OTTLA_TIMED_OUT);
+    assert_in_range(now_ms() - begun_ms, 2000, 2100);
+    assert_non_null(strstr(error.text, "max.block.ms"));
+    ottla_client_interrupt(client);
+    assert_int_equal(ottla_produce_wait(producer, &record, NULL, NULL, &error), OTTLA_CLOSED);
+    assert_non_null(strstr(error.text, "interrupted"));
+    produce_hook = NULL;
+    flush();
+    assert_int_equal(code_inside, OTTLA_BUSY);
+    assert_non_null(strstr(error.text, "cannot wait"));
+    end();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_lingers_together_goes_together),
@@ -711,6 +744,7 @@ int main(void) {
         cmocka_unit_test(topics_that_nobody_uses_are_not_asked_for),
         cmocka_unit_test(slow_brokers_get_less),
         cmocka_unit_test(memory_comes_back),
+        cmocka_unit_test(waiting_for_memory_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,7 +56,7 @@ struct building {
     struct arena *arena;
     int16_t version;
     int64_t now;
-    size_t position_count;
+    size_t position_count;             /* to be named */
     const struct consumer_topic *last; /* whose entry is the last of the topics */
 };
 
@@ -104,21 +104,33 @@ static bool can_be_named(const struct building *building, const struct position 
     return building->version < FETCH_VERSION_IDS || !uuid_is_zero(position->topic->id);
 }
 
+/* What is to be read becomes in_flight, what not is forgotten. Counts those to be named. */
+static void choose_positions(struct building *building) {
+    struct fetcher *fetcher = building->fetcher;
+    struct list *link;
+    list_for_each (link, &fetcher->positions) {
+        struct position *position = container_of(link, struct position, fetcher_link);
+        position->in_flight = fetch_can_read(position, building->now) && fetch_has_room(position) &&
+                              can_be_named(building, position);
+        if (position->in_flight) {
+            building->position_count += fetcher->full || is_news(position);
+        } else if (position->in_session) {
+            fetch_forget(fetcher, position);
+            position->in_session = false;
+        }
+    }
+}
+
 static void add_positions(struct building *building) {
     struct fetcher *fetcher = building->fetcher;
+    choose_positions(building);
     building->request->topics = ARENA_ARRAY(building->arena, struct fetch_request_fetch_topic,
                                             building->position_count + 1);
     struct list *link;
     list_for_each (link, &fetcher->positions) {
         struct position *position = container_of(link, struct position, fetcher_link);
-        bool wanted = fetch_can_read(position, building->now) && fetch_has_room(position) &&
-                      can_be_named(building, position);
-        position->in_flight = wanted;
-        if (wanted && (fetcher->full || is_news(position))) {
+        if (position->in_flight && (fetcher->full || is_news(position))) {
             add_partition(building, position);
-        } else if (!wanted && position->in_session) {
-            fetch_forget(fetcher, position);
-            position->in_session = false;
         }
     }
 }
@@ -183,10 +195,6 @@ err_t fetch_build(void *arg, int16_t version, int32_t broker_id, struct arena *a
                                 .arena = arena,
                                 .version = version,
                                 .now = consumer_now_ms(fetcher->consumer)};
-    struct list *link;
-    list_for_each (link, &fetcher->positions) {
-        building.position_count++;
-    }
     wire_init(&fetch_request_type, request);
     prepare_session(fetcher, version);
     request->max_wait_ms = settings->fetch_max_wait_ms;

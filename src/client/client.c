@@ -139,9 +139,9 @@ void ottla_client_free(struct ottla_client *client) {
     }
     client->closing = true;
     client_asks_done(client);
+    client_pool_done(client); /* connections give back the asks that they still have */
     client_coordinators_done(client);
     client_metadata_done(client);
-    client_pool_done(client);
     assert(list_empty(&client->asks));
     client->changed = false;
     if (client->own_world) {

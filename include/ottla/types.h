@@ -23,7 +23,7 @@ extern "C" {
 /* --- errors --- */
 
 /*
- * 0 is success. Kafka's errors have Kafka's numbers (-1 and 1 to 999; docs/protocol errors table).
+ * 0 is success. Kafka's errors have Kafka's numbers (-1 and 1 to 999).
  * These are the client's own.
  */
 enum ottla_code {

@@ -53,7 +53,7 @@ const char *client_trouble(const struct ottla_client *client);
 int client_error_set(struct ottla_error *ret_error, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* For public functions that wait (Linux only): runs the loop until *done or the deadline (of
+/* For public functions that wait: makes turns of the loop until *done or the deadline (of
  * sys_mono_ms; INT64_MAX: none). TIMED_OUT; CLOSED after ottla_client_interrupt; BUSY when it is
  * called from a function that the loop called. */
 err_t client_wait(struct ottla_client *client, const bool *done, int64_t deadline_ms);
@@ -89,7 +89,7 @@ enum client_lane {
     CLIENT_LANE_MAIN,  /* metadata, admin, offsets */
     CLIENT_LANE_WRITE, /* Produce */
     CLIENT_LANE_READ,  /* Fetch */
-    CLIENT_LANE_GROUP, /* heartbeats of consumer groups */
+    CLIENT_LANE_GROUP, /* heartbeats */
     CLIENT_LANE_JOIN,  /* from here on, joins of classic groups: a member's wait for the others' */
     CLIENT_LANE_JOIN_LAST = CLIENT_LANE_JOIN + 7,
     CLIENT_LANE_COUNT,

@@ -5,6 +5,8 @@ begins with !) the first line of stderr.
     kafka-topics --list --topic x@         @ becomes another word for each of the two
     ~kafka-topics --list                   the lines may come in another order
     %kafka-topics --list                   stdout is compared up to what numbers it has
+    =topic create orders                   `ottla topic create orders`, before what follows
+    &consume orders -g billing             the same, while the rest of the script runs
 """
 import difflib
 import glob
@@ -13,6 +15,7 @@ import os
 import re
 import shlex
 import subprocess
+import time
 
 import pytest
 from node import OTTLA, ROOT
@@ -23,7 +26,7 @@ SECONDS = 90
 CLASSES = {
     "kafka-broker-api-versions": "org.apache.kafka.tools.BrokerApiVersionsCommand",
     "kafka-cluster": "org.apache.kafka.tools.ClusterTool",
-    "kafka-configs": "org.apache.kafka.tools.ConfigCommand",
+    "kafka-configs": "kafka.admin.ConfigCommand",
     "kafka-consumer-groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
     "kafka-delete-records": "org.apache.kafka.tools.DeleteRecordsCommand",
     "kafka-dump-log": "org.apache.kafka.tools.DumpLogSegments",
@@ -86,7 +89,17 @@ def comparable(marks, said, mine):
             text = re.sub(pattern, name, text)
         texts[number] = re.sub(r"\d+", "<n>", text) if "%" in marks else text
     lines = texts[0].split("\n")
+    lines = [in_order(line) for line in lines]
     return code, sorted(lines) if "~" in marks else lines, texts[1]
+
+
+def in_order(line):
+    """JSON whose lists are in the order of a hash map."""
+    def sort(value):
+        if isinstance(value, dict):
+            return {key: sort(item) for key, item in value.items()}
+        return sorted(map(sort, value), key=json.dumps) if isinstance(value, list) else value
+    return json.dumps(sort(json.loads(line))) if line.startswith("{") else line
 
 
 def explain(line, expected, found):
@@ -106,18 +119,62 @@ def cases(script):
     with open(os.path.join(HERE, script + ".txt")) as lines:
         for line in lines:
             if line.strip() and not line.startswith("#"):
-                text = line.lstrip("~!%").rstrip("\n")
+                text = line.lstrip("~!%=&").rstrip("\n")
                 yield line[:len(line) - len(text) - 1], text
 
 
+class Setting:
+    """What a script needs: `ottla` commands, some of which go on."""
+
+    def __init__(self, bootstrap, folder):
+        self.environment = {**os.environ, "OTTLA_BOOTSTRAP_SERVERS": bootstrap,
+                            "HOME": str(folder)}
+        self.running = []
+
+    def do(self, words):
+        value = "".join(f"{number}\n" for number in range(12))
+        subprocess.run([OTTLA, *words], env=self.environment, check=True, input=value, text=True,
+                       stdout=subprocess.DEVNULL, timeout=SECONDS)
+
+    def start(self, words):
+        """A member of a group, which is there when this returns."""
+        self.running.append(subprocess.Popen([OTTLA, *words], env=self.environment,
+                                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
+        deadline = time.monotonic() + SECONDS
+        group = words[words.index("-g") + 1]
+        while not self.is_stable(group):
+            assert time.monotonic() < deadline, f"{group} does not become stable"
+            time.sleep(0.2)
+
+    def is_stable(self, group):
+        said = subprocess.run([OTTLA, "group", "list", "-o", "json"], env=self.environment,
+                              capture_output=True, text=True, check=True).stdout
+        return any(row["group"] == group and row["state"] == "Stable" for row in json.loads(said))
+
+    def stop(self):
+        for process in self.running:
+            process.terminate()
+            process.wait(30)
+
+
+@pytest.fixture
+def setting(broker, tmp_path):
+    setting = Setting(broker.bootstrap, tmp_path)
+    yield setting
+    setting.stop()
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_says_what_the_java_tool_says(broker, java, script, tmp_path):
+def test_says_what_the_java_tool_says(broker, java, setting, script):
     different = []
     for marks, line in cases(script):
+        if marks in ("=", "&"):
+            (setting.do if marks == "=" else setting.start)(shlex.split(line))
+            continue
         known = line.replace("$B", broker.bootstrap).replace("$C", broker.controller)
         said = []
         for who, run in (("java", java.run), ("ottla", run_ottla)):
-            mine = f"{who}-{script}" if "@" in line else None
+            mine = f"{who[:3]}-{script}" if "@" in line else None
             words = shlex.split(known.replace("$F", HERE).replace("@", mine or ""))
             said.append(comparable(marks, run(words), mine))
         if said[0] != said[1]:

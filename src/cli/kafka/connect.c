@@ -1,6 +1,7 @@
 /* Tools and the cluster: connecting, waiting, and errors as Kafka's tools name them. */
 #include <assert.h>
 #include <ctype.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "cli/kafka/tool_int.h"
@@ -111,6 +112,32 @@ static char *camel(struct arena *arena, const char *name) {
     return text;
 }
 
+/* What Kafka says of an error when the broker gives no words of its own; scripts look for some. */
+static const struct {
+    err_t err;
+    const char *text;
+} texts[] = {
+    {ERR_OFFSET_OUT_OF_RANGE,
+     "The requested offset is not within the range of offsets maintained by the server."},
+    {ERR_UNKNOWN_TOPIC_OR_PARTITION, "This server does not host this topic-partition."},
+    {ERR_INVALID_GROUP_ID, "The group id is invalid."},
+    {ERR_POLICY_VIOLATION, "Request parameters do not satisfy the configured policy."},
+    {ERR_NON_EMPTY_GROUP, "The group is not empty."},
+    {ERR_GROUP_ID_NOT_FOUND, "The group id does not exist."},
+    {ERR_GROUP_SUBSCRIBED_TO_TOPIC, "Deleting offsets of a topic is forbidden while the consumer "
+                                    "group is actively subscribed to it."},
+};
+
+const char *tool_error_text(int code, const char *text) {
+    bool own = strcmp(text, ottla_code_text(code)) == 0;
+    for (size_t i = 0; own && i < sizeof texts / sizeof texts[0]; i++) {
+        if ((int)texts[i].err == code) {
+            return texts[i].text;
+        }
+    }
+    return text;
+}
+
 const char *tool_exception(struct tool *tool, int code) {
     for (size_t i = 0; i < sizeof unusual / sizeof unusual[0]; i++) {
         if ((int)unusual[i].err == code) {
@@ -121,4 +148,13 @@ const char *tool_exception(struct tool *tool, int code) {
     return arena_printf(&tool->arena, "org.apache.kafka.common.errors.%sException",
                         camel(&tool->arena, ottla_code_name(code)))
         .data;
+}
+
+const char *tool_capital(struct tool *tool, const char *word) {
+    if (word[0] == '\0') {
+        return "Unknown";
+    }
+    char *text = arena_c_str(&tool->arena, str_from_c(word));
+    text[0] = (char)toupper((unsigned char)text[0]);
+    return text;
 }

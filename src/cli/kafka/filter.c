@@ -48,6 +48,16 @@ bool tool_filter_matches(const struct tool_filter *filter, const char *name) {
     return member_pattern_matches(filter->pattern, str_from_c(name));
 }
 
+const char *tool_regex_mistake(struct tool *tool, const char *text) {
+    char wrong[OTTLA_ERROR_TEXT_SIZE];
+    struct member_pattern *pattern;
+    if (member_pattern_new(str_from_c(text), &pattern, wrong, sizeof wrong) != ERR_OK) {
+        return arena_c_str(&tool->arena, str_from_c(wrong));
+    }
+    member_pattern_free(pattern);
+    return NULL;
+}
+
 void tool_filters_free(struct tool_filter *filters) {
     for (; filters != NULL; filters = filters->next) {
         member_pattern_free(filters->pattern);

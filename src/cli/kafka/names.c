@@ -9,6 +9,15 @@
 
 /* kafka-storage is `ottla storage`, which reads its arguments itself. */
 static const struct tool_kind kinds[] = {
+    {"kafka-broker-api-versions", "Prints the versions of APIs that each broker has.",
+     .run = kafka_broker_api_versions},
+    {"kafka-consumer-groups", "Lists, describes and deletes consumer groups; resets their offsets.",
+     .run = kafka_consumer_groups},
+    {"kafka-delete-records", "Deletes the records of partitions up to given offsets.",
+     .run = kafka_delete_records},
+    {"kafka-get-offsets", "Prints offsets of partitions.", .run = kafka_get_offsets},
+    {"kafka-groups", "Lists groups of all types.", .run = kafka_groups},
+    {"kafka-log-dirs", "Describes the log directories of brokers.", .run = kafka_log_dirs},
     {"kafka-topics", "Lists, describes, creates, changes and deletes topics.", .run = kafka_topics},
 };
 enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };

@@ -67,6 +67,12 @@ int tool_wait(struct tool *tool, struct ottla_call *call, struct ottla_error *re
 /* "org.apache.kafka.common.errors.PolicyViolationException" of a code of the protocol. */
 const char *tool_exception(struct tool *tool, int code);
 
+/* A result's text as Kafka's tools show it: the broker's words, or Kafka's own about the error. */
+const char *tool_error_text(int code, const char *text);
+
+/* "classic" to "Classic", as Kafka's tools write types and states; "" to "Unknown". */
+const char *tool_capital(struct tool *tool, const char *word);
+
 /* --- the table of tools (names.c) --- */
 
 struct tool_kind {

@@ -1,6 +1,6 @@
 #pragma once
 
-struct tool;
+#include "cli/kafka/tool.h"
 
 /* The tools, a file each. What they print is described by the tools of the same name. */
 int kafka_broker_api_versions(struct tool *tool);

@@ -1,6 +1,6 @@
 /*
- * A consumer without a group's help, against the broker at OTTLA_TEST_BOOTSTRAP: what a producer
- * wrote comes back, in order, from wherever it is wanted; offsets are committed and found again.
+ * A consumer, alone, against the broker at OTTLA_TEST_BOOTSTRAP: what a producer wrote comes back,
+ * in order, from wherever it is wanted; offsets are committed and found again.
  */
 #include <stdio.h>
 #include <string.h>
@@ -485,6 +485,109 @@ static void what_was_polled_is_committed_behind(void **state) {
     end();
 }
 
+/* --- a group of one --- */
+
+static struct {
+    int assigned, revoked;
+    int commit_code;
+} told;
+
+static void on_assigned(void *arg, struct ottla_consumer *about,
+                        const struct ottla_partition *partitions, size_t count) {
+    assert_ptr_equal(arg, &told);
+    told.assigned += (int)count;
+    for (size_t i = 0; i < count; i++) {
+        struct ottla_position to = at(partitions[i].partition, 40);
+        assert_int_equal(ottla_consumer_seek(about, &to), OTTLA_OK);
+    }
+    struct ottla_error error = {0};
+    const struct ottla_record *records;
+    size_t none;
+    assert_int_equal(ottla_consumer_poll(about, 0, &records, &none, &error), OTTLA_BUSY);
+}
+
+static void on_revoked(void *arg, struct ottla_consumer *about,
+                       const struct ottla_partition *partitions, size_t count) {
+    struct ottla_error error = {0};
+    (void)arg;
+    assert_string_equal(partitions[0].topic, topic);
+    told.revoked += (int)count;
+    told.commit_code = ottla_consumer_commit(about, NULL, 0, WAIT_MS, &error);
+}
+
+/* Seeks when it is assigned something, and commits when it is taken: at the close. */
+static void play_alone(const char *protocol) {
+    char group[64];
+    struct ottla_error error = {0};
+    const char *const topics[] = {topic};
+    const struct ottla_rebalance rebalance = {
+        .assigned = on_assigned, .revoked = on_revoked, .arg = &told};
+    memset(&told, 0, sizeof told);
+    suite_topic_name("alone", group);
+    BEGIN("alone", 1, "group.id", group, "group.protocol", protocol, "enable.auto.commit", "false",
+          "auto.offset.reset", "earliest");
+    write_numbers(0, 0, 100, "none");
+    assert_int_equal(ottla_consumer_subscribe(consumer, topics, 1, &rebalance, &error), OTTLA_OK);
+    read_numbers(40, 100);
+    assert_int_equal(told.assigned, 1);
+    struct ottla_membership membership;
+    assert_int_equal(ottla_consumer_membership(consumer, &membership), OTTLA_OK);
+    assert_string_equal(membership.group_id, group);
+    assert_true(membership.member_id[0] != 0);
+    assert_true(membership.generation > 0);
+    assert_int_equal(ottla_consumer_close(consumer, WAIT_MS), OTTLA_OK);
+    assert_int_equal(told.revoked, 1);
+    assert_int_equal(told.commit_code, OTTLA_OK);
+    ottla_consumer_free(consumer);
+    assert_int_equal(ottla_consumer_new(client, &consumer, &error), OTTLA_OK);
+    assert_int_equal(committed(0).offset, 100);
+    end();
+}
+
+static void callbacks_seek_and_commit(void **state) {
+    (void)state;
+    play_alone("classic");
+    play_alone("consumer");
+}
+
+/* Out of the group, told of it in the next poll, and in again, where it was. */
+static void unsubscribed_and_back(void **state) {
+    (void)state;
+    char group[64];
+    struct ottla_error error = {0};
+    const char *const topics[] = {topic};
+    suite_topic_name("back", group);
+    BEGIN("back", 1, "group.id", group, "auto.offset.reset", "earliest", "max.poll.records", "10");
+    write_numbers(0, 0, 100, "none");
+    assert_int_equal(ottla_consumer_subscribe(consumer, topics, 1, NULL, &error), OTTLA_OK);
+    read_numbers(0, 30);
+    assert_int_equal(ottla_consumer_subscribe(consumer, NULL, 0, NULL, &error), OTTLA_OK);
+    assert_int_equal(ottla_consumer_assignment(consumer, NULL, 0), 0);
+    assert_int_equal(ottla_consumer_subscribe(consumer, topics, 1, NULL, &error), OTTLA_OK);
+    read_numbers(30, 50);
+    assign(5); /* by hand instead */
+    read_numbers(5, 25);
+    end();
+}
+
+static void an_interruption_ends_a_poll(void **state) {
+    (void)state;
+    const struct ottla_record *records;
+    struct ottla_error error = {0};
+    size_t count;
+    BEGIN("interrupt", 1);
+    assign(OTTLA_OFFSET_EARLIEST);
+    expect_nothing(100);
+    ottla_client_interrupt(client);
+    int64_t from = now_ms();
+    assert_int_equal(ottla_consumer_poll(consumer, WAIT_MS, &records, &count, &error),
+                     OTTLA_CLOSED);
+    assert_true(now_ms() - from < WAIT_MS / 2);
+    expect_nothing(100);
+    ottla_client_interrupt(client); /* does not end the close that follows */
+    end();
+}
+
 /* --- mistakes --- */
 
 static void mistakes_are_named(void **state) {
@@ -528,6 +631,9 @@ int main(void) {
         cmocka_unit_test(commits_are_found_again),
         cmocka_unit_test(commits_are_answered_in_order),
         cmocka_unit_test(what_was_polled_is_committed_behind),
+        cmocka_unit_test(callbacks_seek_and_commit),
+        cmocka_unit_test(unsubscribed_and_back),
+        cmocka_unit_test(an_interruption_ends_a_poll),
         cmocka_unit_test(mistakes_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,8 +33,9 @@ extern "C" {
 struct ottla_call;
 
 /* Waits up to timeout_ms (-1: until it is done). OTTLA_OK: done, and all items are well; else the
- * code of the first that is not, its text in *ret_error. OTTLA_TIMED_OUT while ottla_call_is_done
- * says no: it goes on, and may be waited for again. */
+ * code of the first that is not, its text in *ret_error. While ottla_call_is_done says no it goes
+ * on and may be waited for again: OTTLA_TIMED_OUT, OTTLA_CLOSED (ottla_client_interrupt),
+ * OTTLA_BUSY (inside a function that the library called). */
 int ottla_call_wait(struct ottla_call *call, int64_t timeout_ms, struct ottla_error *ret_error);
 
 /* Called once when it is done, from the loop; in the next turn when it is done already. May free

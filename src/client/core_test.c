@@ -260,6 +260,47 @@ static void a_cluster_that_moved_is_found_again(void **state) {
     assert_int_equal(client_broker_count(client), 2);
 }
 
+static void without_recovery_it_stays_where_it_was(void **state) {
+    (void)state;
+    cluster->hidden[0] = true;
+    cluster->hidden[2] = true;
+    client = fake_cluster_client(cluster, "metadata.recovery.strategy", "none", NULL);
+    int32_t count;
+    assert_int_equal(ottla_client_partition_count(client, "orders", 5000, &count, NULL), OTTLA_OK);
+    fake_broker_stop(cluster, 2);
+    struct told told = ask_and_wait(
+        (struct client_ask){.role = CLIENT_ANY_BROKER, .judge = judge_groups, .timeout_ms = 30000});
+    assert_int_not_equal(told.err, ERR_OK);
+    assert_non_null(strstr(client_trouble(client), "broker 2"));
+    fake_broker_start(cluster, 2);
+    fake_cluster_run(cluster, 3000);
+    assert_string_equal(client_trouble(client), "");
+}
+
+static enum fake_do say_nothing_about_the_cluster(void *arg, struct fake_call *call) {
+    (void)arg;
+    return call->api_key == API_METADATA && call->broker_id != 1 ? FAKE_SILENCE : FAKE_ANSWER;
+}
+
+/* They are up, and tell nothing (KIP-1102). */
+static void silence_about_the_cluster_leads_back(void **state) {
+    (void)state;
+    cluster->hidden[0] = true;
+    cluster->hook = say_nothing_about_the_cluster;
+    client = fake_cluster_client(cluster, "metadata.recovery.rebootstrap.trigger.ms", "30000",
+                                 "request.timeout.ms", "5000", NULL);
+    fake_cluster_run(cluster, 1);
+    client_metadata_refresh(client);
+    fake_cluster_run(cluster, 1000);
+    assert_int_equal(client_broker_count(client), 2);
+    int calls = fake_broker_calls(cluster, 1, API_METADATA);
+    client_metadata_refresh(client);
+    fake_cluster_run(cluster, 25000);
+    assert_int_equal(fake_broker_calls(cluster, 1, API_METADATA), calls);
+    fake_cluster_run(cluster, 20000);
+    assert_true(fake_broker_calls(cluster, 1, API_METADATA) > calls);
+}
+
 static enum fake_do demand_rebootstrap(void *arg, struct fake_call *call) {
     int *times = arg;
     if (call->api_key == API_METADATA && call->broker_id != 1) {
@@ -580,6 +621,8 @@ int main(void) {
         TEST(a_dead_bootstrap_server_is_passed_over),
         TEST(a_broker_that_went_and_came_is_asked_again),
         TEST(a_cluster_that_moved_is_found_again),
+        TEST(without_recovery_it_stays_where_it_was),
+        TEST(silence_about_the_cluster_leads_back),
         TEST(a_broker_may_ask_for_another_bootstrap),
         TEST(a_coordinator_that_moved_is_looked_for),
         TEST(idle_connections_are_closed),

@@ -11,6 +11,11 @@
 static const struct tool_kind kinds[] = {
     {"kafka-broker-api-versions", "Prints the versions of APIs that each broker has.",
      .run = kafka_broker_api_versions},
+    {"kafka-configs", "Describes and changes settings of topics, brokers, groups and the like.",
+     .run = kafka_configs},
+    {"kafka-console-consumer", "Prints records of topics.", .run = kafka_console_consumer},
+    {"kafka-console-producer", "Sends lines of standard input as records.",
+     .run = kafka_console_producer},
     {"kafka-consumer-groups", "Lists, describes and deletes consumer groups; resets their offsets.",
      .run = kafka_consumer_groups},
     {"kafka-delete-records", "Deletes the records of partitions up to given offsets.",
@@ -41,7 +46,8 @@ int tool_run(const struct tool_kind *kind, int argc, char **argv) {
     if (kind->run_plain != NULL) {
         return kind->run_plain(argc, argv);
     }
-    struct tool tool = {.kind = kind, .syntax = tool_syntax_find(kind->name, NULL)};
+    struct tool tool = {
+        .kind = kind, .syntax = tool_syntax_find(kind->name, NULL), .argc = argc, .argv = argv};
     assert(tool.syntax != NULL);
     tool.given_end = &tool.given;
     arena_init(&tool.arena, SIZE_MAX);

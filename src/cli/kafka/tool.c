@@ -105,6 +105,12 @@ size_t tool_words(const struct tool *tool, const char *const **ret_words) {
     return tool->word_count;
 }
 
+void tool_print_arguments(const struct tool *tool, FILE *out) {
+    for (int i = 1; i < tool->argc; i++) {
+        fprintf(out, "%s%s", i == 1 ? "" : " ", tool->argv[i]);
+    }
+}
+
 struct arena *tool_arena(struct tool *tool) {
     return &tool->arena;
 }

@@ -36,6 +36,9 @@ const char *tool_subcommand(const struct tool *tool); /* NULL: none */
 /* Words that belong to no option. */
 size_t tool_words(const struct tool *tool, const char *const **ret_words);
 
+/* The command line behind the tool's name. */
+void tool_print_arguments(const struct tool *tool, FILE *out);
+
 struct arena *tool_arena(struct tool *tool); /* of the invocation */
 
 /* --- mistakes: one line on stderr. All return TOOL_FAILED --- */

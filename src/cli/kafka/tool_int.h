@@ -18,6 +18,8 @@ struct tool {
     const struct tool_kind *kind;
     const struct tool_syntax *syntax;
     const struct tool_syntax *sub; /* of the subcommand; NULL: none */
+    int argc;
+    char **argv;
     struct arena arena;
     struct tool_given *given;
     struct tool_given **given_end;

@@ -1,0 +1,105 @@
+#include "cli/kafka/console.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "cli/kafka/tool_int.h"
+#include "config/config.h"
+
+enum { FILE_SIZE_MAX = 1 << 20 };
+
+/* --- properties --- */
+
+void console_properties_set(struct tool *tool, struct console_properties *properties,
+                            const char *name, const char *value) {
+    struct arena *arena = tool_arena(tool);
+    size_t size = properties->count * sizeof *properties->pairs;
+    properties->pairs =
+        arena_grow(arena, properties->pairs, size, size + sizeof *properties->pairs);
+    properties->pairs[properties->count++] = (struct config_pair){
+        .name = arena_str(arena, str_from_c(name)), .value = arena_str(arena, str_from_c(value))};
+}
+
+int console_properties_add(struct tool *tool, struct console_properties *properties,
+                           const char *option) {
+    const char *const *texts;
+    size_t count = tool_texts(tool, option, &texts);
+    for (size_t i = 0; i < count; i++) {
+        const char *equals = strchr(texts[i], '=');
+        if (equals == NULL) {
+            return tool_usage(tool, "Invalid command line properties: %s", texts[i]);
+        }
+        struct str name = {.data = texts[i], .size = (size_t)(equals - texts[i])};
+        console_properties_set(tool, properties, arena_c_str(tool_arena(tool), name), equals + 1);
+    }
+    return TOOL_DONE;
+}
+
+int console_properties_read(struct tool *tool, struct console_properties *properties,
+                            const char *path) {
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return tool_fail(tool, "%s (No such file or directory)", path);
+    }
+    char *text = malloc(FILE_SIZE_MAX);
+    size_t size = fread(text, 1, FILE_SIZE_MAX, file);
+    struct config_pair *pairs;
+    size_t count;
+    err_t err = config_properties_parse((struct str){.data = text, .size = size}, tool_arena(tool),
+                                        &pairs, &count);
+    for (size_t i = 0; err == ERR_OK && i < count; i++) {
+        console_properties_set(tool, properties, arena_c_str(tool_arena(tool), pairs[i].name),
+                               arena_c_str(tool_arena(tool), pairs[i].value));
+    }
+    free(text);
+    fclose(file);
+    return err == ERR_OK ? TOOL_DONE : tool_fail(tool, "%s: %s", path, err_text(err));
+}
+
+const char *console_property(const struct console_properties *properties, const char *name,
+                             const char *otherwise) {
+    for (size_t i = properties->count; i > 0; i--) {
+        if (str_equal(properties->pairs[i - 1].name, str_from_c(name))) {
+            return properties->pairs[i - 1].value.data;
+        }
+    }
+    return otherwise;
+}
+
+bool console_property_is_true(const struct console_properties *properties, const char *name,
+                              bool otherwise) {
+    const char *value = console_property(properties, name, NULL);
+    return value == NULL ? otherwise : strcasecmp(value, "true") == 0;
+}
+
+/* --- the client --- */
+
+static int set(const struct tool *tool, struct ottla_config *config, const char *name,
+               const char *value) {
+    struct ottla_error error;
+    int code = ottla_config_set(config, name, value, &error);
+    return code == OTTLA_OK || code == OTTLA_NOT_FOUND
+               ? TOOL_DONE
+               : tool_fail(tool, "org.apache.kafka.common.config.ConfigException: %s", error.text);
+}
+
+int console_connect(struct tool *tool, const struct console_properties *settings,
+                    struct ottla_client **ret_client) {
+    struct ottla_config *config = ottla_config_new();
+    struct ottla_error error;
+    int code = TOOL_DONE;
+    for (size_t i = 0; i < settings->count && code == TOOL_DONE; i++) {
+        code = set(tool, config, settings->pairs[i].name.data, settings->pairs[i].value.data);
+    }
+    const char *servers = tool_text_of(tool, "bootstrap-server");
+    if (code == TOOL_DONE && servers != NULL) {
+        code = set(tool, config, "bootstrap.servers", servers);
+    }
+    if (code == TOOL_DONE && ottla_client_new(config, &tool->client, &error) != OTTLA_OK) {
+        code = tool_fail(tool, "org.apache.kafka.common.config.ConfigException: %s", error.text);
+    }
+    ottla_config_free(config);
+    *ret_client = tool->client;
+    return code;
+}

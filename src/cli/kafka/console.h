@@ -1,0 +1,32 @@
+#pragma once
+
+#include "cli/kafka/tool.h"
+#include "config/config.h"
+
+/*
+ * What the console tools share: settings of their client from many places, and properties of
+ * readers and formatters.
+ */
+
+/* Pairs, the later over the earlier, in the tool's arena. */
+struct console_properties {
+    struct config_pair *pairs;
+    size_t count;
+};
+
+/* Adds the pairs of a file, and those of options "key=value". Printed mistakes: TOOL_FAILED. */
+int console_properties_read(struct tool *tool, struct console_properties *properties,
+                            const char *path);
+int console_properties_add(struct tool *tool, struct console_properties *properties,
+                           const char *option);
+void console_properties_set(struct tool *tool, struct console_properties *properties,
+                            const char *name, const char *value);
+const char *console_property(const struct console_properties *properties, const char *name,
+                             const char *otherwise);
+bool console_property_is_true(const struct console_properties *properties, const char *name,
+                              bool otherwise);
+
+/* A client with these settings and --bootstrap-server. Names that are not known are passed over, as
+ * by Kafka's clients. It lives as long as the tool. */
+int console_connect(struct tool *tool, const struct console_properties *settings,
+                    struct ottla_client **ret_client);

@@ -357,7 +357,6 @@ static void heartbeat_done(void *arg, const struct client_answer *answer) {
 void client_member_send_classic_heartbeat(struct client_member *member) {
     struct client_ask ask = client_member_ask(member, API_HEARTBEAT);
     const struct client_settings *settings = member->settings;
-    ask.lane = CLIENT_LANE_MAIN;
     ask.build = heartbeat_build;
     ask.judge = heartbeat_judge;
     ask.done = heartbeat_done;
@@ -407,7 +406,6 @@ static void leave_done(void *arg, const struct client_answer *answer) {
 
 void client_member_send_leave(struct client_member *member) {
     struct client_ask ask = client_member_ask(member, API_LEAVE_GROUP);
-    ask.lane = CLIENT_LANE_MAIN;
     ask.build = leave_build;
     ask.judge = leave_judge;
     ask.done = leave_done;

@@ -35,11 +35,11 @@ record: ## records the transcripts anew from Apache Kafka
 	@tools/venv.sh
 	@exec .cache/venv/bin/python tools/record.py
 
-bench: ## measures against Apache Kafka in the same run
+bench: ## Apache Kafka and Ottla in turn, under the same load; ARGS=--quick tries it out
 	@tools/install.sh test
-	@tools/build.sh build
+	@tools/build.sh build -- src/bin/ottla bench/first bench/floor bench/librdkafka
 	@tools/venv.sh
-	@exec .cache/venv/bin/python bench/bench.py
+	@exec .cache/venv/bin/python bench/bench.py $(ARGS)
 
 clean:
 	@rm -rf build build-asan build-tsan build-fuzz

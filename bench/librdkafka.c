@@ -331,7 +331,9 @@ static void consume(int argc, char **argv) {
     begin(&measure);
     void *queue = assign_all(client, argv[3], partitions);
     while (measure.records < count) {
-        ssize_t got = kafka.consume_batch_queue(queue, WAIT_MS, messages, BATCH);
+        uint64_t left = count - measure.records; /* it waits until it has all that it is asked */
+        size_t wanted = left < BATCH ? (size_t)left : BATCH;
+        ssize_t got = kafka.consume_batch_queue(queue, WAIT_MS, messages, wanted);
         if (got <= 0) {
             fail("consume", "no records come");
         }

@@ -250,6 +250,8 @@ def steps():
                needs=("build", "packages of Maven, Go and npm"), minutes=15),
         pytest("tests/client/test_client_groups.py", "client library in groups with others", TEST,
                needs=("build", "packages of Maven, Go and npm"), minutes=15),
+        pytest("tests/cli/test_commands.py", "commands on Ottla and Apache Kafka", TEST, cores=1,
+               needs=("build", "packages of Maven, Go and npm")),
         pytest("tests/cli/test_kafka_names.py", "names of Apache Kafka's tools", TEST, cores=1,
                needs=("build", "packages of Maven, Go and npm")),
         pytest("tests/client --ignore=tests/client/test_client_groups.py -k ottla",

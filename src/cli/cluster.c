@@ -3,76 +3,20 @@
 
 #include "base/err.h"
 #include "cli/cluster.h"
+#include "cli/profiles.h"
 
-enum { LINE_SIZE_MAX = 4096, TIMEOUT_S = 30 };
+enum { TIMEOUT_S = 30 };
 
-/* --- the profiles file --- */
-
-static FILE *open_profiles(struct arena *arena, const char **ret_path) {
-    const char *given = getenv("OTTLA_PROFILES");
-    const char *xdg = getenv("XDG_CONFIG_HOME");
-    const char *home = getenv("HOME");
-    if (given != NULL) {
-        *ret_path = given;
-    } else if (xdg != NULL && xdg[0] != '\0') {
-        *ret_path = arena_printf(arena, "%s/ottla/profiles", xdg).data;
-    } else {
-        *ret_path = arena_printf(arena, "%s/.config/ottla/profiles", home == NULL ? "" : home).data;
-    }
-    return fopen(*ret_path, "re");
-}
-
-static char *trim(char *text) {
-    text += strspn(text, " \t\r\n");
-    size_t size = strlen(text);
-    while (size > 0 && strchr(" \t\r\n", text[size - 1]) != NULL) {
-        text[--size] = '\0';
-    }
-    return text;
-}
-
-/* One line: a section, `key = value`, or neither (blank, comment). */
-struct line {
-    const char *section;
-    const char *key;
-    const char *value;
-};
-
-static bool parse_line(char *text, struct line *ret_line) {
-    *ret_line = (struct line){0};
-    text = trim(text);
-    size_t size = strlen(text);
-    if (size == 0 || text[0] == '#' || text[0] == ';') {
-        return true;
-    }
-    if (text[0] == '[' && text[size - 1] == ']') {
-        text[size - 1] = '\0';
-        ret_line->section = trim(text + 1);
-        return true;
-    }
-    char *equals = strchr(text, '=');
-    if (equals == NULL) {
-        return false;
-    }
-    *equals = '\0';
-    ret_line->key = trim(text);
-    ret_line->value = trim(equals + 1);
-    return true;
-}
+/* --- the profile --- */
 
 size_t cli_profile_names(struct cli *cli, const char **names, size_t size) {
-    const char *path;
-    FILE *file = open_profiles(cli_arena(cli), &path);
-    char text[LINE_SIZE_MAX];
-    struct line line;
+    struct profiles profiles;
     size_t count = 0;
-    while (file != NULL && count < size && fgets(text, sizeof text, file) != NULL) {
-        if (parse_line(text, &line) && line.section != NULL) {
-            names[count++] = arena_c_str(cli_arena(cli), str_from_c(line.section));
+    profiles_read(cli, &profiles);
+    for (size_t i = 0; i < profiles.count && count < size; i++) {
+        if (profiles.lines[i].section != NULL) {
+            names[count++] = profiles.lines[i].section;
         }
-    }
-    if (file != NULL) {
-        fclose(file);
     }
     return count;
 }
@@ -83,56 +27,48 @@ static const char *chosen_profile(const struct cli *cli) {
     return name != NULL ? name : getenv("OTTLA_PROFILE");
 }
 
-static int read_profile(struct cli *cli, FILE *file, const char *path,
-                        struct ottla_config *config) {
-    const char *wanted = chosen_profile(cli);
-    char text[LINE_SIZE_MAX];
-    struct line line;
-    bool any_section = false;
-    bool inside = false;
-    bool found = false;
-    for (int number = 1; fgets(text, sizeof text, file) != NULL; number++) {
-        if (!parse_line(text, &line)) {
-            return cli_fail(cli, CLI_USAGE, NULL, "%s:%d: write it as key = value", path, number);
-        }
-        if (line.section != NULL) {
-            any_section = true;
-            inside = wanted != NULL && strcmp(line.section, wanted) == 0;
-            found = found || inside;
-        } else if (line.key != NULL && !any_section) {
-            if (strcmp(line.key, "use") != 0) {
-                return cli_fail(cli, CLI_USAGE, NULL,
-                                "%s:%d: before the first [profile] only `use = NAME` can stand",
-                                path, number);
-            }
-            if (wanted == NULL) {
-                wanted = arena_c_str(cli_arena(cli), str_from_c(line.value));
-            }
-        } else if (line.key != NULL && inside) {
-            struct ottla_error error;
-            if (ottla_config_set(config, line.key, line.value, &error) != OTTLA_OK) {
-                return cli_fail(cli, CLI_USAGE, NULL, "%s:%d: %s", path, number, error.text);
-            }
-        }
+static int apply_line(struct cli *cli, const struct profiles *profiles, size_t index, bool head,
+                      bool wanted, struct ottla_config *config) {
+    const struct profiles_line *line = &profiles->lines[index];
+    struct ottla_error error;
+    if (line->odd) {
+        return cli_fail(cli, CLI_USAGE, NULL, "%s:%zu: write it as key = value", profiles->path,
+                        index + 1);
     }
-    if (wanted != NULL && !found) {
-        return cli_fail(cli, CLI_USAGE, NULL, "there is no profile [%s] in %s", wanted, path);
+    if (line->key != NULL && head && strcmp(line->key, "use") != 0) {
+        return cli_fail(cli, CLI_USAGE, NULL,
+                        "%s:%zu: before the first [profile] only `use = NAME` can stand",
+                        profiles->path, index + 1);
+    }
+    if (line->key != NULL && wanted &&
+        ottla_config_set(config, line->key, line->value, &error) != OTTLA_OK) {
+        return cli_fail(cli, CLI_USAGE, NULL, "%s:%zu: %s", profiles->path, index + 1, error.text);
     }
     return CLI_DONE;
 }
 
 static int apply_profile(struct cli *cli, struct ottla_config *config) {
-    const char *path;
-    FILE *file = open_profiles(cli_arena(cli), &path);
-    if (file == NULL) {
-        return chosen_profile(cli) == NULL
-                   ? CLI_DONE
-                   : cli_fail(cli, CLI_USAGE, NULL,
-                              "profile %s: the profiles file %s cannot be read",
-                              chosen_profile(cli), path);
+    struct profiles profiles;
+    profiles_read(cli, &profiles);
+    const char *name = chosen_profile(cli);
+    if (name != NULL && !profiles.there) {
+        return cli_fail(cli, CLI_USAGE, NULL, "profile %s: the profiles file %s cannot be read",
+                        name, profiles.path);
     }
-    int code = read_profile(cli, file, path, config);
-    fclose(file);
+    name = name != NULL ? name : profiles_used(&profiles);
+    const char *section = NULL;
+    bool found = false;
+    int code = CLI_DONE;
+    for (size_t i = 0; i < profiles.count && code == CLI_DONE; i++) {
+        section = profiles.lines[i].section != NULL ? profiles.lines[i].section : section;
+        bool wanted = section != NULL && name != NULL && strcmp(section, name) == 0;
+        found = found || wanted;
+        code = apply_line(cli, &profiles, i, section == NULL, wanted, config);
+    }
+    if (code == CLI_DONE && name != NULL && !found) {
+        return cli_fail(cli, CLI_USAGE, "`ottla profile list` prints those there are.",
+                        "there is no profile [%s] in %s", name, profiles.path);
+    }
     return code;
 }
 

@@ -13,4 +13,5 @@ extern const struct cli_command cli_consume_command;
 extern const struct cli_command cli_group_command;
 extern const struct cli_command cli_log_command;
 extern const struct cli_command cli_produce_command;
+extern const struct cli_command cli_profile_command;
 extern const struct cli_command cli_topic_command;

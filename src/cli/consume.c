@@ -152,11 +152,15 @@ static int commit(struct consume *consume, const struct ottla_record *records, s
                                                 .leader_epoch = records[i].leader_epoch};
     }
     struct ottla_error error;
-    int code = ottla_consumer_commit(consume->consumer, positions, used,
-                                     cli_timeout_ms(consume->items.cli), &error);
+    int64_t timeout_ms = cli_timeout_ms(consume->items.cli);
+    int code = ottla_consumer_commit(consume->consumer, positions, used, timeout_ms, &error);
+    bool interrupted = code == OTTLA_CLOSED;
+    if (interrupted) { /* what was printed is committed all the same; a second signal ends that */
+        code = ottla_consumer_commit(consume->consumer, positions, used, timeout_ms, &error);
+    }
     free(positions);
-    if (code == OTTLA_OK) {
-        return CLI_DONE;
+    if (interrupted || code == OTTLA_OK) {
+        return interrupted ? CLI_INTERRUPTED : CLI_DONE;
     }
     if (ottla_code_retriable(code) || code == ERR_ILLEGAL_GENERATION ||
         code == ERR_UNKNOWN_MEMBER_ID || code == ERR_STALE_MEMBER_EPOCH) {

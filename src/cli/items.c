@@ -3,10 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "cli/cluster.h"
 #include "client/core.h"
+#include "sys/sys.h"
 
-enum { REACH_MS = 5000 };
+enum { REACH_MS = 5000, NEW_TOPIC_MS = 1000, ASK_AGAIN_MS = 100 };
 
 int items_start(struct cli *cli, struct items *ret_items) {
     *ret_items = (struct items){.cli = cli};
@@ -37,6 +39,17 @@ static size_t print_failures(const struct items *items, const struct ottla_call 
     return bad;
 }
 
+static bool nobody_answered(const struct items *items, int64_t waited_ms,
+                            struct ottla_error *error) {
+    if (client_metadata_time_ms(items->client) >= 0) {
+        return false;
+    }
+    error->code = OTTLA_REFUSED;
+    (void)snprintf(error->text, sizeof error->text, "none of %s answered within %d s",
+                   client_settings(items->client)->bootstrap_servers, (int)(waited_ms / 1000));
+    return true;
+}
+
 /* A cluster of which no server answers at all is told of sooner than one that is slow. */
 static int wait_for_call(const struct items *items, struct ottla_call *call,
                          struct ottla_error *error) {
@@ -46,13 +59,35 @@ static int wait_for_call(const struct items *items, struct ottla_call *call,
     if (code != OTTLA_TIMED_OUT || ottla_call_is_done(call)) {
         return code;
     }
-    if (client_metadata_time_ms(items->client) < 0) {
-        error->code = OTTLA_REFUSED;
-        (void)snprintf(error->text, sizeof error->text, "none of %s answered within %d s",
-                       client_settings(items->client)->bootstrap_servers, (int)(first_ms / 1000));
-        return error->code;
+    return nobody_answered(items, first_ms, error)
+               ? error->code
+               : ottla_call_wait(call, timeout_ms - first_ms, error);
+}
+
+/* A topic that was made just now may not be known to all brokers yet: asked again for a moment. */
+static int ask_partition_count(const struct items *items, const char *topic, int64_t timeout_ms,
+                               int32_t *ret_count, struct ottla_error *error) {
+    int code;
+    int64_t waited_ms = 0;
+    while ((code = ottla_client_partition_count(items->client, topic, timeout_ms, ret_count,
+                                                error)) == ERR_UNKNOWN_TOPIC_OR_PARTITION &&
+           waited_ms < NEW_TOPIC_MS) {
+        int64_t start_ms = sys_mono_ms(client_sys(items->client));
+        ottla_client_run(items->client, ASK_AGAIN_MS);
+        waited_ms += sys_mono_ms(client_sys(items->client)) - start_ms + 1;
     }
-    return ottla_call_wait(call, timeout_ms - first_ms, error);
+    return code;
+}
+
+int items_partition_count(const struct items *items, const char *topic, int32_t *ret_count) {
+    int64_t timeout_ms = cli_timeout_ms(items->cli);
+    int64_t first_ms = timeout_ms < REACH_MS ? timeout_ms : REACH_MS;
+    struct ottla_error error;
+    int code = ask_partition_count(items, topic, first_ms, ret_count, &error);
+    if (code == OTTLA_TIMED_OUT && !nobody_answered(items, first_ms, &error)) {
+        code = ask_partition_count(items, topic, timeout_ms - first_ms, ret_count, &error);
+    }
+    return code == OTTLA_OK ? CLI_DONE : cli_fail_with(items->cli, &error);
 }
 
 int items_wait(const struct items *items, struct ottla_call *call) {
@@ -183,11 +218,9 @@ int items_partitions_add(const struct items *items, const char *text,
                    : cli_fail(cli, CLI_USAGE, NULL, "%s: write it as TOPIC:0,3-5", text);
     }
     int32_t count;
-    struct ottla_error error;
-    if (ottla_client_partition_count(items->client, topic, cli_timeout_ms(cli), &count, &error) !=
-        OTTLA_OK) {
-        return cli_fail_with(cli, &error);
+    int code = items_partition_count(items, topic, &count);
+    if (code == CLI_DONE) {
+        (void)add_range(cli, list, topic, 0, (int64_t)count - 1);
     }
-    (void)add_range(cli, list, topic, 0, (int64_t)count - 1);
-    return CLI_DONE;
+    return code;
 }

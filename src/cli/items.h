@@ -24,6 +24,9 @@ void items_end(struct items *items);
  */
 int items_wait(const struct items *items, struct ottla_call *call);
 
+/* How many partitions a topic has; mistakes are printed. */
+int items_partition_count(const struct items *items, const char *topic, int32_t *ret_count);
+
 /* KEY=VALUE options as settings, in the invocation's arena. CLI_USAGE. */
 int items_settings(struct cli *cli, const char *option, struct ottla_setting **ret_settings,
                    size_t *ret_count);

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "cli/cluster.h"
 #include "cli/commands.h"
+#include "cli/input.h"
 #include "cli/items.h"
 #include "cli/output.h"
 #include "cli/record_text.h"
@@ -19,7 +20,7 @@
 #include "ottla/producer.h"
 #include "sys/sys.h"
 
-enum { RECORD_SIZE_MAX = 1 << 30, PIECE_SIZE = 1 << 20, FAILURES_SHOWN = 5 };
+enum { RECORD_SIZE_MAX = 1 << 30, FAILURES_SHOWN = 5 };
 
 struct produce {
     struct items items;
@@ -27,7 +28,6 @@ struct produce {
     struct ottla_record model;        /* what the options say of every record */
     struct ottla_bytes delimiter;     /* between records */
     struct ottla_bytes key_delimiter; /* between key and value; size 0: no keys in the input */
-    struct buffer input;              /* the record on its way */
     struct arena arena;               /* of one JSON record */
     int64_t number;                   /* of the record, for messages */
     int64_t delivered;
@@ -113,53 +113,29 @@ static int send_text(struct produce *produce, const char *text, size_t size) {
 
 /* --- input --- */
 
-static bool ends_with(const struct buffer *input, struct ottla_bytes end) {
-    return input->size >= end.size &&
-           memcmp(input->data + input->size - end.size, end.data, end.size) == 0;
-}
-
-/* Appends to the input up to the delimiter's last byte, or everything. False at the end. */
-static bool read_more(struct produce *produce, FILE *file, bool whole) {
-    char *piece = NULL;
-    size_t capacity = 0;
-    const char *delimiter = produce->delimiter.data;
-    ssize_t got;
-    if (whole) {
-        piece = malloc(PIECE_SIZE);
-        got = (ssize_t)fread(piece, 1, PIECE_SIZE, file);
-    } else {
-        got = getdelim(&piece, &capacity, delimiter[produce->delimiter.size - 1], file);
-    }
-    if (got > 0) {
-        buffer_add(&produce->input, piece, (size_t)got);
-    }
-    free(piece);
-    return got > 0;
-}
-
 static int read_input(struct produce *produce, FILE *file, const char *name) {
-    bool whole = cli_has(produce->items.cli, "whole");
+    struct cli *cli = produce->items.cli;
+    bool whole = cli_has(cli, "whole");
+    struct ottla_bytes delimiter = whole ? (struct ottla_bytes){"", 0} : produce->delimiter;
+    struct ottla_bytes piece;
+    struct input input;
     int code = CLI_DONE;
-    buffer_clear(&produce->input);
-    while (code == CLI_DONE && read_more(produce, file, whole)) {
-        if (produce->input.size > RECORD_SIZE_MAX) {
-            return cli_fail(produce->items.cli, CLI_FAILED, NULL,
-                            "%s: no end of a record within 1 GiB", name);
-        }
-        if (!whole && ends_with(&produce->input, produce->delimiter)) {
-            code = send_text(produce, (const char *)produce->input.data,
-                             produce->input.size - produce->delimiter.size);
-            buffer_clear(&produce->input);
-        }
+    bool any = false;
+    err_t err;
+    input_init(&input, produce->items.client, fileno(file));
+    while ((err = input_next(&input, delimiter, RECORD_SIZE_MAX, &piece)) == ERR_OK &&
+           (code = send_text(produce, piece.data, piece.size)) == CLI_DONE) {
+        any = true;
         ottla_client_run(produce->items.client, 0);
     }
-    if (code == CLI_DONE && ferror(file)) {
-        return cli_fail(produce->items.cli, CLI_FAILED, NULL, "%s cannot be read", name);
+    input_done(&input);
+    if (err == ERR_LIMIT) {
+        return cli_fail(cli, CLI_FAILED, NULL, "%s: no end of a record within 1 GiB", name);
     }
-    if (code == CLI_DONE && (whole || produce->input.size > 0)) {
-        code = send_text(produce, (const char *)produce->input.data, produce->input.size);
+    if (err == ERR_IO) {
+        return cli_fail(cli, CLI_FAILED, NULL, "%s cannot be read", name);
     }
-    return code;
+    return code == CLI_DONE && whole && !any ? send_text(produce, "", 0) : code;
 }
 
 static int read_files(struct produce *produce) {
@@ -253,14 +229,14 @@ static int start(struct produce *produce) {
 static int run(struct produce *produce) {
     struct cli *cli = produce->items.cli;
     int code = start(produce);
+    int32_t partition_count;
+    if (code == CLI_DONE) { /* before the input is read: it may be somebody who types */
+        code = items_partition_count(&produce->items, produce->model.topic, &partition_count);
+    }
     if (code == CLI_DONE && cli_is_dry(cli)) {
-        struct items_partitions partitions = {0};
-        code = items_partitions_add(&produce->items, produce->model.topic, &partitions);
-        if (code == CLI_DONE) {
-            cli_note(cli, "%s has %zu partitions; nothing was sent", produce->model.topic,
-                     partitions.count);
-        }
-        return code;
+        cli_note(cli, "%s has %" PRId32 " partitions; nothing was sent", produce->model.topic,
+                 partition_count);
+        return CLI_DONE;
     }
     if (code == CLI_DONE) {
         code = read_files(produce);
@@ -288,7 +264,6 @@ static int produce_run(struct cli *cli) {
                      produce.failed);
         }
     }
-    buffer_done(&produce.input);
     arena_done(&produce.arena);
     return code;
 }

@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/items.h"
 #include "cli/output.h"
+#include "cli/topic_int.h"
 #include "ottla/admin.h"
 
 /* --- list --- */
@@ -180,8 +181,8 @@ static const struct cli_column result_columns[] = {
     {NULL},
 };
 
-static int print_results(const struct items *items, const struct ottla_call *call,
-                         const char *done) {
+int topic_print_results(const struct items *items, const struct ottla_call *call,
+                        const char *done) {
     size_t count;
     const struct ottla_topic_result *topics = ottla_call_topics(call, &count);
     json_t *rows = json_array();
@@ -201,41 +202,6 @@ static int print_results(const struct items *items, const struct ottla_call *cal
     return cli_print_rows(items->cli, result_columns, rows);
 }
 
-static bool parse_broker(const char **at, int32_t *ret_broker) {
-    char *end;
-    unsigned long broker = strtoul(*at, &end, 10);
-    bool good = **at >= '0' && **at <= '9' && broker <= INT32_MAX;
-    *at = end;
-    *ret_broker = (int32_t)broker;
-    return good;
-}
-
-/* "1:2,2:3": as Kafka's tools write it, the replicas of one partition with colons, partitions with
- * commas. */
-static bool parse_assignment(struct cli *cli, const char *text, struct ottla_replicas **ret_list,
-                             size_t *ret_count) {
-    size_t size = strlen(text);
-    struct ottla_replicas *list = ARENA_ARRAY(cli_arena(cli), struct ottla_replicas, size + 1);
-    int32_t *brokers = ARENA_ARRAY(cli_arena(cli), int32_t, size + 1);
-    size_t count = 0;
-    list[0].brokers = brokers;
-    for (const char *at = text; parse_broker(&at, brokers); at++) {
-        brokers++;
-        list[count].count++;
-        if (*at == '\0') {
-            *ret_list = list;
-            *ret_count = count + 1;
-            return true;
-        }
-        if (*at == ',') {
-            list[++count].brokers = brokers;
-        } else if (*at != ':') {
-            return false;
-        }
-    }
-    return false;
-}
-
 static int topic_create(struct cli *cli) {
     struct ottla_new_topic model = {
         .partitions = (int32_t)cli_number(cli, "partitions", -1),
@@ -244,7 +210,7 @@ static int topic_create(struct cli *cli) {
     const char *assignment = cli_text(cli, "assignment", NULL);
     struct ottla_replicas *replicas = NULL;
     if (assignment != NULL &&
-        !parse_assignment(cli, assignment, &replicas, &model.assignment_count)) {
+        !topic_assignment_parse(cli, assignment, &replicas, &model.assignment_count)) {
         return cli_fail(cli, CLI_USAGE, NULL,
                         "--assignment %s: write it as 1:2,2:3 (brokers of one partition with "
                         "colons, partitions with commas)",
@@ -270,7 +236,7 @@ static int topic_create(struct cli *cli) {
     items.fine = cli_has(cli, "if-not-exists") ? ERR_TOPIC_ALREADY_EXISTS : ERR_OK;
     code = items_wait(&items, call);
     if (code != CLI_UNREACHABLE) {
-        print_results(&items, call, cli_is_dry(cli) ? "would be created" : "created");
+        topic_print_results(&items, call, cli_is_dry(cli) ? "would be created" : "created");
     }
     ottla_call_free(call);
     items_end(&items);
@@ -328,7 +294,7 @@ static int topic_delete(struct cli *cli) {
         items.fine = cli_has(cli, "if-exists") ? ERR_UNKNOWN_TOPIC_OR_PARTITION : ERR_OK;
         code = items_wait(&items, call);
         if (code != CLI_UNREACHABLE) {
-            print_results(&items, call, "deleted");
+            topic_print_results(&items, call, "deleted");
         }
         ottla_call_free(call);
     }
@@ -353,10 +319,15 @@ static const struct cli_command delete_command = {
     .run = topic_delete,
 };
 
-static const struct cli_command *const commands[] = {&list_command, &describe_command,
-                                                     &create_command, &delete_command, NULL};
+static const struct cli_command *const commands[] = {&list_command,
+                                                     &describe_command,
+                                                     &create_command,
+                                                     &topic_alter_command,
+                                                     &topic_trim_command,
+                                                     &delete_command,
+                                                     NULL};
 const struct cli_command cli_topic_command = {
     .name = "topic",
-    .summary = "list, describe, create, delete topics",
+    .summary = "list, describe, create, grow, trim, delete topics",
     .commands = commands,
 };

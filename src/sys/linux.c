@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -276,4 +278,23 @@ int sys_linux_terminal_columns(int fd) {
         return 0;
     }
     return size.ws_col == 0 ? 80 : size.ws_col; /* a terminal that does not say */
+}
+
+void sys_linux_wait(int fd, int other, int64_t timeout_ms, bool *ret_fd, bool *ret_other) {
+    struct pollfd polled[] = {{.fd = fd, .events = POLLIN}, {.fd = other, .events = POLLIN}};
+    int ready = poll(polled, 2, timeout_ms > INT_MAX ? INT_MAX : (int)timeout_ms);
+    *ret_fd = ready > 0 && polled[0].revents != 0;
+    *ret_other = ready > 0 && polled[1].revents != 0;
+}
+
+err_t sys_linux_read(int fd, void *data, size_t size, size_t *ret_size) {
+    ssize_t got;
+    do {
+        got = read(fd, data, size);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0) {
+        return ERR_IO;
+    }
+    *ret_size = (size_t)got;
+    return ERR_OK;
 }

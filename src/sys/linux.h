@@ -24,3 +24,10 @@ struct sys_process {
     uint64_t resident_max_bytes; /* the most it ever had */
 };
 err_t sys_linux_process_read(int64_t pid, struct sys_process *ret_process);
+
+/* Waits until one of two descriptors can be read without blocking (or is at its end), or the time
+ * is over (-1: without limit). For commands that read an input beside a loop. */
+void sys_linux_wait(int fd, int other, int64_t timeout_ms, bool *ret_fd, bool *ret_other);
+
+/* Reads what is there, up to size; *ret_size 0 at the end. IO. */
+err_t sys_linux_read(int fd, void *data, size_t size, size_t *ret_size);

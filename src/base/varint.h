@@ -17,10 +17,15 @@ enum { UVARINT_SIZE_MAX = 5, VARLONG_SIZE_MAX = 10 };
 size_t uvarint_read_slow(const uint8_t *p, size_t size, uint32_t *ret_value);
 size_t uvarlong_read_slow(const uint8_t *p, size_t size, uint64_t *ret_value);
 
+/* One and two bytes are what nearly all of them have. */
 static inline size_t uvarint_read(const uint8_t *p, size_t size, uint32_t *ret_value) {
     if (size > 0 && p[0] < 0x80) {
         *ret_value = p[0];
         return 1;
+    }
+    if (size > 1 && p[1] < 0x80) {
+        *ret_value = (p[0] & 0x7fu) | (uint32_t)p[1] << 7;
+        return 2;
     }
     return uvarint_read_slow(p, size, ret_value);
 }
@@ -36,6 +41,10 @@ static inline size_t varint_read(const uint8_t *p, size_t size, int32_t *ret_val
 
 static inline size_t varlong_read(const uint8_t *p, size_t size, int64_t *ret_value) {
     uint64_t raw;
+    if (size > 0 && p[0] < 0x80) {
+        *ret_value = (int64_t)(p[0] >> 1) ^ -(int64_t)(p[0] & 1);
+        return 1;
+    }
     size_t used = uvarlong_read_slow(p, size, &raw);
     if (used > 0) {
         *ret_value = (int64_t)((raw >> 1) ^ (~(raw & 1) + 1));

@@ -32,7 +32,8 @@ int ottla_consumer_new(struct ottla_client *client, struct ottla_consumer **ret_
 /* Commits if enable.auto.commit, leaves the group; waits up to timeout_ms. */
 int ottla_consumer_close(struct ottla_consumer *consumer, int64_t timeout_ms);
 
-/* Without a word to the group when it was not closed. Accepts NULL. */
+/* Without a word to the group when it was not closed. Commits that were not answered are told
+ * OTTLA_CLOSED. Accepts NULL. */
 void ottla_consumer_free(struct ottla_consumer *consumer);
 
 /* --- what to read --- */

@@ -84,7 +84,7 @@ static struct commit *commit_new(struct ottla_consumer *consumer,
 
 static int check(const struct ottla_consumer *consumer, const struct ottla_position *positions,
                  size_t count, struct ottla_error *ret_error) {
-    if (consumer->closed) {
+    if (consumer->closed || consumer->closing) {
         return client_error_set(ret_error, OTTLA_CLOSED, "the consumer was closed");
     }
     if (consumer->settings->group_id == NULL) {

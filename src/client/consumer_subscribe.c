@@ -151,9 +151,25 @@ static err_t wait_until_through(struct ottla_consumer *consumer, int64_t deadlin
     return ERR_OK;
 }
 
+/* What could not be committed in time does not keep it in the group. */
+static err_t leave_now(struct ottla_consumer *consumer, int64_t deadline_ms) {
+    int64_t left_ms = deadline_ms == INT64_MAX ? consumer->settings->default_api_timeout_ms
+                                               : deadline_ms - consumer_now_ms(consumer);
+    consumer_leave(consumer, left_ms > 0 ? left_ms : 0);
+    if (left_ms <= 0) {
+        commits_done(consumer);
+        consumer_commits_through(consumer);
+        ottla_client_run(consumer->client, 0);
+    }
+    return wait_until_through(consumer, deadline_ms);
+}
+
 int ottla_consumer_close(struct ottla_consumer *consumer, int64_t timeout_ms) {
-    if (consumer->closed || consumer->in_callback) {
-        return consumer->closed ? OTTLA_CLOSED : OTTLA_BUSY;
+    if (consumer->closed) {
+        return OTTLA_CLOSED;
+    }
+    if (consumer->in_callback || sys_loop_is_current(client_loop(consumer->client))) {
+        return OTTLA_BUSY;
     }
     int64_t now = consumer_now_ms(consumer);
     int64_t deadline = client_deadline_ms(consumer->client, timeout_ms);
@@ -167,13 +183,8 @@ int ottla_consumer_close(struct ottla_consumer *consumer, int64_t timeout_ms) {
         err = wait_until_through(consumer, deadline); /* for commits made when told */
     }
     consumer->closing = true;
-    if (consumer->subscribed) {
-        int64_t left = deadline == INT64_MAX ? consumer->settings->default_api_timeout_ms
-                                             : deadline - consumer_now_ms(consumer);
-        consumer_leave(consumer, left > 0 ? left : 0);
-        err_t left_err = wait_until_through(consumer, deadline);
-        err = err == ERR_OK ? left_err : err;
-    }
+    err_t left = consumer->subscribed || consumer->leaving ? leave_now(consumer, deadline) : ERR_OK;
+    err = err == ERR_OK ? left : err;
     fetch_close_sessions(consumer, deadline);
     consumer_positions_clear(consumer);
     consumer->closed = true;

@@ -418,6 +418,27 @@ static void a_commit_ends_at_its_time(void **state) {
     end();
 }
 
+static void on_closed(void *arg, int code, const struct ottla_position *positions, size_t count) {
+    assert_int_equal(count, 1);
+    assert_int_equal(positions[0].code, code);
+    *(int *)arg = code;
+}
+
+static void unanswered_commits_are_told(void **state) {
+    (void)state;
+    int code = -5;
+    begin(1, 1, 100);
+    start_at(0);
+    assert_true(read_to(100));
+    fake_broker_stop(fake->cluster, 1);
+    assert_int_equal(ottla_consumer_commit_async(consumer, NULL, 0, on_closed, &code), OTTLA_OK);
+    fake_cluster_run(fake->cluster, 100);
+    assert_int_equal(code, -5);
+    ottla_consumer_free(consumer);
+    assert_int_equal(code, OTTLA_CLOSED);
+    fetch_fake_free(fake);
+}
+
 /* --- bounds --- */
 
 static void fetches_stop_when_nobody_polls(void **state) {
@@ -486,6 +507,7 @@ int main(void) {
         cmocka_unit_test(it_begins_where_it_is_committed),
         cmocka_unit_test(commits_follow_the_coordinator),
         cmocka_unit_test(a_commit_ends_at_its_time),
+        cmocka_unit_test(unanswered_commits_are_told),
         cmocka_unit_test(fetches_stop_when_nobody_polls),
         cmocka_unit_test(damage_stays_where_it_is),
     };

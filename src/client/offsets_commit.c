@@ -264,9 +264,17 @@ void commit_on_timer(struct sys_timer *timer) {
     start(container_of(timer, struct commit, timer));
 }
 
+/* Those that were not answered are told so. */
 void commits_done(struct ottla_consumer *consumer) {
     struct list *link;
-    while ((link = list_first(&consumer->commits)) != NULL) {
-        commit_free(container_of(link, struct commit, link));
+    while ((link = list_take_first(&consumer->commits)) != NULL) {
+        struct commit *commit = container_of(link, struct commit, link);
+        for (size_t i = 0; i < commit->count; i++) {
+            commit->positions[i].code = OTTLA_CLOSED;
+        }
+        if (commit->done != NULL) {
+            commit->done(commit->arg, OTTLA_CLOSED, commit->positions, commit->count);
+        }
+        commit_free(commit);
     }
 }

@@ -17,8 +17,8 @@ void console_properties_set(struct tool *tool, struct console_properties *proper
     size_t size = properties->count * sizeof *properties->pairs;
     properties->pairs =
         arena_grow(arena, properties->pairs, size, size + sizeof *properties->pairs);
-    properties->pairs[properties->count++] = (struct config_pair){
-        .name = arena_str(arena, str_from_c(name)), .value = arena_str(arena, str_from_c(value))};
+    properties->pairs[properties->count++] = (struct console_pair){
+        arena_c_str(arena, str_from_c(name)), arena_c_str(arena, str_from_c(value))};
 }
 
 int console_properties_add(struct tool *tool, struct console_properties *properties,
@@ -60,8 +60,8 @@ int console_properties_read(struct tool *tool, struct console_properties *proper
 const char *console_property(const struct console_properties *properties, const char *name,
                              const char *otherwise) {
     for (size_t i = properties->count; i > 0; i--) {
-        if (str_equal(properties->pairs[i - 1].name, str_from_c(name))) {
-            return properties->pairs[i - 1].value.data;
+        if (strcmp(properties->pairs[i - 1].name, name) == 0) {
+            return properties->pairs[i - 1].value;
         }
     }
     return otherwise;
@@ -90,7 +90,7 @@ int console_connect(struct tool *tool, const struct console_properties *settings
     struct ottla_error error;
     int code = TOOL_DONE;
     for (size_t i = 0; i < settings->count && code == TOOL_DONE; i++) {
-        code = set(tool, config, settings->pairs[i].name.data, settings->pairs[i].value.data);
+        code = set(tool, config, settings->pairs[i].name, settings->pairs[i].value);
     }
     const char *servers = tool_text_of(tool, "bootstrap-server");
     if (code == TOOL_DONE && servers != NULL) {

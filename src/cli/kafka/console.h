@@ -1,7 +1,6 @@
 #pragma once
 
 #include "cli/kafka/tool.h"
-#include "config/config.h"
 
 /*
  * What the console tools share: settings of their client from many places, and properties of
@@ -9,8 +8,12 @@
  */
 
 /* Pairs, the later over the earlier, in the tool's arena. */
+struct console_pair {
+    const char *name;
+    const char *value;
+};
 struct console_properties {
-    struct config_pair *pairs;
+    struct console_pair *pairs;
     size_t count;
 };
 

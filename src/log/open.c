@@ -59,6 +59,12 @@ err_t log_topic_id_set(struct log *log, struct uuid id) {
     return err;
 }
 
+/* The names of the folder and of what is in it are on the disk. */
+static err_t names_sync(struct log *log) {
+    err_t err = log_folder_sync(log);
+    return err == ERR_OK ? log_note(log, sys_dir_sync(log->sys, log->directory->path)) : err;
+}
+
 static err_t create_files(struct log *log, struct uuid topic_id, int64_t start_offset) {
     err_t err = log_writable(log);
     if (err == ERR_OK) {
@@ -73,13 +79,7 @@ static err_t create_files(struct log *log, struct uuid topic_id, int64_t start_o
     if (err == ERR_OK) {
         err = log_segment_begin(log, start_offset);
     }
-    if (err == ERR_OK) {
-        err = log_folder_sync(log);
-    }
-    if (err == ERR_OK) {
-        err = log_note(log, sys_dir_sync(log->sys, log->directory->path));
-    }
-    return err;
+    return err == ERR_OK ? names_sync(log) : err;
 }
 
 err_t log_create(struct log_directory *directory, struct str topic, int32_t partition,
@@ -201,6 +201,10 @@ err_t log_open(struct log_directory *directory, const char *name, const struct l
             plan.scan = true;
             log->folder_changes++; /* its files may be there without being synced */
             log_recovery_plan(log, &plan);
+        }
+        if (err == ERR_OK && !has_recovery_point) { /* its creation may not have come to an end */
+            log->folder_changes++;
+            err = names_sync(log);
         }
     }
     if (log->recovery == NULL) {

@@ -24,7 +24,7 @@
 struct client_member;
 
 struct member_partition {
-    struct str topic; /* lives with the member until the next call of the owner's functions */
+    struct str topic;     /* lives with the member until the next call of the owner's functions */
     struct uuid topic_id; /* zero in a classic group */
     int32_t partition;
 };

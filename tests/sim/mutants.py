@@ -2,7 +2,7 @@
 """Tries the simulator's auditor on nodes that are wrong: each patch in mutants/ deletes one condition
 or one sync, and the auditor must tell.
 
-usage: mutants.py [--jobs N] [--survey] [NAME...]
+usage: mutants.py [--jobs N] [--survey] [--one-in N] [NAME...]
 
 A patch is a unified diff with a head: a sentence, then
     scenarios:  those that show it; the first that does suffices
@@ -14,7 +14,7 @@ The sources are copied to .cache/mutants, built, and run as they are on all the 
 run on. Then each mutant is applied to the copy, built, and run until the auditor tells. It counts
 as failed when no seed shows it, when something else does (a crash, another sentence), and when its
 patch does not apply any more; a scenario that nothing was deleted for, when a seed of it fails.
-With --survey it says for each mutant how many seeds of every scenario show it, and what is said:
+With --one-in N only each Nth mutant is tried. With --survey it says for each mutant how many seeds of every scenario show it, and what is said:
 how a new mutant finds its head. Ends with `N passed, N failed, N skipped`.
 """
 import argparse
@@ -259,11 +259,13 @@ def main():
     options = argparse.ArgumentParser(usage=__doc__.split("\n\n")[1])
     options.add_argument("--jobs", type=int, default=int(os.environ.get("JOBS", 2)))
     options.add_argument("--survey", action="store_true")
+    options.add_argument("--one-in", type=int, default=1)
     options.add_argument("names", nargs="*")
     options = options.parse_args()
     mutants = [Mutant(path) for path in sorted(glob.glob(os.path.join(HERE, "mutants", "*.patch")))]
     if options.names:
         mutants = [mutant for mutant in mutants if mutant.name in options.names]
+    mutants = mutants[::options.one_in]
     os.makedirs(CACHE, exist_ok=True)
     with open(os.path.join(CACHE, "lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # one run at a time works on the copy

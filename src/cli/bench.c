@@ -55,28 +55,28 @@ int bench_connect(struct cli *cli, const char *const *defaults, struct items *re
     return code;
 }
 
-int bench_topic(const struct items *items, bool create, int32_t *ret_partitions) {
+int bench_topic(const struct items *items, int32_t *ret_partitions) {
     struct cli *cli = items->cli;
-    const char *topic = cli_argument(cli, 0);
-    if (create) {
-        struct items making = *items;
-        making.fine = ERR_TOPIC_ALREADY_EXISTS;
-        struct ottla_new_topic model = {.name = topic, .replication_factor = -1};
-        model.partitions = (int32_t)cli_number(cli, "partitions", PARTITIONS);
-        struct ottla_call *call = ottla_topics_create(items->client, &model, 1, NULL);
-        int code = items_wait(&making, call);
-        bool made = code == CLI_DONE && ottla_call_code(call, NULL) == OTTLA_OK;
-        ottla_call_free(call);
-        if (made) {
-            *ret_partitions = model.partitions;
-        }
-        if (made || code != CLI_DONE) {
-            return code;
-        }
+    struct items making = *items;
+    making.fine = ERR_TOPIC_ALREADY_EXISTS;
+    struct ottla_new_topic model = {
+        .name = cli_argument(cli, 0),
+        .partitions = (int32_t)cli_number(cli, "partitions", PARTITIONS),
+        .replication_factor = -1,
+    };
+    struct ottla_call *call = ottla_topics_create(items->client, &model, 1, NULL);
+    int code = items_wait(&making, call);
+    bool made = code == CLI_DONE && ottla_call_code(call, NULL) == OTTLA_OK;
+    ottla_call_free(call);
+    if (made) {
+        *ret_partitions = model.partitions;
+    }
+    if (made || code != CLI_DONE) {
+        return code;
     }
     struct ottla_error error;
-    int code = ottla_client_partition_count(items->client, topic, cli_timeout_ms(cli),
-                                            ret_partitions, &error);
+    code = ottla_client_partition_count(items->client, model.name, cli_timeout_ms(cli),
+                                        ret_partitions, &error);
     return code == OTTLA_OK ? CLI_DONE : cli_fail_with(cli, &error);
 }
 

@@ -98,12 +98,9 @@ static void tell(struct travel *travel) {
     bench_print(travel->items->cli, result);
 }
 
-static int measure(struct travel *travel) {
-    int32_t partitions = 0;
-    int code = bench_topic(travel->items, true, &partitions);
-    if (code == CLI_DONE) {
-        code = bench_load_new(travel->items, travel->measure, partitions, &travel->load);
-    }
+static int run(struct travel *travel) {
+    int code = bench_load_open(travel->load);
+    int32_t partitions = bench_load_partitions(travel->load);
     if (code == CLI_DONE) {
         code = start_at_ends(travel, partitions);
     }
@@ -119,8 +116,21 @@ static int measure(struct travel *travel) {
     if (travel->measure->begun) {
         tell(travel);
     }
+    return code;
+}
+
+static int measure(struct travel *travel) {
+    struct cli *cli = travel->items->cli;
+    int code = bench_load_new(travel->items, travel->measure, &travel->load);
+    if (code == CLI_DONE && cli_is_dry(cli)) {
+        cli_note(cli, "%s: nothing was made, nothing sent", cli_argument(cli, 0));
+        return CLI_DONE;
+    }
     if (code == CLI_DONE) {
-        code = bench_checks_judge(travel->items->cli, bench_checker_result(travel->checker));
+        code = run(travel);
+    }
+    if (code == CLI_DONE) {
+        code = bench_checks_judge(cli, bench_checker_result(travel->checker));
     }
     return code == CLI_DONE ? bench_load_judge(travel->load) : code;
 }

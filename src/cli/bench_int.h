@@ -69,9 +69,8 @@ int bench_duration(struct cli *cli, const char *option, const char *otherwise, i
  * printed. */
 int bench_connect(struct cli *cli, const char *const *defaults, struct items *ret_items);
 
-/* The topic's partitions; with `create` it is made, of --partitions, when it is not there. Errors
- * are printed. */
-int bench_topic(const struct items *items, bool create, int32_t *ret_partitions);
+/* The topic's partitions; it is made, of --partitions, when it is not there. Errors are printed. */
+int bench_topic(const struct items *items, int32_t *ret_partitions);
 
 /* --- load --- */
 
@@ -80,10 +79,14 @@ struct bench_load;
 /* What runs the client between records: ottla_client_run, or a poll. CLI_DONE to go on. */
 typedef int (*bench_wait_fn)(void *arg, int64_t timeout_ms);
 
-/* Of --rate, --size, --data, --duration, --count, --warm-up. Errors are printed. */
-int bench_load_new(const struct items *items, struct bench_measure *measure, int32_t partitions,
+/* Of --rate, --size, --data, --duration, --count, --warm-up; asks nobody. Errors are printed. */
+int bench_load_new(const struct items *items, struct bench_measure *measure,
                    struct bench_load **ret_load);
 void bench_load_free(struct bench_load *load); /* accepts NULL */
+
+/* Finds or makes the topic. Errors are printed. */
+int bench_load_open(struct bench_load *load);
+int32_t bench_load_partitions(const struct bench_load *load);
 
 /* The whole load, warm-up first, until all is acknowledged. wait NULL: ottla_client_run. The
  * measure begins and ends with it. */

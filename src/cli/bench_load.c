@@ -288,13 +288,12 @@ static int parse(struct bench_load *load, struct cli *cli) {
     return code;
 }
 
-int bench_load_new(const struct items *items, struct bench_measure *measure, int32_t partitions,
+int bench_load_new(const struct items *items, struct bench_measure *measure,
                    struct bench_load **ret_load) {
     struct cli *cli = items->cli;
     struct bench_load *load = calloc(1, sizeof *load);
     load->items = items;
     load->measure = measure;
-    load->partition_count = partitions;
     load->latencies = bench_latencies(measure, "acknowledged");
     load->model =
         (struct ottla_record){.topic = cli_argument(cli, 0), .timestamp_ms = OTTLA_TIMESTAMP_NOW};
@@ -309,11 +308,23 @@ int bench_load_new(const struct items *items, struct bench_measure *measure, int
         return code;
     }
     sys_random(measure->sys, &load->run, sizeof load->run);
-    bool text = strcmp(cli_text(cli, "data", "random"), "text") == 0;
-    load->writer = bench_writer_new(load->run, load->model.value.size, partitions,
-                                    text ? BENCH_TEXT : BENCH_RANDOM);
     *ret_load = load;
     return CLI_DONE;
+}
+
+int bench_load_open(struct bench_load *load) {
+    struct cli *cli = load->items->cli;
+    int code = bench_topic(load->items, &load->partition_count);
+    if (code == CLI_DONE) {
+        bool text = strcmp(cli_text(cli, "data", "random"), "text") == 0;
+        load->writer = bench_writer_new(load->run, load->model.value.size, load->partition_count,
+                                        text ? BENCH_TEXT : BENCH_RANDOM);
+    }
+    return code;
+}
+
+int32_t bench_load_partitions(const struct bench_load *load) {
+    return load->partition_count;
 }
 
 void bench_load_free(struct bench_load *load) {

@@ -3,25 +3,34 @@
 
 #include "cli/cluster.h"
 
+static void tell(struct bench_load *load, const struct bench_measure *measured) {
+    struct cli *cli = measured->cli;
+    json_t *result = json_pack("{s:s, s:s}", "bench", "produce", "topic", cli_argument(cli, 0));
+    bench_measure_tell(measured, result);
+    bench_load_tell(load, result);
+    bench_print(cli, result);
+}
+
 static int measure(const struct items *items, struct bench_measure *measured) {
     struct bench_load *load = NULL;
-    int32_t partitions = 0;
-    int code = bench_topic(items, true, &partitions);
+    int code = bench_load_new(items, measured, &load);
+    if (code == CLI_DONE && cli_is_dry(items->cli)) {
+        cli_note(items->cli, "%s: nothing was made, nothing sent", cli_argument(items->cli, 0));
+        bench_load_free(load);
+        return CLI_DONE;
+    }
     if (code == CLI_DONE) {
-        code = bench_load_new(items, measured, partitions, &load);
+        code = bench_load_open(load);
     }
-    if (code != CLI_DONE) {
-        return code;
+    if (code == CLI_DONE) {
+        code = bench_load_run(load, NULL, NULL);
     }
-    code = bench_load_run(load, NULL, NULL);
     if (measured->begun) {
-        json_t *result =
-            json_pack("{s:s, s:s}", "bench", "produce", "topic", cli_argument(items->cli, 0));
-        bench_measure_tell(measured, result);
-        bench_load_tell(load, result);
-        bench_print(items->cli, result);
+        tell(load, measured);
     }
-    code = code == CLI_DONE ? bench_load_judge(load) : code;
+    if (code == CLI_DONE) {
+        code = bench_load_judge(load);
+    }
     bench_load_free(load);
     return code;
 }

@@ -2,6 +2,7 @@
 `ottla`, on the same cluster, and both say the same: exit code, stdout, and of a mistake (a line that
 begins with !) the first line of stderr.
 
+    kafka-topics --bootstrap-server $B     also $C controllers, $F this folder, $D the broker's
     kafka-topics --list --topic x@         @ becomes another word for each of the two
     ~kafka-topics --list                   the lines may come in another order
     %kafka-topics --list                   stdout is compared up to what numbers it has
@@ -171,11 +172,14 @@ def test_says_what_the_java_tool_says(broker, java, setting, script):
         if marks in ("=", "&"):
             (setting.do if marks == "=" else setting.start)(shlex.split(line))
             continue
-        known = line.replace("$B", broker.bootstrap).replace("$C", broker.controller)
+        known = line
+        for sign, value in (("$B", broker.bootstrap), ("$C", broker.controller), ("$F", HERE),
+                            ("$D", broker.folder)):
+            known = known.replace(sign, value)
         said = []
         for who, run in (("java", java.run), ("ottla", run_ottla)):
             mine = f"{who[:3]}-{script}" if "@" in line else None
-            words = shlex.split(known.replace("$F", HERE).replace("@", mine or ""))
+            words = shlex.split(known.replace("@", mine or ""))
             said.append(comparable(marks, run(words), mine))
         if said[0] != said[1]:
             different.append(explain(line, *said))

@@ -28,6 +28,7 @@ static int read_file(const struct tool *tool, struct ottla_config *config, const
 
 static int configure(const struct tool *tool, struct ottla_config *config) {
     const char *path = tool_text_of(tool, "command-config");
+    path = path != NULL ? path : tool_text_of(tool, "config");
     const char *servers = tool_text_of(tool, "bootstrap-server");
     const char *controllers = tool_text_of(tool, "bootstrap-controller");
     int code = path == NULL ? TOOL_DONE : read_file(tool, config, path);
@@ -136,6 +137,11 @@ const char *tool_error_text(int code, const char *text) {
         }
     }
     return text;
+}
+
+const char *tool_unlabelled(const struct ottla_error *error) {
+    const char *colon = strstr(error->text, ": ");
+    return tool_error_text(error->code, colon == NULL ? error->text : colon + 2);
 }
 
 const char *tool_exception(struct tool *tool, int code) {

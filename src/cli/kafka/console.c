@@ -6,6 +6,8 @@
 
 #include "cli/kafka/tool_int.h"
 #include "config/config.h"
+#include "sys/linux.h"
+#include "sys/sys.h"
 
 enum { FILE_SIZE_MAX = 1 << 20 };
 
@@ -74,6 +76,16 @@ bool console_property_is_true(const struct console_properties *properties, const
 }
 
 /* --- the client --- */
+
+const char *console_random_name(struct tool *tool, const char *prefix) {
+    uint32_t random = 0;
+    struct sys *sys;
+    if (sys_linux_new(&sys) == ERR_OK) {
+        sys_random(sys, &random, sizeof random);
+        sys_linux_free(sys);
+    }
+    return arena_printf(tool_arena(tool), "%s-%u", prefix, (unsigned)(random % 100000)).data;
+}
 
 static int set(const struct tool *tool, struct ottla_config *config, const char *name,
                const char *value) {

@@ -29,6 +29,9 @@ const char *console_property(const struct console_properties *properties, const 
 bool console_property_is_true(const struct console_properties *properties, const char *name,
                               bool otherwise);
 
+/* "prefix-12345": a group of its own. */
+const char *console_random_name(struct tool *tool, const char *prefix);
+
 /* A client with these settings and --bootstrap-server. Names that are not known are passed over, as
  * by Kafka's clients. It lives as long as the tool. */
 int console_connect(struct tool *tool, const struct console_properties *settings,

@@ -13,7 +13,6 @@
 #include "client/core.h"
 #include "ottla/consumer.h"
 #include "sys/linux.h"
-#include "sys/sys.h"
 
 enum { INTERRUPTED = 130, CLOSE_MS = 30000 };
 
@@ -118,14 +117,7 @@ static int choose_group(struct consuming *consuming, struct console_properties *
         group != NULL && console_property_is_true(settings, "enable.auto.commit", true);
     console_properties_set(tool, settings, "enable.auto.commit", "false");
     if (group == NULL && !tool_has(tool, "partition")) {
-        uint32_t random;
-        struct sys *sys;
-        if (sys_linux_new(&sys) != ERR_OK) {
-            return tool_fail(tool, "no memory");
-        }
-        sys_random(sys, &random, sizeof random);
-        sys_linux_free(sys);
-        group = arena_printf(tool_arena(tool), "console-consumer-%" PRIu32, random % 100000).data;
+        group = console_random_name(tool, "console-consumer");
     }
     if (group != NULL) {
         console_properties_set(tool, settings, "group.id", group);

@@ -3,26 +3,36 @@
 #include <assert.h>
 #include <string.h>
 
-#include "cli/cli.h"
 #include "cli/kafka/tool_int.h"
 #include "cli/kafka/tools.h"
 
-/* kafka-storage is `ottla storage`, which reads its arguments itself. */
 static const struct tool_kind kinds[] = {
     {"kafka-broker-api-versions", "Prints the versions of APIs that each broker has.",
      .run = kafka_broker_api_versions},
+    {"kafka-cluster", "Prints the cluster's id and its nodes; forgets a broker.", .words = true,
+     .help_code = TOOL_FAILED, .run = kafka_cluster},
     {"kafka-configs", "Describes and changes settings of topics, brokers, groups and the like.",
      .run = kafka_configs},
     {"kafka-console-consumer", "Prints records of topics.", .run = kafka_console_consumer},
     {"kafka-console-producer", "Sends lines of standard input as records.",
      .run = kafka_console_producer},
+    {"kafka-consumer-perf-test", "Measures how fast records can be read.",
+     .run = kafka_consumer_perf_test},
+    {"kafka-producer-perf-test", "Measures how fast records can be written.", .words = true,
+     .run = kafka_producer_perf_test},
     {"kafka-consumer-groups", "Lists, describes and deletes consumer groups; resets their offsets.",
      .run = kafka_consumer_groups},
     {"kafka-delete-records", "Deletes the records of partitions up to given offsets.",
      .run = kafka_delete_records},
+    {"kafka-features", "Describes and changes levels of features.", .words = true, .terse = true,
+     .run = kafka_features},
     {"kafka-get-offsets", "Prints offsets of partitions.", .run = kafka_get_offsets},
     {"kafka-groups", "Lists groups of all types.", .run = kafka_groups},
     {"kafka-log-dirs", "Describes the log directories of brokers.", .run = kafka_log_dirs},
+    {"kafka-metadata-quorum", "Describes the quorum of the controllers.", .words = true,
+     .run = kafka_metadata_quorum},
+    {"kafka-storage", "Formats log directories and says what is in them.", .words = true,
+     .run = kafka_storage},
     {"kafka-topics", "Lists, describes, creates, changes and deletes topics.", .run = kafka_topics},
 };
 enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
@@ -43,9 +53,6 @@ const struct tool_kind *tool_kind_find(const char *name) {
 }
 
 int tool_run(const struct tool_kind *kind, int argc, char **argv) {
-    if (kind->run_plain != NULL) {
-        return kind->run_plain(argc, argv);
-    }
     struct tool tool = {
         .kind = kind, .syntax = tool_syntax_find(kind->name, NULL), .argc = argc, .argv = argv};
     assert(tool.syntax != NULL);

@@ -73,6 +73,9 @@ const char *tool_exception(struct tool *tool, int code);
 /* A result's text as Kafka's tools show it: the broker's words, or Kafka's own about the error. */
 const char *tool_error_text(int code, const char *text);
 
+/* The same of a call that is about one thing: without the library's words about which one. */
+const char *tool_unlabelled(const struct ottla_error *error);
+
 /* "classic" to "Classic", as Kafka's tools write types and states; "" to "Unknown". */
 const char *tool_capital(struct tool *tool, const char *word);
 
@@ -80,10 +83,9 @@ const char *tool_capital(struct tool *tool, const char *word);
 
 struct tool_kind {
     const char *name;
-    const char *summary;                     /* one line */
-    bool words;                              /* read by words.c */
-    bool terse;                              /* of those: mistakes without the options */
-    int help_code;                           /* of those: the exit code of --help */
-    int (*run)(struct tool *tool);           /* TOOL_DONE or TOOL_FAILED */
-    int (*run_plain)(int argc, char **argv); /* instead: reads its arguments itself */
+    const char *summary;           /* one line */
+    bool words;                    /* read by words.c */
+    bool terse;                    /* of those: mistakes without the options */
+    int help_code;                 /* of those: the exit code of --help */
+    int (*run)(struct tool *tool); /* TOOL_DONE or TOOL_FAILED */
 };

@@ -91,7 +91,8 @@ static void add_record(struct group_step *step, const struct conversion *convers
     value->protocol_type = STR("consumer");
     value->generation = generation;
     value->protocol = classic_choose_protocol(conversion->members, conversion->count);
-    value->leader = conversion->count == 0 ? STR_NULL : conversion->members[0].member_id;
+    bool led = conversion->count > 0 && !conversion->rebalance;
+    value->leader = led ? conversion->members[0].member_id : STR_NULL;
     value->current_state_timestamp = step->wall_ms;
     value->members =
         ARENA_ARRAY(step->arena, struct group_metadata_value_member_metadata, conversion->count);
@@ -127,9 +128,7 @@ static void converted(struct group_step *step, err_t err) {
             member, classic_protocols_new(brought->protocols, brought->protocols_count));
         classic_session_renew(step, member);
     }
-    if (conversion->rebalance && conversion->count > 0) {
-        classic_prepare_rebalance(step, classic, "it was a group of the consumer protocol");
-    }
+    classic_begin_due_rebalance(step, classic);
 }
 
 void classic_convert(struct group_step *step, struct group *group, int32_t generation,

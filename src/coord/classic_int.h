@@ -126,6 +126,7 @@ struct classic_group {
 
     struct buffer logged; /* the record that the log has, when the state is another; else empty */
     bool taking_in;       /* a record is being applied */
+    bool rejoin_due;      /* as the record says: all are to join, but none was told so far */
 
     /* What members read, as the chosen protocol's metadata say; made when it is asked for. */
     struct map topics; /* keys point into the members' metadata; a value says nothing */
@@ -210,6 +211,9 @@ void classic_session_renew(struct group_step *step, struct classic_member *membe
 /* Members must join again. `reason` goes to the text log. */
 void classic_prepare_rebalance(struct group_step *step, struct classic_group *classic,
                                const char *reason, ...) __attribute__((format(printf, 3, 4)));
+
+/* The same, when the record of a group that became classic says that it is due. */
+void classic_begin_due_rebalance(struct group_step *step, struct classic_group *classic);
 
 /* All who were waited for may be there now. */
 void classic_maybe_complete_join(struct group_step *step, struct classic_group *classic);

@@ -154,6 +154,8 @@ static void loaded(struct group_step *step, struct group *group) {
     if (map_count(&classic->members) > (size_t)size_max) {
         classic_prepare_rebalance(step, classic, "%zu members were loaded, group.max.size is %d",
                                   map_count(&classic->members), (int)size_max);
+    } else {
+        classic_begin_due_rebalance(step, classic);
     }
 }
 

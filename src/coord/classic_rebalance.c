@@ -270,6 +270,7 @@ void classic_prepare_rebalance(struct group_step *step, struct classic_group *cl
                                const char *reason, ...) {
     assert(classic->state != CLASSIC_PREPARING_REBALANCE);
     classic_keep_logged(classic);
+    classic->rejoin_due = false;
     va_list arguments;
     va_start(arguments, reason);
     log_rebalance(step, classic, reason, arguments);
@@ -290,6 +291,12 @@ void classic_prepare_rebalance(struct group_step *step, struct classic_group *cl
         classic_complete_join(step, classic);
     } else {
         wait_for_joins(step, classic, classic_rebalance_timeout_ms(classic));
+    }
+}
+
+void classic_begin_due_rebalance(struct group_step *step, struct classic_group *classic) {
+    if (classic->rejoin_due) {
+        classic_prepare_rebalance(step, classic, "it was a group of the consumer protocol");
     }
 }
 

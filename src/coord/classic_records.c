@@ -11,6 +11,10 @@
  *   a consumer group becomes classic (classic_convert.c)    a new group, Stable
  *   the log's older part is about to go                     nothing: it is said anew
  *
+ * A consumer group that becomes classic because somebody left it owes its members a rebalance: what
+ * that one had is nobody's. Its record names no leader, so that a coordinator that takes over before
+ * the rebalance has come to an end begins it again. To Apache Kafka that is a stable group.
+ *
  * A replay makes a new group of each record. Of what a member can speak the record has the chosen
  * protocol only, so one that joins again with all it has has news.
  *
@@ -34,7 +38,8 @@ static void fill_in(struct classic_group *classic, struct arena *arena,
     value->protocol_type = classic->protocol_type.data == NULL ? STR("") : classic->protocol_type;
     value->generation = classic->generation;
     value->protocol = classic->protocol_name;
-    value->leader = classic->leader == NULL ? STR_NULL : classic->leader->id;
+    value->leader =
+        classic->leader == NULL || classic->rejoin_due ? STR_NULL : classic->leader->id;
     value->current_state_timestamp = classic->state_since_ms;
     value->members = ARENA_ARRAY(arena, struct group_metadata_value_member_metadata,
                                  map_count(&classic->members));
@@ -150,6 +155,7 @@ static void make_anew(struct group *group, const struct group_metadata_value *va
     set_generation(classic, value);
     struct classic_member *leader = classic_member_find(classic, value->leader);
     classic->leader = leader == NULL ? classic->leader : leader;
+    classic->rejoin_due = value->leader.data == NULL && value->members_count > 0;
     taken_in(classic);
 }
 

@@ -12,8 +12,8 @@
  *   the log's older part is about to go                     nothing: it is said anew
  *
  * A consumer group that becomes classic because somebody left it owes its members a rebalance: what
- * that one had is nobody's. Its record names no leader, so that a coordinator that takes over before
- * the rebalance has come to an end begins it again. To Apache Kafka that is a stable group.
+ * that one had is nobody's. Its record names no leader, so that a coordinator that takes over
+ * before the rebalance has come to an end begins it again. To Apache Kafka that is a stable group.
  *
  * A replay makes a new group of each record. Of what a member can speak the record has the chosen
  * protocol only, so one that joins again with all it has has news.
@@ -38,8 +38,7 @@ static void fill_in(struct classic_group *classic, struct arena *arena,
     value->protocol_type = classic->protocol_type.data == NULL ? STR("") : classic->protocol_type;
     value->generation = classic->generation;
     value->protocol = classic->protocol_name;
-    value->leader =
-        classic->leader == NULL || classic->rejoin_due ? STR_NULL : classic->leader->id;
+    value->leader = classic->leader == NULL || classic->rejoin_due ? STR_NULL : classic->leader->id;
     value->current_state_timestamp = classic->state_since_ms;
     value->members = ARENA_ARRAY(arena, struct group_metadata_value_member_metadata,
                                  map_count(&classic->members));

@@ -75,6 +75,21 @@ bool console_property_is_true(const struct console_properties *properties, const
     return value == NULL ? otherwise : strcasecmp(value, "true") == 0;
 }
 
+int console_replaced(struct tool *tool, enum console_tool which, const char *old,
+                     const char *option) {
+    bool consumer = which == CONSOLE_CONSUMER;
+    if (!tool_has(tool, old)) {
+        return TOOL_DONE;
+    }
+    if (tool_has(tool, option)) {
+        return tool_usage(tool, "Options --%s and --%s cannot be specified together.",
+                          consumer ? old : option, consumer ? option : old);
+    }
+    printf("%s --%s is deprecated and will be removed in a future version. Use --%s instead.\n",
+           consumer ? "Option" : "Warning:", old, option);
+    return TOOL_DONE;
+}
+
 /* --- the client --- */
 
 const char *console_random_name(struct tool *tool, const char *prefix) {

@@ -29,6 +29,12 @@ const char *console_property(const struct console_properties *properties, const 
 bool console_property_is_true(const struct console_properties *properties, const char *name,
                               bool otherwise);
 
+/* An option that another one has replaced: taken with a word on stdout that says so, but not
+ * beside the other. The two tools word it their own way. TOOL_FAILED, printed. */
+enum console_tool { CONSOLE_CONSUMER, CONSOLE_PRODUCER };
+int console_replaced(struct tool *tool, enum console_tool which, const char *old,
+                     const char *option);
+
 /* "prefix-12345": a group of its own. */
 const char *console_random_name(struct tool *tool, const char *prefix);
 

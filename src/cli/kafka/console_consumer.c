@@ -264,6 +264,15 @@ int kafka_console_consumer(struct tool *tool) {
     struct ottla_error error;
     int code = check(tool);
     if (code == TOOL_DONE) {
+        code = console_replaced(tool, CONSOLE_CONSUMER, "property", "formatter-property");
+    }
+    if (code == TOOL_DONE) {
+        code = console_replaced(tool, CONSOLE_CONSUMER, "consumer-property", "command-property");
+    }
+    if (code == TOOL_DONE) {
+        code = console_replaced(tool, CONSOLE_CONSUMER, "consumer.config", "command-config");
+    }
+    if (code == TOOL_DONE) {
         code = console_format_new(tool, &consuming.format);
     }
     if (code == TOOL_DONE) {

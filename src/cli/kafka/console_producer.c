@@ -301,7 +301,20 @@ int kafka_console_producer(struct tool *tool) {
     struct producing producing = {.tool = tool};
     struct ottla_client *client;
     struct ottla_error error;
-    int code = read_reader(tool, &producing.reader);
+    int code = console_replaced(tool, CONSOLE_PRODUCER, "property", "reader-property");
+    if (code == TOOL_DONE) {
+        code = console_replaced(tool, CONSOLE_PRODUCER, "producer-property", "command-property");
+    }
+    if (code == TOOL_DONE) {
+        code = console_replaced(tool, CONSOLE_PRODUCER, "producer.config", "command-config");
+    }
+    if (code == TOOL_DONE && tool_has(tool, "max-partition-memory-bytes")) {
+        puts("Warning: --max-partition-memory-bytes is deprecated and will be removed in Apache "
+             "Kafka 5.0. Use --batch-size instead.");
+    }
+    if (code == TOOL_DONE) {
+        code = read_reader(tool, &producing.reader);
+    }
     if (code == TOOL_DONE) {
         code = read_settings(tool, &settings);
     }

@@ -238,6 +238,9 @@ int kafka_consumer_perf_test(struct tool *tool) {
     struct ottla_error error;
     int code = check(tool);
     if (code == TOOL_DONE) {
+        if (tool_has(tool, "messages")) {
+            puts("Warning: --messages is deprecated. Use --num-records instead.");
+        }
         perf.wanted = tool_number(tool, tool_has(tool, "messages") ? "messages" : "num-records");
         perf.interval_ms = tool_number(tool, "reporting-interval");
         perf.timeout_ms = tool_number(tool, "timeout");

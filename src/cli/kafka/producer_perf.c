@@ -328,7 +328,17 @@ static int read_options(struct perf *perf) {
     return TOOL_DONE;
 }
 
+static void warn_of(struct tool *tool, const char *old, const char *option) {
+    if (tool_has(tool, old)) {
+        printf("Option --%s has been deprecated and will be removed in a future version. Use --%s "
+               "instead.\n",
+               old, option);
+    }
+}
+
 static int read_settings(struct tool *tool, struct console_properties *settings) {
+    warn_of(tool, "producer-props", "command-property");
+    warn_of(tool, "producer.config", "command-config");
     const char *file = tool_text(tool, "command-config");
     int code = TOOL_DONE;
     file = file == NULL ? tool_text(tool, "producer.config") : file;

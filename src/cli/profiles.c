@@ -56,8 +56,12 @@ static struct profiles_line parse(struct arena *arena, const char *text) {
 
 static void insert(struct profiles *profiles, size_t index, const char *text) {
     struct arena *arena = cli_arena(profiles->cli);
-    size_t size = profiles->count * sizeof *profiles->lines;
-    profiles->lines = arena_grow(arena, profiles->lines, size, size + sizeof *profiles->lines);
+    if (profiles->count == profiles->capacity) {
+        size_t size = profiles->capacity * sizeof *profiles->lines;
+        profiles->capacity = profiles->capacity == 0 ? 32 : 2 * profiles->capacity;
+        profiles->lines =
+            arena_grow(arena, profiles->lines, size, profiles->capacity * sizeof *profiles->lines);
+    }
     memmove(&profiles->lines[index + 1], &profiles->lines[index],
             (profiles->count - index) * sizeof *profiles->lines);
     profiles->lines[index] = parse(arena, text);

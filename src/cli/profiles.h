@@ -20,6 +20,7 @@ struct profiles {
     bool there; /* the file is */
     struct profiles_line *lines;
     size_t count;
+    size_t capacity;
 };
 
 /* A file that is not there has no lines. */

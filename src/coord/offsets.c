@@ -53,6 +53,11 @@ bool offsets_topic_matches(struct uuid a, struct uuid b) {
     return uuid_is_zero(a) || uuid_is_zero(b) || uuid_equal(a, b);
 }
 
+struct uuid offsets_topic_id_now(const struct groups *groups, struct str topic) {
+    const struct meta_topic *found = meta_image_topic(groups->image, topic);
+    return found == NULL ? UUID_ZERO : found->id;
+}
+
 /* --- values --- */
 
 static struct str own_text(struct str text) {

@@ -14,7 +14,9 @@
  *
  * An offset that was committed with a retention of its own (old clients) has a time of its own.
  *
- * When a topic is deleted, what groups committed of it goes in one step, soon afterwards.
+ * When a topic is deleted, what groups committed of it goes in one step, soon afterwards. Not when
+ * the node dies in between, and not what was on its way then: this goes with what expires, whoever
+ * reads the topic that has the name now, as far as the record says of which topic it is.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -36,24 +38,42 @@ static bool is_expired(const struct offset_value *value, int64_t since_ms, int64
     return ancient || age_ms >= retention_ms;
 }
 
+/* What is to go of one group. */
+struct expiry {
+    bool may_expire;
+    int64_t since_ms; /* -1: of each commit */
+    int64_t retention_ms;
+};
+
+static bool is_due(const struct group_step *step, const struct expiry *expiry, bool subscribed,
+                   struct uuid topic_id, const struct offset_slot *slot) {
+    if (!list_empty(&slot->pending)) {
+        return false;
+    }
+    bool gone = !uuid_is_zero(slot->value.topic_id) && !uuid_equal(slot->value.topic_id, topic_id);
+    return gone ||
+           (expiry->may_expire && !subscribed &&
+            is_expired(&slot->value, expiry->since_ms, step->wall_ms, expiry->retention_ms));
+}
+
 /* Adds tombstones for what expired; returns whether nothing is left. */
 static bool expire_group(struct group_step *step, const struct group *group, int64_t retention_ms) {
-    int64_t since_ms = -1;
     if (group->offsets == NULL) {
         return true;
     }
-    if (group->ops != NULL && !group->ops->offsets_may_expire(group, &since_ms)) {
-        return false;
-    }
+    struct expiry expiry = {.since_ms = -1, .retention_ms = retention_ms};
+    expiry.may_expire =
+        group->ops == NULL || group->ops->offsets_may_expire(group, &expiry.since_ms);
     int32_t left = 0;
     const struct offset_topic *topic;
     const struct offset_slot *slot;
     size_t topics, slots;
     map_for_each (&group->offsets->topics, topics, topic) {
-        bool subscribed = group->ops != NULL && group->ops->is_subscribed(group, topic->name);
+        bool subscribed = expiry.may_expire && group->ops != NULL &&
+                          group->ops->is_subscribed(group, topic->name);
+        struct uuid id = offsets_topic_id_now(step->groups, topic->name);
         map_for_each (&topic->partitions, slots, slot) {
-            if (!subscribed && list_empty(&slot->pending) &&
-                is_expired(&slot->value, since_ms, step->wall_ms, retention_ms)) {
+            if (is_due(step, &expiry, subscribed, id, slot)) {
                 offsets_add_tombstone(step, group->id, topic->name, slot->partition);
                 step_count(step, GROUP_COUNT_OFFSETS_EXPIRED, 1);
             } else {
@@ -61,7 +81,7 @@ static bool expire_group(struct group_step *step, const struct group *group, int
             }
         }
     }
-    return left == 0;
+    return expiry.may_expire && left == 0;
 }
 
 static err_t expire(struct group_step *step, struct group_timer *timer) {

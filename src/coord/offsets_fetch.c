@@ -4,6 +4,9 @@
  * A request is of one shard; it names its groups as version 8 and later do. Nothing committed is no
  * error: the offset is -1. What an open transaction wrote is not there yet, and with require_stable
  * its partition is refused until the transaction ends.
+ *
+ * A name stands for the topic that has it now. What was committed of one before may still be there:
+ * the node died before the tombstones were written, or the commit was on its way meanwhile.
  */
 #include "coord/offsets_int.h"
 #include "wire/api_keys.h"
@@ -32,6 +35,8 @@ static void answer(const struct group_step *step, const struct offset_slot *slot
 static void fetch_topic(const struct group_step *step, const struct group *group,
                         const asked_topic *asked, bool stable, answer_topic *ret) {
     const struct offset_topic *topic = group == NULL ? NULL : offsets_topic(group, asked->name);
+    struct uuid id = uuid_is_zero(asked->topic_id) ? offsets_topic_id_now(step->groups, asked->name)
+                                                   : asked->topic_id;
     ret->name = asked->name;
     ret->topic_id = asked->topic_id;
     ret->partitions =
@@ -40,8 +45,8 @@ static void fetch_topic(const struct group_step *step, const struct group *group
     for (int32_t i = 0; i < asked->partition_indexes_count; i++) {
         int32_t partition = asked->partition_indexes[i];
         ret->partitions[i].partition_index = partition;
-        answer(step, topic == NULL ? NULL : offsets_topic_slot(topic, partition), asked->topic_id,
-               stable, &ret->partitions[i]);
+        answer(step, topic == NULL ? NULL : offsets_topic_slot(topic, partition), id, stable,
+               &ret->partitions[i]);
     }
 }
 
@@ -60,13 +65,14 @@ static void fetch_all(const struct group_step *step, const struct group *group, 
         answer_topic *to = &ret->topics[ret->topics_count++];
         to->name = arena_str(arena, topic->name);
         to->partitions = ARENA_ARRAY(arena, answer_partition, map_count(&topic->partitions));
+        struct uuid id = offsets_topic_id_now(step->groups, topic->name);
         map_for_each (&topic->partitions, slots, slot) {
-            if (!slot->committed) {
+            if (!slot->committed || !offsets_topic_matches(slot->value.topic_id, id)) {
                 continue;
             }
             answer_partition *partition = &to->partitions[to->partitions_count++];
             partition->partition_index = slot->partition;
-            answer(step, slot, UUID_ZERO, stable, partition);
+            answer(step, slot, id, stable, partition);
         }
         if (to->partitions_count == 0) {
             ret->topics_count--;

@@ -48,6 +48,9 @@ struct offset_slot *offsets_slot(const struct group *group, struct str topic, in
 /* Whether it is the same topic as far as both ids say; zero says nothing. */
 bool offsets_topic_matches(struct uuid a, struct uuid b);
 
+/* The id of the topic that has this name now; zero: there is none. */
+struct uuid offsets_topic_id_now(const struct groups *groups, struct str topic);
+
 /* --- records --- */
 
 void offsets_apply(struct groups *groups, const struct coord_record *record);

@@ -133,11 +133,13 @@ static void tell_group(struct shard *shard, struct standing_snapshot *snapshot,
     }
     map_for_each (&group->offsets->topics, topics, topic) {
         const struct meta_topic *found = meta_image_topic(shard->home->image, topic->name);
+        struct uuid id = found == NULL ? UUID_ZERO : found->id;
         const char *name = arena_c_str(arena, topic->name);
         map_for_each (&topic->partitions, slots, slot) {
-            if (slot->committed) {
-                tell_slot(snapshot, shard->standing.current, slot, name,
-                          found == NULL ? UUID_ZERO : found->id);
+            if (slot->committed && offsets_topic_matches(slot->value.topic_id, id)) {
+                tell_slot(snapshot, shard->standing.current, slot, name, id);
+            } else {
+                slot->told = false;
             }
         }
     }

@@ -131,6 +131,19 @@ static void delete_fail(const struct coord_call *call, int16_t code, void *ret) 
     }
 }
 
+/* --- what is wrong whatever the group --- */
+
+/* A group without a name may commit, and is deleted like others: old clients had such groups. */
+static bool offset_delete_check(const struct coord_call *call, const struct groups *groups,
+                                void *response) {
+    (void)groups;
+    bool good = ((const struct offset_delete_request *)call->request)->group_id.size > 0;
+    if (!good) {
+        offset_delete_fail(call, ERR_INVALID_GROUP_ID, response);
+    }
+    return good;
+}
+
 /* --- the tables --- */
 
 static const struct coord_api apis[] = {
@@ -147,7 +160,7 @@ static const struct coord_api apis[] = {
     {API_OFFSET_FETCH, &offset_fetch_request_type, &offset_fetch_response_type, offset_fetch_group,
      NULL, offsets_fetch_step, offset_fetch_fail, true},
     {API_OFFSET_DELETE, &offset_delete_request_type, &offset_delete_response_type,
-     offset_delete_group, NULL, offsets_delete_step, offset_delete_fail, true},
+     offset_delete_group, offset_delete_check, offsets_delete_step, offset_delete_fail, true},
     {API_LIST_GROUPS, &list_groups_request_type, &list_groups_response_type, NULL, NULL,
      groups_list_step, list_fail, true},
     {API_DESCRIBE_GROUPS, &describe_groups_request_type, &describe_groups_response_type,

@@ -7,6 +7,18 @@
 
 /* --- ListGroups --- */
 
+/* As Java's String.trim sees it. */
+static struct str trim(struct str text) {
+    while (text.size > 0 && (uint8_t)text.data[0] <= ' ') {
+        text.data++;
+        text.size--;
+    }
+    while (text.size > 0 && (uint8_t)text.data[text.size - 1] <= ' ') {
+        text.size--;
+    }
+    return text;
+}
+
 static bool same_word(struct str a, const char *b) {
     struct str other = str_from_c(b);
     if (a.size != other.size) {
@@ -36,13 +48,17 @@ err_t groups_list_step(struct group_step *step) {
     const struct list_groups_request *request = step->request;
     struct list_groups_response *response = step->response;
     struct arena *arena = step->call->arena;
+    struct str *states = ARENA_ARRAY(arena, struct str, request->states_filter_count);
+    for (int32_t i = 0; i < request->states_filter_count; i++) {
+        states[i] = trim(request->states_filter[i]); /* types are taken as they are */
+    }
     response->groups = ARENA_ARRAY(arena, struct list_groups_response_listed_group,
                                    map_count(&step->groups->by_id));
     const struct group *group;
     size_t cursor;
     map_for_each (&step->groups->by_id, cursor, group) {
         const char *state = group_state_name(group), *type = group_type_name(group);
-        if (passes(request->states_filter, request->states_filter_count, state) &&
+        if (passes(states, request->states_filter_count, state) &&
             passes(request->types_filter, request->types_filter_count, type)) {
             response->groups[response->groups_count++] = (struct list_groups_response_listed_group){
                 .group_id = arena_str(arena, group->id),

@@ -10,6 +10,7 @@
 #include "log/directory.h"
 #include "meta/format.h"
 #include "meta/record.h"
+#include "sys/file.h"
 #include "sys/linux.h"
 #include "sys/sys.h"
 
@@ -46,6 +47,7 @@ struct storage {
     const char *dir_list[DIRS_MAX];
     size_t dir_count;
     const char *metadata_dir;
+    size_t formatted_count;
 };
 
 static int random_uuid(struct sys *sys) {
@@ -166,7 +168,8 @@ static int load(struct storage *storage) {
 
 static void say_formatted(void *arg, const char *dir, struct uuid directory_id) {
     (void)directory_id;
-    const struct storage *storage = arg;
+    struct storage *storage = arg;
+    storage->formatted_count++;
     int16_t version =
         storage->metadata_version != 0 ? storage->metadata_version : METADATA_VERSION_LATEST;
     const char *kind = strcmp(dir, storage->metadata_dir) != 0 ? "data directory"
@@ -234,6 +237,8 @@ static int format(struct storage *storage) {
     err_t err = meta_format(storage->sys, &options, error);
     if (err != ERR_OK) {
         fprintf(stderr, "%s\n", error[0] != '\0' ? error : err_text(err));
+    } else if (storage->formatted_count == 0) {
+        puts("All of the log directories are already formatted.");
     }
     return err == ERR_OK ? 0 : 1;
 }
@@ -252,10 +257,13 @@ static int info(struct storage *storage) {
         err_t err = log_meta_read(storage->sys, storage->dirs[i], &meta, reason, sizeof reason);
         if (err != ERR_OK) {
             problems++;
+            struct sys_stat stat;
+            bool there = sys_path_stat(storage->sys, storage->dirs[i], &stat) == ERR_OK;
             printf("Found problem:\n  %s %s\n\n", storage->dirs[i],
-                   err == ERR_NOT_FOUND ? "is not formatted."
-                   : reason[0] != '\0'  ? reason
-                                        : err_text(err));
+                   !there                 ? "does not exist"
+                   : err == ERR_NOT_FOUND ? "is not formatted."
+                   : reason[0] != '\0'    ? reason
+                                          : err_text(err));
             continue;
         }
         char id[UUID_TEXT_SIZE + 1] = "";

@@ -28,7 +28,9 @@ static int read_file(const struct tool *tool, struct ottla_config *config, const
 
 static int configure(const struct tool *tool, struct ottla_config *config) {
     const char *path = tool_text_of(tool, "command-config");
-    path = path != NULL ? path : tool_text_of(tool, "config");
+    if (path == NULL && strcmp(tool->kind->name, "kafka-cluster") == 0) {
+        path = tool_text_of(tool, "config"); /* what it was called before */
+    }
     const char *servers = tool_text_of(tool, "bootstrap-server");
     const char *controllers = tool_text_of(tool, "bootstrap-controller");
     int code = path == NULL ? TOOL_DONE : read_file(tool, config, path);

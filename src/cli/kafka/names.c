@@ -24,6 +24,7 @@ static const struct tool_kind kinds[] = {
      .run = kafka_consumer_groups},
     {"kafka-delete-records", "Deletes the records of partitions up to given offsets.",
      .run = kafka_delete_records},
+    {"kafka-dump-log", "Prints what is in the files of a partition.", .run = kafka_dump_log},
     {"kafka-features", "Describes and changes levels of features.", .words = true, .terse = true,
      .run = kafka_features},
     {"kafka-get-offsets", "Prints offsets of partitions.", .run = kafka_get_offsets},

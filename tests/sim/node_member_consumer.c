@@ -272,8 +272,8 @@ static void beat(struct member *member) {
 
 /* --- leaving --- */
 
-/* What the broker knows it has is its instance's from now on. When the member does not know what
- * the broker knows, nobody counts on anything. */
+/* What the broker knows it has is its instance's from now on: a rival may be in before the answer
+ * is here. When the member does not know what the broker knows, nobody counts on anything. */
 static void keep_for_instance(struct member *member) {
     char instance[AUDIT_MEMBER_SIZE_MAX];
     member_instance_name(member, instance);
@@ -283,6 +283,7 @@ static void keep_for_instance(struct member *member) {
             audit_group_hand_over(member->group->audit, i, member->name, instance);
         }
     }
+    audit_group_release_all(member->group->audit, member->name);
 }
 
 static void left_for_a_while(void *arg, const struct client_response *response) {
@@ -290,7 +291,6 @@ static void left_for_a_while(void *arg, const struct client_response *response) 
     const struct consumer_group_heartbeat_response *message = response->message;
     if (response->err == ERR_OK && message->error_code == ERR_OK) {
         member_point(member, "static_member_out");
-        keep_for_instance(member);
     }
     answered(member, response);
 }
@@ -301,6 +301,7 @@ static void leave(struct member *member) {
         member->leaves_for_a_while = true;
     }
     if (member->leaves_for_a_while) {
+        keep_for_instance(member);
         send(member, EPOCH_LEAVES_FOR_A_WHILE, left_for_a_while);
     } else {
         member_disown(member);

@@ -37,6 +37,9 @@ static inline bool str_equal(struct str a, struct str b) {
            (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
+/* A zero-terminated copy on the heap, for free(); NULL for null. */
+char *str_dup(struct str s);
+
 /* Order of memcmp, then of length; null before empty. */
 int str_compare(struct str a, struct str b);
 

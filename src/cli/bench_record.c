@@ -154,9 +154,12 @@ bool bench_checker_see(struct bench_checker *checker, int32_t partition, const v
                        size_t size, struct bench_seen *ret_seen) {
     checker->checks.records++;
     checker->checks.bytes += size;
+    if (value == NULL || size < BENCH_RECORD_MIN || partition >= checker->partition_count) {
+        checker->checks.damaged++;
+        return false;
+    }
     const uint8_t *end = (const uint8_t *)value + size - BENCH_RECORD_MIN;
-    if (value == NULL || size < BENCH_RECORD_MIN || partition >= checker->partition_count ||
-        get_be32(end) != MAGIC || crc32c(0, value, size - 4) != get_be32(end + AT_CRC)) {
+    if (get_be32(end) != MAGIC || crc32c(0, value, size - 4) != get_be32(end + AT_CRC)) {
         checker->checks.damaged++;
         return false;
     }

@@ -215,7 +215,7 @@ static void take_cluster_id(struct ottla_client *client, struct str id) {
     struct client_metadata *metadata = &client->metadata;
     if (id.data != NULL && !str_equal(id, str_from_c(metadata->cluster_id))) {
         free(metadata->cluster_id);
-        metadata->cluster_id = strndup(id.data, id.size);
+        metadata->cluster_id = str_dup(id);
     }
 }
 

@@ -108,7 +108,7 @@ static int set(struct ottla_config *config, struct str name, struct str text, st
                                 row->type == CONFIG_TYPE_PASSWORD ? "[hidden]" : value.text.data);
     }
     free(*slot);
-    *slot = strndup(value.text.data, value.text.size);
+    *slot = str_dup(value.text);
     return OTTLA_OK;
 }
 

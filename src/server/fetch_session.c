@@ -66,7 +66,7 @@ static void item_free(struct session_item *own) {
 }
 
 static void item_name(struct session_item *own, struct str topic) {
-    own->name = topic.size == 0 ? NULL : strndup(topic.data, topic.size);
+    own->name = topic.size == 0 ? NULL : str_dup(topic);
     own->item.topic = (struct str){own->name, topic.size};
 }
 

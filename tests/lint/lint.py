@@ -52,7 +52,7 @@ def all_files():
 
 def sources():
     return [path for path in all_files() if path.endswith((".c", ".h"))
-            and path.startswith(("src/", "include/", "tests/", "examples/"))]
+            and path.startswith(("src/", "include/", "tests/", "examples/", "bench/"))]
 
 
 def lines_of(path):

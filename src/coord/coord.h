@@ -11,9 +11,9 @@
 #include "sys/loop.h"
 
 /*
- * The group coordinators of a node: one shard for each partition of __consumer_offsets that this
- * node leads. A shard is a state machine on a strand over that partition's log; it lives on one of
- * the node's loops, partition p on loop p modulo their number.
+ * The group coordinators of a node: one shard for each partition of __consumer_offsets, which works
+ * while this node leads it. A shard is a state machine on a strand over that partition's log; it
+ * lives on one of the node's loops, partition p on loop p modulo their number.
  *
  * A request is a call: a struct that its owner keeps, next to the decoded request. Whether the
  * client may do what it asks was settled before. Calls may be made on any thread.
@@ -88,7 +88,7 @@ struct coord_call {
 
 /* To the shard of the call's group. */
 void coord_submit(struct coord *coord, struct coord_call *call);
-/* To a shard by its number: ListGroups. */
+/* To a shard by its number: a part of a request about many groups. */
 void coord_submit_to(struct coord *coord, struct coord_call *call, int32_t partition);
 
 /* On the call's loop: the client is gone, `done` comes soon, and what it brings is worth nothing.

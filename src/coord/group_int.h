@@ -22,7 +22,7 @@
  * Inside the group coordinator: what the kinds of groups are written against.
  *
  *   request ─► coord_api.step ──┐
- *   timer   ─► group_timer.fire ├─► step(struct group_step *) ─► records ─► log ─► coord_kind.apply
+ *   timer   ─► group_timer.fire ├─► step(struct group_step *) ─► records ─► log ─► records.c: apply
  *   job     ─► group_job.finish ┘        │                                              │
  *                                        ├─► soft state, timers, jobs                   ▼
  *                                        └─► answers ──────── when the records are committed ──►
@@ -158,7 +158,7 @@ struct group_ops {
 
     /* JoinGroup, SyncGroup, Heartbeat and LeaveGroup, for a group that exists: a classic group
      * serves them itself, a consumer group its classic members. Whoever has no group yet, or a
-     * GROUP_SIMPLE, goes to the classic protocol (see requests.c). As coord_api.step. */
+     * GROUP_SIMPLE, goes to the classic protocol (see classic_requests.c). As coord_api.step. */
     err_t (*join)(struct group_step *step, struct group *group);
     err_t (*sync)(struct group_step *step, struct group *group);
     err_t (*heartbeat)(struct group_step *step, struct group *group);
@@ -268,7 +268,7 @@ struct group_step {
     void (*settled)(struct group_step *step, err_t err);
     void *context; /* for settled; in the arena */
 
-    /* groups.c's. */
+    /* steps.c's. */
     uint32_t counts[GROUP_COUNTS];
     struct strand_output *output;
     struct list answers; /* struct coord_call */
@@ -354,7 +354,7 @@ struct group_job {
     err_t (*finish)(struct group_step *step, struct group_job *job);
     void (*free)(struct group_job *job);
 
-    /* groups.c's. Zero-initialise. */
+    /* steps.c's. Zero-initialise. */
     struct groups *groups;
     struct group_op *op;
     struct sys_job job;

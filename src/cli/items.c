@@ -67,14 +67,13 @@ static int wait_for_call(const struct items *items, struct ottla_call *call,
 /* A topic that was made just now may not be known to all brokers yet: asked again for a moment. */
 static int ask_partition_count(const struct items *items, const char *topic, int64_t timeout_ms,
                                int32_t *ret_count, struct ottla_error *error) {
+    struct sys *sys = client_sys(items->client);
+    int64_t deadline_ms = sys_mono_ms(sys) + NEW_TOPIC_MS;
     int code;
-    int64_t waited_ms = 0;
     while ((code = ottla_client_partition_count(items->client, topic, timeout_ms, ret_count,
                                                 error)) == ERR_UNKNOWN_TOPIC_OR_PARTITION &&
-           waited_ms < NEW_TOPIC_MS) {
-        int64_t start_ms = sys_mono_ms(client_sys(items->client));
+           sys_mono_ms(sys) < deadline_ms) {
         ottla_client_run(items->client, ASK_AGAIN_MS);
-        waited_ms += sys_mono_ms(client_sys(items->client)) - start_ms + 1;
     }
     return code;
 }

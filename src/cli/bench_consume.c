@@ -201,7 +201,7 @@ static int bench_consume_run(struct cli *cli) {
 }
 
 static const struct cli_option options[] = {
-    {"count", 'n', CLI_NUMBER, "COUNT", "stop after so many records"},
+    {"count", 'n', CLI_NUMBER, "RECORDS", "stop after so many"},
     {"duration", 'd', CLI_TEXT, "TIME", "read for so long, also what is still to come"},
     {"warm-up", 'w', CLI_TEXT, "TIME", "read for a while before anything counts (0s)"},
     {"group", 'g', CLI_TEXT, "GROUP", "as a member of this group; what it reads is not checked",

@@ -106,8 +106,8 @@ extern const struct cli_command bench_end_to_end_command;
 /* clang-format off */
 #define BENCH_LOAD_OPTIONS                                                                         \
     {"size", 's', CLI_NUMBER, "SIZE", "bytes of a record's value (1024; 28 at least)"},            \
-    {"rate", 'r', CLI_NUMBER, "COUNT", "records a second; else as many as go"},                    \
-    {"count", 'n', CLI_NUMBER, "COUNT", "stop after so many records"},                             \
+    {"rate", 'r', CLI_NUMBER, "RECORDS", "so many a second; else as many as go"},                  \
+    {"count", 'n', CLI_NUMBER, "RECORDS", "stop after so many"},                                   \
     {"duration", 'd', CLI_TEXT, "TIME", "stop after 500ms, 90s, 15m (10s, unless --count)"},       \
     {"warm-up", 'w', CLI_TEXT, "TIME", "do so for a while before anything counts (1s)"},           \
     {"partitions", 'p', CLI_NUMBER, "COUNT", "of the topic, if it is not there yet (4)"},          \

@@ -34,6 +34,7 @@ struct slot {
     struct slot *next; /* free ones; chunks */
     int64_t due_ns;
     uint32_t crc;
+    bool counts; /* not of the warm-up */
 };
 
 struct bench_load {
@@ -55,8 +56,8 @@ struct bench_load {
     int64_t duration_ns; /* INT64_MAX: by count */
     int64_t count;       /* INT64_MAX: by duration */
     int64_t start_ns;
-    int64_t produced; /* of them all; the rate's n */
-    int64_t produced_before;
+    int64_t produced;        /* of them all; the rate's n */
+    int64_t produced_before; /* those of the warm-up */
     uint64_t acknowledged;
     uint64_t failed;
     uint64_t checksum;
@@ -108,7 +109,7 @@ static void on_delivery(void *arg, const struct ottla_delivery *delivery) {
     }
     load->acknowledged++;
     load->checksum += slot->crc;
-    if (measure->begun && slot->due_ns >= measure->begin_ns) {
+    if (slot->counts) {
         measure->records++;
         measure->bytes += load->model.value.size;
         metrics_observe(load->latencies, sys_mono_ns(measure->sys) - slot->due_ns);
@@ -121,6 +122,7 @@ static int produce(struct bench_load *load, int64_t due_ns, struct ottla_error *
     struct ottla_record *record = &load->model;
     record->partition = (int32_t)(load->produced % load->partition_count);
     slot->due_ns = due_ns;
+    slot->counts = load->measure->begun && due_ns >= load->measure->begin_ns;
     slot->crc = bench_writer_next(load->writer, record->partition, due_ns, &record->value.data);
     int code = ottla_produce(load->producer, record, on_delivery, slot, error);
     if (code == OTTLA_OK) {
@@ -188,11 +190,19 @@ static int drain(struct bench_load *load, bench_wait_fn wait, void *arg) {
     return code;
 }
 
+/* At a fixed rate those count that are due from now on, which is not those that are sent. */
 static int begin(struct bench_load *load, bench_wait_fn wait, void *arg) {
+    struct bench_measure *measure = load->measure;
     int code = load->rate > 0 ? CLI_DONE : drain(load, wait, arg);
     ottla_producer_stats(load->producer, &load->stats_begin);
+    bench_measure_begin(measure);
     load->produced_before = load->produced;
-    bench_measure_begin(load->measure);
+    if (load->produced == 0) {
+        load->start_ns = measure->begin_ns;
+    } else if (load->rate > 0) {
+        double passed_s = (double)(measure->begin_ns - load->start_ns) / 1e9;
+        load->produced_before = (int64_t)(passed_s * (double)load->rate) + 1;
+    }
     return code;
 }
 

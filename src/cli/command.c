@@ -107,7 +107,7 @@ static bool parse_number(const struct cli_option *option, const char *text, int6
     errno = 0;
     long long number = strtoll(text, &end, 10);
     int64_t factor = 1;
-    bool sized = strcmp(option->value, "SIZE") == 0;
+    bool sized = strcmp(option->value, "SIZE") == 0 || strcmp(option->value, "RECORDS") == 0;
     if (end == text || errno != 0 || (sized ? !parse_factor(end, &factor) : *end != '\0') ||
         number > INT64_MAX / factor || number < INT64_MIN / factor) {
         return false;

@@ -39,7 +39,8 @@ enum cli_exit {
 enum cli_kind {
     CLI_FLAG,
     CLI_TEXT,
-    CLI_NUMBER, /* an integer, with k, M, G (powers of 1000) or Ki, Mi, Gi if `value` is "SIZE" */
+    CLI_NUMBER, /* an integer; if `value` is "SIZE" or "RECORDS" with k, M, G (powers of 1000), Ki,
+                 * Mi or Gi */
     CLI_TEXTS,  /* may be given several times */
 };
 

@@ -29,7 +29,7 @@ def test_what_is_produced_is_read(broker, ottla):
 
 
 def test_a_fixed_rate_is_kept(ottla):
-    made = ottla.json("bench", "produce", "bench-rate", "-r", 2000, "-d", "1500ms", "-w", "200ms",
+    made = ottla.json("bench", "produce", "bench-rate", "-r", "2k", "-d", "1500ms", "-w", "200ms",
                       "-s", 100, "-X", "compression.type=zstd", "--data", "text")
     assert 2900 <= made["records"] <= 3001
     assert made["rate"] == 2000

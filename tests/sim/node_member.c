@@ -236,6 +236,12 @@ static bool is_steady(const struct member *member) {
     return member_is_timed(member) && has_steady_place;
 }
 
+/* Who must not lose its session asks anew on another connection in time: a machine that lost its
+ * power does not say that it knows nothing of the request. Who joins may wait for others. */
+static bool is_in_a_hurry(const struct member *member) {
+    return is_steady(member) && member->protocol == &member_consumer && member->state == MEMBER_IN;
+}
+
 /* For good; others must get what it had, without its coming back to help. */
 static bool is_dead(struct member *member) {
     if (sim_world_now_ms(member->client.sim->run->world) < member->dies_ms) {
@@ -355,6 +361,8 @@ static void turn(struct sys_timer *timer) {
     }
     if (member->busy && !sim->finishing && node_below(sim, TURNS_PER_HASTE * 3) == 0) {
         again(member, node_draw(sim, haste_ms));
+    } else if (member->busy && is_in_a_hurry(member)) {
+        again(member, member->session_ms / 3);
     } else if (!member->busy && !sys_timer_is_set(timer)) {
         again(member, node_draw(sim, member->wait) / 1000);
     }

@@ -211,8 +211,8 @@
 /* --- server --- */
 
 /* Memory of one answer that repeats what it is asked for again and again (settings of resources,
- * producers of partitions): 20,000 topics with all their settings. A frame cannot hold more than
- * 2 GiB anyway. */
+ * producers of partitions, groups): 20,000 topics with all their settings. A frame cannot hold more
+ * than 2 GiB anyway. */
 #define SERVER_ANSWER_BYTES_MAX (256 * 1024 * 1024)
 
 /* How much of a fetch is asked about before it is called warm; a page of it costs a microsecond. */

@@ -183,6 +183,26 @@ void groups_committed(struct group_op *op) {
     }
 }
 
+/* --- how much is answered --- */
+
+bool step_has_room(const struct group_step *step) {
+    return step->call->room == NULL || atomic_load(step->call->room) > 0;
+}
+
+void step_take_room(struct group_step *step, size_t size) {
+    if (step->call->room != NULL) {
+        atomic_fetch_sub(step->call->room, (int64_t)size);
+    }
+}
+
+void step_take_room_of(struct group_step *step, const void *part) {
+    size_t size = 0;
+    if (step->call->room != NULL) {
+        (void)wire_size(step->call->api->response_type, step->call->version, part, &size);
+    }
+    step_take_room(step, size);
+}
+
 /* --- requests that wait --- */
 
 void step_park(struct group_step *step, struct group_wait *wait) {

@@ -182,8 +182,14 @@ err_t consumer_step_describe(struct group_step *step) {
             .authorized_operations = INT32_MIN,
         };
         const struct group *group = groups_find(step->groups, request->group_ids[i]);
+        if (!step_has_room(step)) {
+            described->error_code = ERR_INVALID_REQUEST;
+            continue;
+        }
         if (group != NULL && group->type == GROUP_CONSUMER) {
             describe(step, group, described);
+            struct consumer_group_describe_response one = {.groups = described, .groups_count = 1};
+            step_take_room_of(step, &one);
             continue;
         }
         described->error_code = ERR_GROUP_ID_NOT_FOUND;

@@ -68,6 +68,9 @@ struct coord_call {
     struct arena *arena;    /* nobody else uses it until the call is done */
     const void *request;    /* stays, with all it points at, until the call is done */
     struct sys_loop *loop;  /* where done is called */
+    /* About so many bytes may be answered yet, by all parts of a request together; what it asks for
+     * beyond is refused with INVALID_REQUEST. NULL: there is no bound. */
+    _Atomic int64_t *room;
 
     /* The response is complete in the arena, and what it says is committed. Errors are in it, where
      * the protocol has them. */

@@ -285,6 +285,12 @@ static inline void step_count(struct group_step *step, enum group_count what, ui
     step->counts[what] += n;
 }
 
+/* Whether the answer may grow yet, and that it did: a request can name a group again and again. */
+bool step_has_room(const struct group_step *step);
+void step_take_room(struct group_step *step, size_t size);
+/* The same for all that this response has: a part of the answer. */
+void step_take_room_of(struct group_step *step, const void *part);
+
 /* What Kafka's clients are told for an error of an append: one of the protocol's. */
 err_t group_write_err(err_t err);
 

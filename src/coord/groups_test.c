@@ -12,26 +12,20 @@
  *                                 memberId in it is from then on $WHO, in requests and in what is
  *                                 printed
  *   client ID                     the client id of the requests that follow
- *   gone WHO                      the client of a request that waits is gone
- *   wait MS                       time passes; says when the shard was never at rest
- *   hold                          what is appended is not committed, until
- *   commit                        all of it is
- *   fail ERROR                    the next append fails
- *   unload                        leadership is lost; the log keeps what was committed
- *   loading                       we lead again, and the log is being read
- *   load                          it is read, or all of it is again; sessions begin anew
- *   log NAME VERSION {key} {value} [PRODUCER]
- *                                 a record that some other coordinator left in the log; while
- *                                 unloaded. VERSION -1: a tombstone, {value} is {}
- *   end-transaction PRODUCER commit|abort
- *   rewrite                       the groups are said anew, and the log before that is dropped
- *   busy                          the only worker is; jobs wait, until
- *   idle                          it is not any more
- *   groups                        prints the groups
- *   counts                        prints what was counted: offsets committed, expired and deleted,
- *                                 rebalances of classic and consumer groups
- *   plan-inline-max N             consumer groups that are larger are assigned on a worker; after
- *                                 start
+ *   room BYTES                    of the answers to the requests that follow; -1: as much as there
+ * is gone WHO                      the client of a request that waits is gone wait MS time passes;
+ * says when the shard was never at rest hold                          what is appended is not
+ * committed, until commit                        all of it is fail ERROR                    the
+ * next append fails unload                        leadership is lost; the log keeps what was
+ * committed loading                       we lead again, and the log is being read load it is read,
+ * or all of it is again; sessions begin anew log NAME VERSION {key} {value} [PRODUCER] a record
+ * that some other coordinator left in the log; while unloaded. VERSION -1: a tombstone, {value} is
+ * {} end-transaction PRODUCER commit|abort rewrite                       the groups are said anew,
+ * and the log before that is dropped busy                          the only worker is; jobs wait,
+ * until idle                          it is not any more groups                        prints the
+ * groups counts                        prints what was counted: offsets committed, expired and
+ * deleted, rebalances of classic and consumer groups plan-inline-max N             consumer groups
+ * that are larger are assigned on a worker; after start
  *
  * A record is printed when it is appended, "offset NAME vVERSION {key} {value}", an answer when it
  * is given. Times are told since the start.
@@ -70,6 +64,7 @@ struct test;
 
 struct test_call {
     struct coord_call call;
+    _Atomic int64_t room;
     struct test *test;
     char *who;
     bool done;
@@ -92,6 +87,7 @@ struct test {
     bool hold;
     err_t fail;
     char client_id[64];
+    int64_t room; /* -1: no bound */
     struct test_call *calls[CALLS_MAX];
     size_t call_count;
     struct name names[NAMES_MAX];
@@ -273,6 +269,8 @@ static void call_api(struct test *test, const char *who, const char *name, int16
         .loop = test->loop,
         .done = call_done,
     };
+    atomic_init(&call->room, test->room);
+    call->call.room = test->room < 0 ? NULL : &call->room;
     struct buffer error = {0};
     err_t err = wire_from_json(api->request_type, version, json, arena, request, &error);
     if (err != ERR_OK) {
@@ -659,6 +657,8 @@ static void run(struct sys_task *task) {
         test->fail = error_named(name);
     } else if (sscanf(line, "client %63s", name) == 1) {
         memcpy(test->client_id, name, sizeof name);
+    } else if (sscanf(line, "room %" SCNd64, &test->room) == 1) {
+        return;
     } else if (sscanf(line, "gone %63s", name) == 1) {
         client_gone(test, name);
     } else if (sscanf(line, "%63[^: ]: %63s %d%n", who, name, &version, &used) == 3) {
@@ -765,6 +765,7 @@ static void test_start(struct test *test) {
     test->commit_task.run = commit;
     test->image = meta_image_new();
     (void)snprintf(test->client_id, sizeof test->client_id, "client");
+    test->room = -1;
     add_setting(test, "process.roles", "broker,controller");
     add_setting(test, "node.id", "1");
     add_setting(test, "listeners", "PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093");

@@ -17,22 +17,25 @@ typedef struct offset_fetch_response_group answer_group;
 typedef struct offset_fetch_response_topics answer_topic;
 typedef struct offset_fetch_response_partitions answer_partition;
 
-static void answer(const struct group_step *step, const struct offset_slot *slot,
-                   struct uuid topic_id, bool stable, answer_partition *ret) {
+static void answer(struct group_step *step, const struct offset_slot *slot, struct uuid topic_id,
+                   bool stable, answer_partition *ret) {
     ret->committed_offset = -1;
     ret->committed_leader_epoch = -1;
     ret->metadata = STR("");
     if (slot != NULL && stable && !list_empty(&slot->pending)) {
         ret->error_code = ERR_UNSTABLE_OFFSET_COMMIT;
+    } else if (!step_has_room(step)) {
+        ret->error_code = ERR_INVALID_REQUEST;
     } else if (slot != NULL && slot->committed &&
                offsets_topic_matches(slot->value.topic_id, topic_id)) {
+        step_take_room(step, sizeof *ret + slot->value.metadata.size);
         ret->committed_offset = slot->value.offset;
         ret->committed_leader_epoch = slot->value.leader_epoch;
         ret->metadata = arena_str(step->call->arena, slot->value.metadata);
     }
 }
 
-static void fetch_topic(const struct group_step *step, const struct group *group,
+static void fetch_topic(struct group_step *step, const struct group *group,
                         const asked_topic *asked, bool stable, answer_topic *ret) {
     const struct offset_topic *topic = group == NULL ? NULL : offsets_topic(group, asked->name);
     struct uuid id = uuid_is_zero(asked->topic_id) ? offsets_topic_id_now(step->groups, asked->name)
@@ -51,7 +54,7 @@ static void fetch_topic(const struct group_step *step, const struct group *group
 }
 
 /* All that the group committed. */
-static void fetch_all(const struct group_step *step, const struct group *group, bool stable,
+static void fetch_all(struct group_step *step, const struct group *group, bool stable,
                       answer_group *ret) {
     if (group == NULL || group->offsets == NULL) {
         return;
@@ -94,7 +97,7 @@ static err_t check(struct group_step *step, struct group *group, const asked_gro
 static void fetch_group(struct group_step *step, const asked_group *asked, bool stable,
                         answer_group *ret) {
     struct group *group = groups_find(step->groups, asked->group_id);
-    err_t err = check(step, group, asked);
+    err_t err = step_has_room(step) ? check(step, group, asked) : ERR_INVALID_REQUEST;
     ret->group_id = asked->group_id;
     ret->error_code = err_kafka_code(err);
     if (err != ERR_OK) {

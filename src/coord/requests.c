@@ -99,7 +99,9 @@ err_t groups_describe_step(struct group_step *step) {
             .authorized_operations = INT32_MIN, /* not asked */
         };
         const struct group *group = groups_find(step->groups, id);
-        if (group == NULL) {
+        if (!step_has_room(step)) {
+            ret->error_code = ERR_INVALID_REQUEST;
+        } else if (group == NULL) {
             describe_unknown(step, arena_printf(step->arena, "Group %.*s not found.", STR_ARGS(id)),
                              ret);
         } else if (group->type == GROUP_SIMPLE) {
@@ -111,6 +113,8 @@ err_t groups_describe_step(struct group_step *step) {
                 step, arena_printf(step->arena, "Group %.*s is not a classic group.", STR_ARGS(id)),
                 ret);
         }
+        struct describe_groups_response one = {.groups = ret, .groups_count = 1};
+        step_take_room_of(step, &one);
     }
     return ERR_OK;
 }

@@ -1,9 +1,11 @@
 #include "server/handlers/group_request.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "server/node_int.h"
 
 /* As Java shows an address without a name: "/127.0.0.1". */
@@ -150,12 +152,14 @@ void group_fan_send(struct group_fan *fan, void (*finish)(struct group_fan *fan)
     struct str host = client_host(request);
     int32_t count = fan->part_count;
     fan->pending = count;
+    atomic_init(&fan->room, SERVER_ANSWER_BYTES_MAX);
     net_request_park(request->net);
     for (int32_t i = 0; i < count; i++) { /* no answer comes before the loop's next task */
         struct group_part *part = &fan->parts[i];
         part->fan = fan;
         arena_init(&part->arena, SIZE_MAX);
         part->call = make_call(request, host, part->message, &part->arena, part_done);
+        part->call.room = &fan->room;
         coord_submit_to(request->node->coord, &part->call, part->shard);
     }
 }

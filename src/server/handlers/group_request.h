@@ -42,6 +42,7 @@ struct group_fan {
     struct group_part *parts;
     int32_t part_count;
     int32_t pending;
+    _Atomic int64_t room; /* bytes that all parts together may answer yet */
     void (*finish)(struct group_fan *fan);
     void *context; /* the caller's */
 };

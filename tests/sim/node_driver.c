@@ -227,6 +227,8 @@ static void make_clients(struct node_sim *sim) {
                 node_reader_new(sim, line);
             } else if (strcmp(line->name, "member") == 0) {
                 node_member_new(sim, line);
+            } else if (strcmp(line->name, "library-produce") == 0) {
+                library_producer_new(sim, line);
             } else {
                 assert(strcmp(line->name, "admin") == 0);
                 node_admin_new(sim, line);

@@ -27,6 +27,7 @@
  *   node_walker    reads whole logs, from begin to end, after each power cut and at the end
  *   node_admin     creates, changes and deletes topics, and looks whether what it was told holds
  *   node_member    members of consumer groups; see node_member.h
+ *   library_*      clients of libottla; see library.h
  *
  *   config  log.dirs=/data                      any of the broker's settings, and
  *   config  sim.dirs=1-3                        so many log directories, each a disk of its own
@@ -160,6 +161,7 @@ void node_reader_new(struct node_sim *sim, struct scenario_line *line);
 void node_admin_new(struct node_sim *sim, struct scenario_line *line);
 void node_walker_new(struct node_sim *sim);
 void node_member_new(struct node_sim *sim, struct scenario_line *line);
+void library_producer_new(struct node_sim *sim, struct scenario_line *line);
 void node_members_topic_begins(struct node_topic *topic); /* a new incarnation is asked for */
 void node_client_add(struct node_sim *sim, struct node_client *client, const char *name);
 
@@ -187,7 +189,7 @@ struct node_sim {
     int topic_count;
     struct node_client *clients;
     struct node_group *groups; /* node_member.h */
-    struct arena arena;        /* of the settings */
+    struct arena arena; /* of the settings */
     int dir_count;
     int64_t *producer_ids;
     size_t producer_id_count;

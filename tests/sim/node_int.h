@@ -189,7 +189,7 @@ struct node_sim {
     int topic_count;
     struct node_client *clients;
     struct node_group *groups; /* node_member.h */
-    struct arena arena; /* of the settings */
+    struct arena arena;        /* of the settings */
     int dir_count;
     int64_t *producer_ids;
     size_t producer_id_count;

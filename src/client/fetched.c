@@ -43,6 +43,7 @@ void fetched_frame_unref(struct fetched_frame *frame) {
 void fetched_pool_init(struct fetched_pool *pool, struct arena *headers) {
     *pool = (struct fetched_pool){.compression = compression_new(),
                                   .headers = headers,
+                                  .round = 1,
                                   .lent_max = FETCHED_LENT_MAX,
                                   .check_crcs = true};
     list_init(&pool->idle);
@@ -78,6 +79,7 @@ void fetched_pool_release(struct fetched_pool *pool) {
         }
     }
     pool->lent_size = 0;
+    pool->round++;
     arena_reset(pool->headers);
 }
 
@@ -93,6 +95,15 @@ static struct fetched_scratch *scratch_take(struct fetched_pool *pool) {
         return container_of(link, struct fetched_scratch, link);
     }
     return take_memory(sizeof(struct fetched_scratch));
+}
+
+/* Nobody looks into it. */
+static void scratch_give_back(struct fetched_pool *pool, struct fetched_scratch *scratch) {
+    if (scratch->buffer.capacity > FETCHED_IDLE_MAX) {
+        scratch_free(scratch);
+    } else {
+        list_add_first(&pool->idle, &scratch->link);
+    }
 }
 
 /* The application may look into it until the release. */
@@ -247,16 +258,19 @@ static err_t open_batch(struct fetched *fetched, struct fetched_pool *pool,
         batch->magic < 2 ? RECORD_NO_LEADER_EPOCH : record_batch_leader_epoch(batch->data);
     fetched->timestamp_type = append_time ? OTTLA_LOG_APPEND_TIME : OTTLA_CREATE_TIME;
     fetched->looked = false;
+    fetched->shown = 0;
     fetched->open = true;
     return ERR_OK;
 }
 
 static void close_batch(struct fetched *fetched, struct fetched_pool *pool,
                         struct fetched_place *place) {
-    if (fetched->scratch != NULL) {
+    if (fetched->scratch != NULL && fetched->shown == pool->round) {
         scratch_lend(pool, fetched->scratch);
-        fetched->scratch = NULL;
+    } else if (fetched->scratch != NULL) {
+        scratch_give_back(pool, fetched->scratch);
     }
+    fetched->scratch = NULL;
     if (place->offset <= fetched->last_offset) {
         place->offset = fetched->last_offset + 1;
     }
@@ -331,6 +345,7 @@ static err_t take_records(struct fetched *fetched, struct fetched_pool *pool,
         }
         place->offset = record.offset + 1;
         place->epoch = fetched->epoch;
+        fetched->shown = pool->round;
         ++*count;
     }
     return ERR_OK;

@@ -32,6 +32,7 @@ struct fetched_pool {
     struct list lent;      /* that the application looks at */
     struct list spent;     /* struct fetched: read to the end, looked at */
     struct arena *headers; /* of records that were handed out */
+    uint64_t round;        /* from one release to the next; from 1 */
     size_t lent_size;
     size_t lent_max; /* no further batch is opened past it */
     bool check_crcs;
@@ -55,7 +56,8 @@ struct fetched {
     int32_t epoch;       /* of the open batch */
     enum ottla_timestamp_type timestamp_type;
     bool open;
-    bool looked; /* the batch at `at` was checked and is wanted */
+    bool looked;    /* the batch at `at` was checked and is wanted */
+    uint64_t shown; /* the pool's round in which records of the open batch were handed out last */
     int8_t magic;
     union {
         struct record_iter batch;

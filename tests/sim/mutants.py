@@ -34,7 +34,8 @@ CACHE = os.path.join(ROOT, ".cache", "mutants")
 COPY = os.path.join(CACHE, "source")
 BUILD = os.path.join(CACHE, "build")
 SIM = os.path.join(BUILD, "tests", "sim", "sim")
-COPIED = ("meson.build", "meson_options.txt", "docs", "include", "schemas", "src", "tests", "tools")
+COPIED = ("meson.build", "meson_options.txt", "bench", "docs", "examples", "include", "schemas", "src",
+          "tests", "tools")
 SEEDS = "1-20"
 RUN_SECONDS_MAX = 120  # of a mutant, on all its seeds
 

@@ -54,8 +54,11 @@ err_t log_delete(struct log *log) {
     }
     log->closed = true;
     log_set_state(log, ERR_CLOSED);
-    directory_dirty_add(log->directory, -log->dirty_bytes);
+    sys_lock_take(&log->lock); /* the flusher may be choosing what to flush next */
+    int64_t dirty_bytes = log->dirty_bytes;
     log->dirty_bytes = 0;
+    sys_lock_give(&log->lock);
+    directory_dirty_add(log->directory, -dirty_bytes);
     directory_log_closed(log->directory, true);
     struct log_config config;
     log_config_read(log, &config);

@@ -15,13 +15,13 @@ static void answered(struct controller_call *call, err_t err) {
     }
 }
 
-/* 0 would mean none to the controller. */
+/* 0 would mean none to the controller. What has no time at all is over whatever its clock says,
+ * which is that of the turn's beginning. */
 static int64_t deadline(const struct request *request, int64_t timeout_ms) {
     if (timeout_ms == FORWARD_NO_TIMEOUT) {
         return 0;
     }
-    int64_t at_ms = sys_mono_ms(request->node->sys) + timeout_ms;
-    return at_ms > 0 ? at_ms : 1;
+    return timeout_ms <= 0 ? 1 : sys_mono_ms(request->node->sys) + timeout_ms;
 }
 
 struct forward *forward_new(struct request *request, int64_t timeout_ms, void *response,

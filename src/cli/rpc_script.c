@@ -37,7 +37,8 @@ static void set_error(struct script *script, const char *text, size_t size) {
 }
 
 static void set_failure(struct script *script, err_t err) {
-    if (err == ERR_CLOSED) {
+    /* A node that closes before it read all is seen as a reset. */
+    if (err == ERR_CLOSED || err == ERR_IO) {
         set_outcome(script, "closed", json_true());
     } else {
         set_error(script, err_text(err), strlen(err_text(err)));

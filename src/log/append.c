@@ -131,9 +131,7 @@ bool log_roll_due(struct log *log, size_t size, int64_t max_timestamp_ms, int64_
 static err_t active_end(struct log *log) {
     struct log_segment *active = log_active(log);
     log->untouched = false;
-    sys_lock_take(&log->lock);
-    active->indexes_synced = false;
-    sys_lock_give(&log->lock);
+    log_segment_unsynced(log, active);
     err_t err = log_note(log, segment_seal(active));
     if (err == ERR_OK) {
         err = segment_sync_cut(active);

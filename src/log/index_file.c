@@ -129,6 +129,14 @@ struct view {
     uint32_t written;
 };
 
+/* Whether the file was cut since: a page that is not whole says nothing. */
+static bool view_is_stale(struct index_file *index, const struct view *view) {
+    sys_lock_take(index->lock);
+    bool stale = index->owner != view->owner;
+    sys_lock_give(index->lock);
+    return stale;
+}
+
 static err_t page_read(struct index_file *index, const struct view *view, uint32_t page,
                        bool no_wait, uint8_t *data, uint32_t *ret_count) {
     uint32_t per_page = entries_per_page(index);
@@ -140,29 +148,35 @@ static err_t page_read(struct index_file *index, const struct view *view, uint32
                            no_wait, data);
 }
 
-err_t index_file_last(struct index_file *index, uint8_t *entry) {
-    sys_lock_take(index->lock);
-    struct view view = {.owner = index->owner, .written = index->written};
-    uint32_t tail_count = index->count - index->written;
-    if (tail_count > 0) {
-        memcpy(entry, index->tail + (size_t)(tail_count - 1) * index->entry_size,
-               index->entry_size);
-    }
-    sys_lock_give(index->lock);
-    if (tail_count > 0) {
-        return ERR_OK;
-    }
-    if (view.written == 0) {
+static err_t last_in_file(struct index_file *index, const struct view *view, uint8_t *entry) {
+    if (view->written == 0) {
         return ERR_NOT_FOUND;
     }
     uint8_t data[CACHE_PAGE_SIZE];
     uint32_t count;
     err_t err =
-        page_read(index, &view, (view.written - 1) / entries_per_page(index), false, data, &count);
+        page_read(index, view, (view->written - 1) / entries_per_page(index), false, data, &count);
     if (err == ERR_OK) {
         memcpy(entry, data + (size_t)(count - 1) * index->entry_size, index->entry_size);
     }
     return err;
+}
+
+err_t index_file_last(struct index_file *index, uint8_t *entry) {
+    for (;;) {
+        sys_lock_take(index->lock);
+        struct view view = {.owner = index->owner, .written = index->written};
+        uint32_t tail_count = index->count - index->written;
+        if (tail_count > 0) {
+            memcpy(entry, index->tail + (size_t)(tail_count - 1) * index->entry_size,
+                   index->entry_size);
+        }
+        sys_lock_give(index->lock);
+        err_t err = tail_count > 0 ? ERR_OK : last_in_file(index, &view, entry);
+        if (err != ERR_CORRUPT || !view_is_stale(index, &view)) {
+            return err;
+        }
+    }
 }
 
 /* How many of `count` sorted entries have keys that are not above the target. */
@@ -220,21 +234,24 @@ static err_t floor_in_file(struct index_file *index, const struct view *view, in
 
 err_t index_file_floor(struct index_file *index, index_key_fn key, int64_t target, bool no_wait,
                        uint8_t *entry, uint32_t *ret_number) {
-    sys_lock_take(index->lock);
-    struct view view = {.owner = index->owner, .written = index->written};
-    uint32_t below =
-        count_below(index->tail, index->count - index->written, index->entry_size, key, target);
-    if (below > 0) {
-        memcpy(entry, index->tail + (size_t)(below - 1) * index->entry_size, index->entry_size);
+    for (;;) {
+        sys_lock_take(index->lock);
+        struct view view = {.owner = index->owner, .written = index->written};
+        uint32_t below =
+            count_below(index->tail, index->count - index->written, index->entry_size, key, target);
+        if (below > 0) {
+            memcpy(entry, index->tail + (size_t)(below - 1) * index->entry_size, index->entry_size);
+        }
+        sys_lock_give(index->lock);
+        uint32_t number = view.written + below - 1;
+        err_t err =
+            below > 0 ? ERR_OK : floor_in_file(index, &view, key, target, no_wait, entry, &number);
+        if (err == ERR_CORRUPT && view_is_stale(index, &view)) {
+            continue;
+        }
+        if (err == ERR_OK && ret_number != NULL) {
+            *ret_number = number;
+        }
+        return err;
     }
-    sys_lock_give(index->lock);
-    uint32_t number = view.written + below - 1;
-    err_t err = ERR_OK;
-    if (below == 0) {
-        err = floor_in_file(index, &view, key, target, no_wait, entry, &number);
-    }
-    if (err == ERR_OK && ret_number != NULL) {
-        *ret_number = number;
-    }
-    return err;
 }

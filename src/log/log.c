@@ -88,6 +88,12 @@ struct log_segment *log_segment_take_out(struct log *log, size_t index) {
     return segment;
 }
 
+void log_segment_unsynced(struct log *log, struct log_segment *segment) {
+    sys_lock_take(&log->lock);
+    segment->indexes_synced = false;
+    sys_lock_give(&log->lock);
+}
+
 static int64_t jitter(struct log *log, const struct log_config *config) {
     int64_t bound = config->segment_jitter_ms < config->segment_ms ? config->segment_jitter_ms
                                                                    : config->segment_ms;

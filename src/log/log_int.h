@@ -75,6 +75,9 @@ size_t log_segment_floor(const struct log *log, int64_t offset);
 void log_segment_insert(struct log *log, struct log_segment *segment);
 struct log_segment *log_segment_take_out(struct log *log, size_t index);
 
+/* Notes that the indexes of a segment will have to be synced again. */
+void log_segment_unsynced(struct log *log, struct log_segment *segment);
+
 /* [writer] Makes files and object of a new last segment. Not synced. */
 err_t log_segment_begin(struct log *log, int64_t base_offset);
 

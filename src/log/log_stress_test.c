@@ -121,7 +121,7 @@ static void *reader(void *arg) {
         struct log_slice slice;
         err_t err = log_read(stress->log, offset, 1 + rng_below(&rng, 20000),
                              log_high_watermark(stress->log), 0, &slice);
-        check(err == ERR_OK || err == ERR_OFFSET_OUT_OF_RANGE, "log_read");
+        check(err == ERR_OK || err == ERR_OFFSET_OUT_OF_RANGE, err_name(err));
         if (err == ERR_OK && slice.segment != NULL) {
             slice_check(&slice);
             log_slice_release(&slice);

@@ -34,7 +34,7 @@ void log_recovery_plan(struct log *log, const struct recovery_plan *plan) {
         recovery->scan_from = log_segment_floor(log, recovery->synced_offset);
     }
     for (size_t i = 0; i < log->segment_count; i++) {
-        if (i >= recovery->scan_from || log->segments[i]->index_distrusted) {
+        if (i >= recovery->scan_from || segment_index_distrusted(log->segments[i])) {
             recovery->bytes_total += log->segments[i]->size;
         }
     }
@@ -117,7 +117,7 @@ static err_t snapshot_choose(struct log *log) {
 
 /* The first segment from `from` on that needs new indexes, before the scan. */
 static size_t rebuild_next(const struct log *log, size_t from) {
-    while (from < log->recovery->scan_from && !log->segments[from]->index_distrusted) {
+    while (from < log->recovery->scan_from && !segment_index_distrusted(log->segments[from])) {
         from++;
     }
     return from;
@@ -133,7 +133,7 @@ static err_t rebuild_begin(struct log *log, size_t segment) {
     }
     recovery->phase = RECOVERY_REBUILD;
     recovery_seek(recovery, segment, 0, log->segments[segment]->base_offset);
-    log->segments[segment]->indexes_synced = false;
+    log_segment_unsynced(log, log->segments[segment]);
     log_say(log, TEXT_LOG_WARN, "%s: an index is missing or damaged and is made anew",
             log->segments[segment]->log.path);
     return log_note(log, segment_reset_indexes(log->segments[segment], false));
@@ -267,7 +267,7 @@ static err_t scan_begin(struct log *log, size_t index) {
             ? recovery->expected_offset
             : segment->base_offset;
     recovery_seek(recovery, index, 0, expected);
-    segment->indexes_synced = false;
+    log_segment_unsynced(log, segment);
     return log_note(log, segment_reset_indexes(segment, true));
 }
 

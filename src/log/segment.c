@@ -360,6 +360,13 @@ uint64_t segment_cuts(struct log_segment *segment) {
     return cuts;
 }
 
+bool segment_index_distrusted(struct log_segment *segment) {
+    sys_lock_take(&segment->lock);
+    bool distrusted = segment->index_distrusted;
+    sys_lock_give(&segment->lock);
+    return distrusted;
+}
+
 uint64_t segment_size(struct log_segment *segment) {
     sys_lock_take(&segment->lock);
     uint64_t size = segment->size;

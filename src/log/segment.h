@@ -148,6 +148,9 @@ void segment_first_timestamp_set(struct log_segment *segment, int64_t timestamp_
 uint64_t segment_size(struct log_segment *segment);
 int64_t segment_next_offset(struct log_segment *segment);
 
+/* Whether lookups do without its indexes until these are made anew. */
+bool segment_index_distrusted(struct log_segment *segment);
+
 /* How often its end was taken back. A lookup that began before the last cut may have met half of
  * it: it begins anew. */
 uint64_t segment_cuts(struct log_segment *segment);

@@ -50,7 +50,9 @@ static bool view_is_stale(const struct view *view) {
 static void index_distrust(struct view *view) {
     view->index_distrusted = true;
     sys_lock_take(&view->segment->lock);
-    view->segment->index_distrusted |= view->segment->cuts == view->cuts;
+    if (view->segment->cuts == view->cuts) {
+        view->segment->index_distrusted = true;
+    }
     sys_lock_give(&view->segment->lock);
 }
 
@@ -107,25 +109,36 @@ static err_t walk_to(const struct view *view, uint64_t from, int64_t offset, uin
     }
 }
 
+/* Where a walk to the offset begins: at 0 without an index to trust. */
+static err_t index_floor(struct view *view, int32_t relative_offset, uint32_t *ret_from) {
+    uint32_t from = 0;
+    err_t err = view->index_distrusted ? ERR_OK
+                                       : offset_index_floor(&view->segment->offsets,
+                                                            relative_offset, view->no_wait, &from);
+    if (err == ERR_CORRUPT || (err == ERR_OK && from > view->size)) {
+        index_distrust(view);
+        from = 0;
+        err = ERR_OK;
+    }
+    *ret_from = from;
+    return err;
+}
+
 static err_t find(struct view *view, int64_t offset, uint64_t *ret_position,
                   struct batch_header *ret_header) {
     if (find_recent(view, offset, ret_position, ret_header)) {
         return ERR_OK;
     }
-    if (!view->index_distrusted) {
-        uint32_t from;
-        err_t err = offset_index_floor(&view->segment->offsets, relative(view->segment, offset),
-                                       view->no_wait, &from);
-        if (err == ERR_OK) {
-            err = from <= view->size ? walk_to(view, from, offset, ret_position, ret_header)
-                                     : ERR_CORRUPT;
-        }
-        if (err != ERR_CORRUPT || from == 0) {
-            return err;
-        }
-        index_distrust(view);
+    uint32_t from;
+    err_t err = index_floor(view, relative(view->segment, offset), &from);
+    if (err == ERR_OK) {
+        err = walk_to(view, from, offset, ret_position, ret_header);
     }
-    return walk_to(view, 0, offset, ret_position, ret_header);
+    if (err == ERR_CORRUPT && from > 0) {
+        index_distrust(view);
+        err = walk_to(view, 0, offset, ret_position, ret_header);
+    }
+    return err;
 }
 
 /* The greatest size up to size_max that ends with a batch. The first batch fits. */
@@ -135,7 +148,10 @@ static err_t whole_batches(struct view *view, uint64_t start, size_t size_max, s
     if (!view->index_distrusted && bound <= UINT32_MAX) {
         err_t err = offset_index_position_floor(&view->segment->offsets, (uint32_t)bound,
                                                 view->no_wait, &from);
-        if (err != ERR_OK) {
+        if (err == ERR_CORRUPT) {
+            index_distrust(view);
+            from = (uint32_t)start;
+        } else if (err != ERR_OK) {
             return err;
         }
     }
@@ -260,20 +276,18 @@ err_t segment_find(struct log_segment *segment, int64_t offset, bool no_wait,
  * them, the largest timestamp. */
 static err_t tail_walk(struct view *view, int64_t *ret_next_offset, int64_t *ret_timestamp_ms,
                        int64_t *ret_timestamp_offset) {
-    uint32_t from = 0;
-    if (!view->index_distrusted) {
-        err_t err = offset_index_floor(&view->segment->offsets, INT32_MAX, false, &from);
-        if (err != ERR_OK) {
-            return err;
-        }
+    uint32_t from;
+    err_t err = index_floor(view, INT32_MAX, &from);
+    if (err != ERR_OK) {
+        return err;
     }
     int64_t next_offset = view->segment->base_offset;
     int64_t timestamp_ms = -1, timestamp_offset = view->segment->base_offset;
     struct batch_walk walk;
-    batch_walk_init(&walk, view->file, from <= view->size ? from : 0, view->size, false);
+    batch_walk_init(&walk, view->file, from, view->size, false);
     for (;;) {
         struct batch_header header;
-        err_t err = batch_walk_next(&walk, &header);
+        err = batch_walk_next(&walk, &header);
         if (err == ERR_NOT_FOUND) {
             break;
         }

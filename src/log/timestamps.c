@@ -115,9 +115,7 @@ static err_t find_from(struct log_segment *segment, struct sys_file *file, uint6
 
 static err_t start_position(struct log_segment *segment, const struct target *target,
                             uint32_t *ret_position) {
-    sys_lock_take(&segment->lock);
-    bool distrusted = segment->index_distrusted;
-    sys_lock_give(&segment->lock);
+    bool distrusted = segment_index_distrusted(segment);
     struct time_entry entry;
     *ret_position = 0;
     err_t err =

@@ -33,6 +33,7 @@ static void dirty_bound(struct log *log) {
 
 static err_t last_segment_discard(struct log *log) {
     sys_lock_take(&log->lock);
+    log->truncations++; /* a flush that began since saw the one before it as sealed */
     struct log_segment *segment = log_segment_take_out(log, log->segment_count - 1);
     sys_lock_give(&log->lock);
     err_t err = log_segment_discard(log, segment);
@@ -41,7 +42,6 @@ static err_t last_segment_discard(struct log *log) {
 
 static err_t active_truncate(struct log *log, int64_t offset) {
     struct log_segment *active = log_active(log);
-    active->indexes_synced = false;
     uint64_t position;
     struct batch_header header;
     err_t err = segment_find(active, offset, false, &position, &header);

@@ -92,6 +92,14 @@ def read_meson(step):
     return counts
 
 
+def first_report(lines):
+    """What a sanitizer said first, which the end of a log may not show."""
+    for number, line in enumerate(lines):
+        if re.search(r"WARNING: ThreadSanitizer|ERROR: \w+Sanitizer|runtime error:", line):
+            return lines[number:number + LINES_SHOWN]
+    return []
+
+
 # --- steps ----------------------------------------------------------------------------------------
 
 class Step:
@@ -166,8 +174,9 @@ class Step:
         print(f"{self.name:<48} {str(self.counts):<36} {seconds:6.1f} s", flush=True)
         if self.counts.failed:
             with open(self.log, errors="replace") as output:
-                for line in output.readlines()[-LINES_SHOWN:]:
-                    print("    " + line.rstrip("\n")[:400])
+                lines = output.readlines()
+            for line in first_report(lines[:-LINES_SHOWN]) + lines[-LINES_SHOWN:]:
+                print("    " + line.rstrip("\n")[:400])
             print(f"  {self.name}: {reason or 'failed'}; all of it: "
                   f"{os.path.relpath(self.log, ROOT)}", flush=True)
         shutil.rmtree(self.temporary, ignore_errors=True)

@@ -338,6 +338,10 @@ const char *cli_argument(const struct cli *cli, size_t index) {
     return index < cli->argument_count ? cli->arguments[index] : NULL;
 }
 
+const char *const *cli_arguments(const struct cli *cli) {
+    return cli->arguments;
+}
+
 /* The last one counts, as with most programs. */
 static const struct cli_given *given(const struct cli *cli, const char *name) {
     const struct cli_option *option = cli_option_find(cli->command, name, strlen(name));

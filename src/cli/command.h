@@ -92,6 +92,7 @@ struct arena *cli_arena(struct cli *cli); /* of the invocation */
 
 size_t cli_argument_count(const struct cli *cli);
 const char *cli_argument(const struct cli *cli, size_t index); /* NULL behind the last */
+const char *const *cli_arguments(const struct cli *cli);       /* all of them */
 
 /* Options by name; the command has an option of this name (asserted). */
 bool cli_has(const struct cli *cli, const char *name);

@@ -151,11 +151,7 @@ static int config_get(struct cli *cli) {
         return code;
     }
     size_t key_count = cli_argument_count(cli) - 1;
-    const char **keys = ARENA_ARRAY(cli_arena(cli), const char *, key_count + 1);
-    for (size_t i = 0; i < key_count; i++) {
-        keys[i] = cli_argument(cli, i + 1);
-    }
-    resource.keys = keys;
+    resource.keys = cli_arguments(cli) + 1;
     resource.key_count = key_count;
     bool explained = cli_has(cli, "explain");
     struct ottla_admin_options options = {.synonyms = explained, .documentation = explained};

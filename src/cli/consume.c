@@ -37,15 +37,20 @@ struct consume {
     int64_t *ends;
     bool *done;
     size_t done_count;
+    size_t found; /* the partition of the last record */
 };
 
 /* --- one partition's end --- */
 
-static size_t index_of(const struct consume *consume, const char *topic, int32_t partition) {
-    for (size_t i = 0; i < consume->partitions.count; i++) {
-        const struct ottla_partition *at = &consume->partitions.partitions[i];
+/* Records come in runs of one partition: the search begins where the last one ended. */
+static size_t index_of(struct consume *consume, const char *topic, int32_t partition) {
+    size_t count = consume->partitions.count;
+    for (size_t i = 0; i < count; i++) {
+        size_t index = (consume->found + i) % count;
+        const struct ottla_partition *at = &consume->partitions.partitions[index];
         if (at->partition == partition && strcmp(at->topic, topic) == 0) {
-            return i;
+            consume->found = index;
+            return index;
         }
     }
     return SIZE_MAX;
@@ -239,10 +244,7 @@ static int start_by_hand(struct consume *consume) {
 static int start_in_group(struct consume *consume) {
     struct cli *cli = consume->items.cli;
     size_t count = cli_argument_count(cli);
-    const char **topics = ARENA_ARRAY(cli_arena(cli), const char *, count + 1);
-    for (size_t i = 0; i < count; i++) {
-        topics[i] = cli_argument(cli, i);
-    }
+    const char *const *topics = cli_arguments(cli);
     struct ottla_error error;
     int code = cli_has(cli, "regex")
                    ? ottla_consumer_subscribe_pattern(consume->consumer, topics[0], NULL, &error)

@@ -136,12 +136,8 @@ static int group_members(struct cli *cli) {
 }
 
 struct ottla_call *group_describe_start(const struct items *items) {
-    size_t count = cli_argument_count(items->cli);
-    const char **names = ARENA_ARRAY(cli_arena(items->cli), const char *, count + 1);
-    for (size_t i = 0; i < count; i++) {
-        names[i] = cli_argument(items->cli, i);
-    }
-    return ottla_groups_describe(items->client, names, count, NULL);
+    return ottla_groups_describe(items->client, cli_arguments(items->cli),
+                                 cli_argument_count(items->cli), NULL);
 }
 
 static const struct cli_command members_command = {
@@ -181,12 +177,8 @@ static int group_delete(struct cli *cli) {
         return code;
     }
     size_t count = cli_argument_count(cli);
-    const char **names = ARENA_ARRAY(cli_arena(cli), const char *, count + 1);
-    for (size_t i = 0; i < count; i++) {
-        names[i] = cli_argument(cli, i);
-    }
     items.count = count;
-    struct ottla_call *call = ottla_groups_delete(items.client, names, count, NULL);
+    struct ottla_call *call = ottla_groups_delete(items.client, cli_arguments(cli), count, NULL);
     code = items_wait(&items, call);
     const struct ottla_group_result *groups = ottla_call_groups(call, &count);
     json_t *rows = json_array();

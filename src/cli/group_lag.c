@@ -42,16 +42,6 @@ static int64_t lag_of(const struct row *row) {
                                               : 0;
 }
 
-static struct row *find(const struct report *report, const char *topic, int32_t partition) {
-    for (size_t i = 0; i < report->count; i++) {
-        struct row *row = &report->rows[i];
-        if (row->partition == partition && strcmp(row->topic, topic) == 0) {
-            return row;
-        }
-    }
-    return NULL;
-}
-
 /* --- what the group has --- */
 
 static int order_rows(const void *a, const void *b) {
@@ -62,8 +52,10 @@ static int order_rows(const void *a, const void *b) {
                       : (left->partition > right->partition) - (left->partition < right->partition);
 }
 
-static int order_key(const void *key, const void *row) {
-    return order_rows(key, row);
+/* Rows are sorted by then. */
+static struct row *find(const struct report *report, const char *topic, int32_t partition) {
+    struct row key = {.topic = topic, .partition = partition};
+    return bsearch(&key, report->rows, report->count, sizeof key, order_rows);
 }
 
 static void add_committed(struct report *report, const struct ottla_group_offsets *offsets) {
@@ -92,7 +84,7 @@ static void add_owned(struct report *report) {
                               .age_ms = -1,
                               .owner = member};
             struct row *row =
-                bsearch(&key, report->rows, committed, sizeof *report->rows, order_key);
+                bsearch(&key, report->rows, committed, sizeof *report->rows, order_rows);
             if (row != NULL) {
                 row->owner = member;
             } else {

@@ -61,56 +61,32 @@ static int parse_target(struct cli *cli, int64_t now_ms, struct target *ret_targ
 /* --- what is there --- */
 
 static int ask_committed(struct reset *reset) {
-    struct ottla_group_partitions one = {.group = reset->group};
-    struct ottla_call *call = ottla_group_offsets_list(reset->items->client, &one, 1, NULL);
-    int code = items_wait(reset->items, call);
-    size_t count;
-    const struct ottla_group_offsets *offsets = ottla_call_group_offsets(call, &count);
-    struct arena *arena = cli_arena(reset->items->cli);
     bool all = reset->partitions.count == 0;
-    if (code == CLI_DONE && count == 1 && all) {
-        reset->partitions.partitions =
-            ARENA_ARRAY(arena, struct ottla_partition, offsets->position_count + 1);
-        for (size_t i = 0; i < offsets->position_count; i++) {
-            struct str topic = str_from_c(offsets->positions[i].topic);
-            reset->partitions.partitions[reset->partitions.count++] = (struct ottla_partition){
-                arena_c_str(arena, topic), offsets->positions[i].partition};
+    struct ottla_group_partitions asked = {
+        .group = reset->group,
+        .partitions = all ? NULL : reset->partitions.partitions,
+        .partition_count = reset->partitions.count,
+    };
+    struct ottla_call *call = ottla_group_offsets_list(reset->items->client, &asked, 1, NULL);
+    int code = items_wait(reset->items, call);
+    size_t group_count;
+    const struct ottla_group_offsets *offsets = ottla_call_group_offsets(call, &group_count);
+    size_t count = code == CLI_DONE && group_count == 1 ? offsets->position_count : 0;
+    struct arena *arena = cli_arena(reset->items->cli);
+    if (all) {
+        reset->partitions.partitions = ARENA_ARRAY(arena, struct ottla_partition, count + 1);
+        for (size_t i = 0; i < count; i++) {
+            reset->partitions.partitions[i] = (struct ottla_partition){
+                arena_c_str(arena, str_from_c(offsets->positions[i].topic)),
+                offsets->positions[i].partition};
         }
+        reset->partitions.count = count;
     }
     reset->committed = ARENA_ARRAY(arena, int64_t, reset->partitions.count + 1);
-    for (size_t p = 0; p < reset->partitions.count; p++) {
-        const struct ottla_partition *partition = &reset->partitions.partitions[p];
-        reset->committed[p] = OTTLA_OFFSET_NONE;
-        for (size_t i = 0; code == CLI_DONE && count == 1 && i < offsets->position_count; i++) {
-            if (offsets->positions[i].partition == partition->partition &&
-                strcmp(offsets->positions[i].topic, partition->topic) == 0) {
-                reset->committed[p] = offsets->positions[i].offset;
-            }
-        }
+    for (size_t i = 0; i < reset->partitions.count; i++) { /* in the order asked for */
+        reset->committed[i] = i < count ? offsets->positions[i].offset : OTTLA_OFFSET_NONE;
     }
     ottla_call_free(call);
-    return code;
-}
-
-/* Offsets at a time, or the first or the end (OTTLA_OFFSET_…), of all partitions. */
-static int ask_offsets(struct reset *reset, int64_t what, int64_t **ret_offsets) {
-    struct arena *arena = cli_arena(reset->items->cli);
-    size_t count = reset->partitions.count;
-    struct ottla_position *asked = ARENA_ARRAY(arena, struct ottla_position, count + 1);
-    int64_t *offsets = ARENA_ARRAY(arena, int64_t, count + 1);
-    for (size_t i = 0; i < count; i++) {
-        asked[i] = (struct ottla_position){.topic = reset->partitions.partitions[i].topic,
-                                           .partition = reset->partitions.partitions[i].partition,
-                                           .offset = what};
-    }
-    struct ottla_call *call = ottla_offsets_list(reset->items->client, asked, count, NULL);
-    int code = items_wait(reset->items, call);
-    const struct ottla_offset_result *results = ottla_call_offsets(call, &count);
-    for (size_t i = 0; i < count && i < reset->partitions.count; i++) {
-        offsets[i] = results[i].offset;
-    }
-    ottla_call_free(call);
-    *ret_offsets = offsets;
     return code;
 }
 
@@ -142,12 +118,13 @@ static int64_t goal(const struct reset *reset, size_t i, const int64_t *at_time)
 
 static int choose(struct reset *reset) {
     int64_t *at_time = NULL;
-    int code = ask_offsets(reset, OTTLA_OFFSET_EARLIEST, &reset->first);
+    int code =
+        items_offsets(reset->items, &reset->partitions, OTTLA_OFFSET_EARLIEST, &reset->first);
     if (code == CLI_DONE) {
-        code = ask_offsets(reset, OTTLA_OFFSET_LATEST, &reset->end);
+        code = items_offsets(reset->items, &reset->partitions, OTTLA_OFFSET_LATEST, &reset->end);
     }
     if (code == CLI_DONE && reset->target.kind == TO_TIME) {
-        code = ask_offsets(reset, reset->target.number, &at_time);
+        code = items_offsets(reset->items, &reset->partitions, reset->target.number, &at_time);
     }
     if (code != CLI_DONE) {
         return code;

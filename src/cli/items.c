@@ -223,3 +223,25 @@ int items_partitions_add(const struct items *items, const char *text,
     }
     return code;
 }
+
+int items_offsets(const struct items *items, const struct items_partitions *partitions,
+                  int64_t what, int64_t **ret_offsets) {
+    struct arena *arena = cli_arena(items->cli);
+    struct ottla_position *asked = ARENA_ARRAY(arena, struct ottla_position, partitions->count + 1);
+    int64_t *offsets = ARENA_ARRAY(arena, int64_t, partitions->count + 1);
+    for (size_t i = 0; i < partitions->count; i++) {
+        asked[i] = (struct ottla_position){.topic = partitions->partitions[i].topic,
+                                           .partition = partitions->partitions[i].partition,
+                                           .offset = what};
+    }
+    struct ottla_call *call = ottla_offsets_list(items->client, asked, partitions->count, NULL);
+    int code = items_wait(items, call);
+    size_t count;
+    const struct ottla_offset_result *results = ottla_call_offsets(call, &count);
+    for (size_t i = 0; i < count && i < partitions->count; i++) {
+        offsets[i] = results[i].offset;
+    }
+    ottla_call_free(call);
+    *ret_offsets = offsets;
+    return code;
+}

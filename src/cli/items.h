@@ -43,3 +43,8 @@ struct items_partitions {
 };
 int items_partitions_add(const struct items *items, const char *text,
                          struct items_partitions *list);
+
+/* Of each partition OTTLA_OFFSET_EARLIEST, OTTLA_OFFSET_LATEST, or the offset of the first record
+ * at or after a time in ms (-1: there is none), in the arena. Failures are printed. */
+int items_offsets(const struct items *items, const struct items_partitions *partitions,
+                  int64_t what, int64_t **ret_offsets);

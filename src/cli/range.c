@@ -110,29 +110,6 @@ int range_parse(struct cli *cli, int64_t now_ms, struct range *ret_range) {
 
 /* --- asking --- */
 
-/* Offsets of all partitions: earliest, latest, or at a time. */
-static int ask(const struct items *items, const struct items_partitions *partitions, int64_t what,
-               int64_t **ret_offsets) {
-    struct arena *arena = cli_arena(items->cli);
-    struct ottla_position *asked = ARENA_ARRAY(arena, struct ottla_position, partitions->count + 1);
-    int64_t *offsets = ARENA_ARRAY(arena, int64_t, partitions->count + 1);
-    for (size_t i = 0; i < partitions->count; i++) {
-        asked[i] = (struct ottla_position){.topic = partitions->partitions[i].topic,
-                                           .partition = partitions->partitions[i].partition,
-                                           .offset = what};
-    }
-    struct ottla_call *call = ottla_offsets_list(items->client, asked, partitions->count, NULL);
-    int code = items_wait(items, call);
-    size_t count;
-    const struct ottla_offset_result *results = ottla_call_offsets(call, &count);
-    for (size_t i = 0; i < count && i < partitions->count; i++) {
-        offsets[i] = results[i].offset;
-    }
-    ottla_call_free(call);
-    *ret_offsets = offsets;
-    return code;
-}
-
 struct ends {
     int64_t *first;
     int64_t *end;
@@ -144,7 +121,7 @@ static int resolve(const struct items *items, const struct items_partitions *par
     int64_t *offsets = ARENA_ARRAY(cli_arena(items->cli), int64_t, partitions->count + 1);
     int64_t *at_time = NULL;
     if (bound.kind == BOUND_TIME) {
-        int code = ask(items, partitions, bound.number, &at_time);
+        int code = items_offsets(items, partitions, bound.number, &at_time);
         if (code != CLI_DONE) {
             return code;
         }
@@ -184,9 +161,9 @@ int range_resolve(const struct items *items, const struct range *range,
                   const struct items_partitions *partitions, int64_t **ret_starts,
                   int64_t **ret_ends) {
     struct ends known;
-    int code = ask(items, partitions, OTTLA_OFFSET_EARLIEST, &known.first);
+    int code = items_offsets(items, partitions, OTTLA_OFFSET_EARLIEST, &known.first);
     if (code == CLI_DONE) {
-        code = ask(items, partitions, OTTLA_OFFSET_LATEST, &known.end);
+        code = items_offsets(items, partitions, OTTLA_OFFSET_LATEST, &known.end);
     }
     if (code == CLI_DONE) {
         code = resolve(items, partitions, &known, range->from, 0, ret_starts);

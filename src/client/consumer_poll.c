@@ -153,12 +153,13 @@ int consumer_take(struct ottla_consumer *consumer, const struct ottla_record **r
 
 /* Heartbeats and fetches go on also while the application finds records at each poll; a turn of the
  * loop per millisecond is enough for them. */
-static void run_loop(struct ottla_consumer *consumer) {
-    int64_t now = consumer_now_ms(consumer);
-    if (now != consumer->turn_ms) {
-        consumer->turn_ms = now;
-        sys_loop_turn(client_loop(consumer->client), 0); /* an interruption is for the wait */
-    }
+static bool turn_is_due(const struct ottla_consumer *consumer) {
+    return consumer_now_ms(consumer) != consumer->turn_ms;
+}
+
+static void turn(struct ottla_consumer *consumer) {
+    consumer->turn_ms = consumer_now_ms(consumer);
+    sys_loop_turn(client_loop(consumer->client), 0); /* an interruption is for the wait */
 }
 
 /* A long poll commits in between, and says that it is still there. */
@@ -183,12 +184,21 @@ int ottla_consumer_poll(struct ottla_consumer *consumer, int64_t timeout_ms,
     if (code != OTTLA_OK) {
         return code;
     }
-    run_loop(consumer);
+    bool turned = turn_is_due(consumer);
+    if (turned) {
+        turn(consumer);
+    }
     int64_t deadline = client_deadline_ms(consumer->client, timeout_ms);
     for (;;) {
         code = take(consumer, ret_count, ret_error);
-        if (code != OTTLA_OK || *ret_count > 0 || consumer_now_ms(consumer) >= deadline) {
+        bool over = consumer_now_ms(consumer) >= deadline;
+        if (code != OTTLA_OK || *ret_count > 0 || (over && turned)) {
             return code;
+        }
+        turned = true;
+        if (over) { /* who asks without waiting, again and again, finds what has come by now */
+            turn(consumer);
+            continue;
         }
         err_t err = client_wait(consumer->client, &consumer->woken, next_look(consumer, deadline));
         if (err != ERR_OK && err != ERR_TIMED_OUT) {

@@ -132,6 +132,18 @@ static void records_are_taken_without_waiting(void **state) {
     end();
 }
 
+/* Who polls without waiting sees what has come since the last poll, however short ago that was. */
+static void records_come_to_who_does_not_wait(void **state) {
+    (void)state;
+    begin(1, 1, 100);
+    start_at(0);
+    for (int i = 0; i < 10000 && next[0] < 100; i++) {
+        (void)poll_once(0);
+    }
+    assert_int_equal(next[0], 100);
+    end();
+}
+
 /* --- sessions --- */
 
 static void a_session_names_only_what_changed(void **state) {
@@ -491,6 +503,7 @@ static void damage_stays_where_it_is(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_are_taken_without_waiting),
+        cmocka_unit_test(records_come_to_who_does_not_wait),
         cmocka_unit_test(a_session_names_only_what_changed),
         cmocka_unit_test(without_sessions_it_goes_on),
         cmocka_unit_test(lost_sessions_are_begun_anew),

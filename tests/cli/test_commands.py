@@ -70,6 +70,8 @@ def test_topics_that_are_there_or_are_not(ottla, topic):
     ottla.run("topic", "create", topic + "-r", "-r", 9, code=FAILED)
     ottla.run("topic", "create", topic + "-c", "-c", "retention.ms=soon", code=FAILED)
     ottla.run("topic", "create", topic + "-c", "-c", "retention.ms", code=USAGE)
+    ottla.run("topic", "create", topic + "-p", "-p", 2 ** 32 + 3, code=USAGE)
+    ottla.run("topic", "create", topic + "-p", "-r", 2 ** 16 + 1, code=USAGE)
 
 
 def test_topic_create_where_its_replicas_live(ottla, topic):
@@ -212,7 +214,8 @@ def test_cluster(ottla, broker):
 
 def test_cluster_doctor(ottla, broker):
     assert ottla.run("cluster", "doctor").stdout
-    json.dumps(ottla.json("cluster", "doctor"))
+    rows = ottla.json("cluster", "doctor", "-b", "PLAINTEXT://" + broker.bootstrap)
+    assert [row["verdict"] for row in rows if row["check"] == "bootstrap"] == ["ok"]
     run = ottla.run("cluster", "doctor", "-b", "no-such-host.invalid:9092", code=UNREACHABLE)
     assert "no-such-host.invalid" in run.stdout + run.stderr
 
@@ -253,6 +256,17 @@ def test_lines_that_are_typed_go_at_once(ottla, topic):
     assert b"2 records acknowledged" in typing.communicate(timeout=10)[1]
 
 
+def test_what_was_typed_before_an_interruption_is_sent(ottla, topic):
+    typing = ottla.start("produce", topic, "-p", 0, "-X", "linger.ms=60000")
+    typing.stdin.write(b"one\ntwo\nhalf")
+    typing.stdin.flush()
+    time.sleep(1)
+    typing.send_signal(signal.SIGINT)
+    assert b"2 records acknowledged" in typing.communicate(timeout=10)[1]
+    assert typing.returncode == INTERRUPTED
+    assert values(ottla, topic + ":0") == ["one", "two"]
+
+
 def test_tombstones(ottla, topic):
     ottla.run("produce", topic, "-p", 0, "-V", "", "-k", "gone", "-Z")
     ottla.run("produce", topic, "-p", 0, "-V", "", "-k", "empty")
@@ -286,7 +300,7 @@ def test_json_goes_round(ottla, topic):
 
 def test_json_that_is_no_record(ottla, topic):
     for line in ["{", "[]", '{"partition": "x"}', '{"headers": 1}', '{"keyBase64": "*"}',
-                 '{"headers": [{"value": "x"}]}']:
+                 '{"headers": [{"value": "x"}]}', '{"partition": 4294967296}']:
         run = ottla.run("produce", topic, "-j", input=line + "\n", code=FAILED)
         assert "record 1: " in run.stderr, line
 
@@ -343,7 +357,8 @@ def test_a_range_that_ends_needs_no_exit_flag(ottla, topic):
 
 def test_consume_mistakes(ottla, topic):
     for words in [["-r", "x"], ["--from", "somewhere"], ["--to", "1h"], ["-r", "1:2", "--to", "3"],
-                  ["-f", "%y"], ["-f", "\\q"], ["-n", "many"], ["--regex"],
+                  ["-f", "%y"], ["-f", "\\q"], ["-n", "many"], ["-n", "-5"], ["--timeout", "0"],
+                  ["--regex"], ["--timeout", "99999999999999"], ["--from", "2026-02-30"],
                   ["-g", "g", "--to", "5"], ["-g", "g", "--from", "5"], ["-o", "xml"],
                   ["-X", "no.such.setting=1"], ["-X", "fetch.min.bytes"], ["--no-such-flag"]]:
         run = ottla.run("consume", topic, *words, code=USAGE)
@@ -352,6 +367,7 @@ def test_consume_mistakes(ottla, topic):
     ottla.run("consume", "nowhere", "-e", code=NOT_FOUND)
     ottla.run("consume", topic + ":9", "-e", code=NOT_FOUND)
     ottla.run("consume", topic + ":x", "-e", code=USAGE)
+    ottla.run("consume", topic + ":4294967296", "-e", code=USAGE)
 
 
 def test_partitions_and_several_topics(ottla, topic):
@@ -514,6 +530,7 @@ def member(ottla, topic):
 def test_groups_with_a_live_member(ottla, topic, member):
     group = topic + "-g"
     row = next(row for row in ottla.json("group", "list") if row["group"] == group)
+    assert row["type"] == ottla.json("group", "describe", group)[0]["type"]
     assert (row["state"], row["protocol"], row["coordinator"]) == ("Stable", "consumer", 1)
     assert [row["group"] for row in ottla.json("group", "list", group, "--state", "Stable")] \
         == [group]
@@ -565,6 +582,8 @@ def test_groups_without_members(ottla, topic):
     assert moved(topic, "--to", "+3")[0] == (4, 7, "moved")
     assert moved(topic, "--to", "-2")[1] == (10, 8, "moved")
     assert moved("--to", "@1h-ago")[0] == (5, 0, "moved")
+    assert moved("--to", "+" + "9" * 30)[0] == (0, 10, "moved")
+    assert moved("--to", "1h-ago")[0] == (10, 0, "moved")
     assert moved("--to", "99")[0] == (0, 10, "moved")
     assert moved("--to", "earliest")[1] == (10, 0, "moved")
     lag = ottla.json("group", "describe", group)[0]
@@ -679,23 +698,17 @@ def test_clusters_that_cannot_be_reached(tmp_path):
 # --- completion -----------------------------------------------------------------------------------
 
 def complete(ottla, *words):
-    """What bash offers for the last word, with the script sourced."""
-    folder = os.path.join(ottla.environment["HOME"], "bin")
-    if not os.path.exists(folder):
-        os.mkdir(folder)
-        os.symlink(OTTLA, os.path.join(folder, "ottla"))
-    script = ('source <(ottla completion bash); COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
-              '_ottla; printf "%s\\n" "${COMPREPLY[@]}"')
-    run = subprocess.run(["bash", "-c", script, "bash", "ottla", *words], capture_output=True,
-                         text=True, timeout=30, env={
-                             **ottla.environment,
-                             "PATH": folder + ":" + ottla.environment["PATH"]})
+    """What bash offers for the last word, with the script sourced, by a program not in PATH."""
+    script = ('source <("$1" completion bash); COMP_LINE="$1 $2"; COMP_POINT=${#COMP_LINE}; '
+              '_ottla "$1"; printf "%s\\n" "${COMPREPLY[@]}"')
+    run = subprocess.run(["bash", "-c", script, "bash", OTTLA, " ".join(words)],
+                         capture_output=True, text=True, timeout=30, env=ottla.environment)
     assert (run.returncode, run.stderr) == (0, ""), run.stderr
     return run.stdout.split()
 
 
 def test_completion(ottla, topic, broker):
-    assert {"topic", "group", "consume", "completion", "profile", "log"} <= set(complete(ottla, ""))
+    assert {"topic", "consume", "completion", "log", "server", "rpc"} <= set(complete(ottla, ""))
     assert complete(ottla, "to") == ["topic"]
     assert set(complete(ottla, "topic", "")) == {"list", "describe", "create", "alter", "trim",
                                                  "delete"}
@@ -703,6 +716,8 @@ def test_completion(ottla, topic, broker):
     assert complete(ottla, "topic", "describe", topic[:-1]) == [topic]
     assert complete(ottla, "consume", topic) == [topic]
     assert complete(ottla, "produce", "-z", "zs") == ["zstd"]
+    assert complete(ottla, "produce", "--compression=zs") == ["zstd"]
+    assert complete(ottla, "topic", "describe", "--output=json", topic[:-1]) == [topic]
     fill(ottla, topic, 1)
     values(ottla, topic, "-g", topic + "-g")
     assert complete(ottla, "group", "describe", topic[:-1]) == [topic + "-g"]
@@ -710,6 +725,7 @@ def test_completion(ottla, topic, broker):
     del ottla.environment["OTTLA_BOOTSTRAP_SERVERS"]
     assert complete(ottla, "consume", "-b", broker.bootstrap, topic[:-1]) == [topic]
     assert complete(ottla, "consume", "-b", "127.0.0.1:1", topic[:-1]) == []
+    assert complete(ottla, "topic", "list", "-b", "127.0.0.1:") == []
     for shell in ["zsh", "fish"]:
         assert "ottla __complete" in ottla.out("completion", shell)
     ottla.run("completion", "csh", code=USAGE)

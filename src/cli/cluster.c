@@ -191,7 +191,7 @@ static const char *hint_of(int code) {
     case OTTLA_MALFORMED:
         return "Does a Kafka listener answer there? Another protocol, or TLS, looks like this.";
     case ERR_UNKNOWN_TOPIC_OR_PARTITION:
-        return "`ottla topic list` prints the topics there are.";
+        return "`ottla topic list` prints the topics there are, `ottla topic create` makes one.";
     case ERR_GROUP_ID_NOT_FOUND:
         return "`ottla group list` prints the groups there are.";
     default:

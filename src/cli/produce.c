@@ -248,6 +248,11 @@ static int run(struct produce *produce) {
     if (code == CLI_DONE) { /* before the input is read: it may be somebody who types */
         code = items_partition_count(&produce->items, produce->model.topic, &partition_count);
     }
+    if (code == CLI_DONE && produce->model.partition >= partition_count) {
+        code = cli_fail(cli, CLI_NOT_FOUND, NULL,
+                        "--partition %" PRId32 ": %s has %" PRId32 " partitions, the first is 0",
+                        produce->model.partition, produce->model.topic, partition_count);
+    }
     if (code == CLI_DONE && cli_is_dry(cli)) {
         cli_note(cli, "%s has %" PRId32 " partitions; nothing was sent", produce->model.topic,
                  partition_count);

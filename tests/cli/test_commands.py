@@ -153,6 +153,7 @@ def test_config(ottla, topic):
     assert mine()["retention.ms"] == "1000"
     ottla.run("config", "unset", of, "retention.ms", "cleanup.policy")
     assert wait_for(lambda: mine() == {})
+    assert "  from default" in ottla.out("config", "get", of, "retention.ms", "--explain")
     assert len(ottla.json("config", "get", of, "--all")) > 20
     listed = ottla.json("config", "list", "topic")
     assert {"resource": of} in [{"resource": row["resource"]} for row in listed]
@@ -314,8 +315,10 @@ def test_deliveries_as_json(ottla, topic):
 def test_produce_to_where_it_cannot_go(ottla, topic):
     run = ottla.run("produce", "nowhere", "-V", "x", code=NOT_FOUND)
     assert "nowhere" in run.stderr
-    ottla.run("produce", topic, "-V", "x", "-p", 99, "-X", "max.block.ms=1000",
-              code=NOT_FOUND)
+    run = ottla.run("produce", topic, "-V", "x", "-p", 3, code=NOT_FOUND)
+    assert f"{topic} has 3 partitions" in run.stderr
+    ottla.run("produce", topic, "-j", "-X", "max.block.ms=1000",
+              input='{"value": "x", "partition": 99}', code=NOT_FOUND)
     ottla.run("config", "set", f"topic/{topic}", "max.message.bytes=200")
     time.sleep(0.2)
     run = ottla.run("produce", topic, "-p", 0, "-X", "batch.size=1",

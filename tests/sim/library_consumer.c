@@ -4,7 +4,8 @@
  *
  *   leaves     unsubscribes, and comes again
  *   dies       its process does, without a word; another one comes
- *   stalls     does not poll: for longer than max.poll.interval.ms, the library leaves the group
+ *   stalls     does not poll; after max.poll.interval.ms the library leaves the group. It may go on
+ *              with a commit as if nothing had been
  */
 #include <assert.h>
 #include <stdio.h>
@@ -32,6 +33,7 @@ struct library_consumer {
     struct ottla_consumer *consumer; /* NULL: dead */
     bool subscribed;
     bool told; /* its assignment, and nothing since */
+    bool stalled;
     int64_t out_until_ms;
     struct commit_call *committing; /* one at a time */
 };
@@ -283,6 +285,7 @@ static void be_trouble(struct library_consumer *consumer) {
         break;
     case 3:
         library_point(sim, name, "library_stalled");
+        consumer->stalled = true;
         node_timer_in(sim, &consumer->timer, node_draw(sim, stall_ms));
         break;
     default:
@@ -292,6 +295,10 @@ static void be_trouble(struct library_consumer *consumer) {
 
 static void read_on(struct library_consumer *consumer) {
     struct node_sim *sim = consumer->client.sim;
+    if (consumer->stalled && consumer->committing == NULL && node_below(sim, 2) == 0) {
+        commit(consumer);
+    }
+    consumer->stalled = false;
     poll(consumer);
     if (!consumer->subscribed) {
         return;

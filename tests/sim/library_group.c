@@ -23,6 +23,7 @@ struct library_group {
         bool *offsets; /* handed out */
         int64_t size;
     } handed[AUDIT_PLACES_MAX];
+    int64_t committed[AUDIT_PLACES_MAX]; /* the largest offset that was answered */
 };
 
 /* --- life --- */
@@ -277,10 +278,26 @@ void library_commit_add(struct library_holder *holder, struct library_commit *co
     int at = commit->count++;
     commit->entries[at].place = place;
     commit->entries[at].offset = it->next;
+    commit->entries[at].least = holder->group->committed[place];
     commit->entries[at].ticket = audit_group_commit(audit, place, it->next);
     commit->entries[at].others = !is_by_generation(holder->group) &&
                                  audit_group_is_others(audit, place, holder->name, now_ms);
     it->committed = it->next;
+}
+
+/* Who owns the partition began at the last commit, so his are behind it. */
+static void note_committed(struct library_holder *holder, int place, int64_t offset,
+                           int64_t least) {
+    struct library_group *group = holder->group;
+    if (offset < least) {
+        node_fail(holder->sim,
+                  "group %s: the commit of partition %d goes back from %" PRId64 " to %" PRId64
+                  ", by %s",
+                  group->name, place, least, offset, holder->name);
+    }
+    if (offset > group->committed[place]) {
+        group->committed[place] = offset;
+    }
 }
 
 void library_committed(struct library_holder *holder, const struct library_commit *commit,
@@ -292,6 +309,7 @@ void library_committed(struct library_holder *holder, const struct library_commi
             continue;
         }
         audit_group_committed(audit, place, commit->entries[i].ticket);
+        note_committed(holder, place, commit->entries[i].offset, commit->entries[i].least);
         if (is_by_generation(holder->group)) {
             audit_group_heard(audit, "commit", holder->name, commit->generation, commit->newest);
         } else if (commit->entries[i].others) {

@@ -13,7 +13,7 @@
  *   told      a partition is given to who does not have it, and lost by who does, once
  *   start     a consumer begins at the last commit, or at the begin of the log
  *   order     and hands out each record from there on, once, until it loses the partition
- *   commits   one that is answered without an error stands
+ *   commits   one that is answered without an error stands, and none goes back
  *   end       each record that there is was handed out to somebody of the group, and each partition
  *             is one consumer's
  *
@@ -79,6 +79,7 @@ struct library_commit {
     struct {
         int place;
         int64_t offset;
+        int64_t least; /* that was committed before */
         uint32_t ticket;
         bool others; /* somebody else owned it */
     } entries[AUDIT_PLACES_MAX];

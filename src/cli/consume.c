@@ -328,6 +328,7 @@ static int consume_run(struct cli *cli) {
         (void)sys_linux_on_signals(client_sys(consume.items.client),
                                    client_loop(consume.items.client), on_signal,
                                    consume.items.client);
+        cli_tell_trouble(cli, consume.items.client);
         code = read_all(&consume);
     }
     if (consume.consumer != NULL) {

@@ -261,6 +261,7 @@ static int run(struct produce *produce) {
     if (code == CLI_DONE) {
         (void)sys_linux_on_signals(client_sys(produce->items.client),
                                    client_loop(produce->items.client), on_signal, produce);
+        cli_tell_trouble(cli, produce->items.client);
         code = read_files(produce);
         produce->ended = true;
     }

@@ -10,7 +10,7 @@ import time
 import pytest
 from conftest import Commands
 from crc32c import crc32c
-from node import OTTLA
+from node import OTTLA, Node
 
 USAGE, NOT_FOUND, UNREACHABLE, PARTLY, INTERRUPTED = 2, 3, 4, 5, 130
 FAILED = 1
@@ -392,6 +392,24 @@ def test_follow_until_interrupted(ottla, topic):
     follower.send_signal(signal.SIGINT)
     assert follower.communicate(timeout=10) == (b"", b"")
     assert follower.returncode == INTERRUPTED
+
+
+def test_who_follows_is_told_that_the_broker_is_gone(tmp_path):
+    node = Node(tmp_path / "node").start()
+    ottla = Commands(node.bootstrap, tmp_path)
+    ottla.run("topic", "create", "t")
+    follower = ottla.start("consume", "t")
+    ottla.run("produce", "t", "-V", "before")
+    assert follower.stdout.readline() == b"before\n"
+    node.kill()
+    assert f"broker 1 ({node.bootstrap})".encode() in follower.stderr.readline()
+    node.start()
+    ottla.run("produce", "t", "-V", "after")
+    assert follower.stdout.readline() == b"after\n"
+    follower.send_signal(signal.SIGINT)
+    lines = follower.communicate(timeout=10)[1].splitlines()
+    assert len(lines) == len(set(lines)) and follower.returncode == INTERRUPTED
+    assert node.stop() == 0
 
 
 def test_a_reader_that_goes_away(ottla, topic):

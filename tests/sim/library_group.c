@@ -193,8 +193,29 @@ static void own_for_a_time(struct library_holder *holder) {
     }
 }
 
+static bool owns_something(const struct library_holder *holder) {
+    bool owns = false;
+    for (int i = 0; i < AUDIT_PLACES_MAX; i++) {
+        owns |= holder->places[i].owned;
+    }
+    return owns;
+}
+
+static void note_mixture(const struct library_holder *holder) {
+    for (const struct library_holder *other = holder->group->holders; other != NULL;
+         other = other->next) {
+        if (other->classic != holder->classic && owns_something(other) && owns_something(holder)) {
+            library_point(holder->sim, holder->name, "library_protocols_mixed");
+            return;
+        }
+    }
+}
+
 void library_polled(struct library_holder *holder, bool told, int32_t generation) {
     news_of_now(holder);
+    if (told) {
+        note_mixture(holder);
+    }
     if (!is_by_generation(holder->group)) {
         own_for_a_time(holder);
     } else if (told) {

@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,6 +109,11 @@ int cli_config(struct cli *cli, struct ottla_config **ret_config) {
     }
     if (code == CLI_DONE) { /* looking at a topic must not make it */
         code = set(cli, config, "allow.auto.create.topics", "false");
+    }
+    if (code == CLI_DONE) {
+        int64_t timeout_ms = cli_timeout_ms(cli) + CLI_CALL_EXTRA_MS;
+        code = set(cli, config, "default.api.timeout.ms",
+                   arena_printf(cli_arena(cli), "%" PRId64, timeout_ms).data);
     }
     if (code == CLI_DONE) {
         code = apply_profile(cli, config);
@@ -238,7 +244,7 @@ static const char *hint_of(int code) {
     case OTTLA_MALFORMED:
         return "Does a Kafka listener answer there? Another protocol, or TLS, looks like this.";
     case ERR_UNKNOWN_TOPIC_OR_PARTITION:
-        return "`ottla topic list` prints the topics there are, `ottla topic create` makes one.";
+        return "`ottla topic list` prints the topics there are.";
     case ERR_GROUP_ID_NOT_FOUND:
         return "`ottla group list` prints the groups there are.";
     default:

@@ -37,6 +37,10 @@ int cli_connect_with(struct cli *cli, const struct ottla_config *config,
  * --quiet; with --verbose everything is told anyway. */
 void cli_tell_trouble(struct cli *cli, struct ottla_client *client);
 
+/* --timeout. Calls of the library have a little more, in which a cluster that does not answer at
+ * all can be told from a call that is late, and then end by themselves and say what they waited
+ * for. */
+enum { CLI_CALL_EXTRA_MS = 500 };
 int64_t cli_timeout_ms(const struct cli *cli);
 
 /* Prints an error of the library with what can be done about it; returns the exit code for it. */

@@ -30,7 +30,7 @@ const struct cli_option cli_cluster_options[] = {
      CLI_COMPLETE_PROFILE},
     {"set", 'X', CLI_TEXTS, "KEY=VALUE", "a setting of Kafka's clients, over the profile's"},
     {"timeout", 0, CLI_NUMBER, "SECONDS", "how long to wait for the cluster (30)", .least = 1,
-     .most = INT32_MAX},
+     .most = 1000000},
     {"dry-run", 0, CLI_FLAG, NULL, "say what would change, change nothing"},
     {"verbose", 'v', CLI_FLAG, NULL, "tell what happens with the connections"},
     {NULL},

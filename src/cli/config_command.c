@@ -294,7 +294,7 @@ static const struct cli_command set_command = {
     .text = "All changes of one command are made together, or none is. A list takes += and -=.\n",
     .examples = "  ottla config set topic/orders retention.ms=3600000\n"
                 "  ottla config set topic/orders cleanup.policy+=compact --dry-run\n"
-                "  ottla config set broker/ log.retention.hours=24     all brokers\n",
+                "  ottla config set broker/ log.retention.ms=86400000  all brokers\n",
     .arguments_min = 2,
     .arguments_max = -1,
     .run = config_set,

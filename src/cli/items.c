@@ -39,29 +39,32 @@ static size_t print_failures(const struct items *items, const struct ottla_call 
     return bad;
 }
 
-static bool nobody_answered(const struct items *items, int64_t waited_ms,
-                            struct ottla_error *error) {
-    if (client_metadata_time_ms(items->client) >= 0) {
-        return false;
-    }
-    error->code = OTTLA_REFUSED;
-    (void)snprintf(error->text, sizeof error->text, "none of %s answered within %d s",
-                   client_settings(items->client)->bootstrap_servers, (int)(waited_ms / 1000));
-    return true;
+/* How long is waited for a first answer of any server. */
+static int64_t reach_ms(const struct items *items) {
+    int64_t timeout_ms = cli_timeout_ms(items->cli);
+    return timeout_ms < REACH_MS ? timeout_ms : REACH_MS;
+}
+
+static bool anybody_answered(const struct items *items) {
+    return client_metadata_time_ms(items->client) >= 0;
+}
+
+static int fail_unreachable(const struct items *items) {
+    const char *why = client_trouble(items->client);
+    struct ottla_error error = {.code = OTTLA_REFUSED};
+    (void)snprintf(error.text, sizeof error.text, "none of %s answered within %d s%s%s",
+                   client_settings(items->client)->bootstrap_servers, (int)(reach_ms(items) / 1000),
+                   why[0] == 0 ? "" : ": ", why);
+    return cli_fail_with(items->cli, &error);
 }
 
 /* A cluster of which no server answers at all is told of sooner than one that is slow. */
 static int wait_for_call(const struct items *items, struct ottla_call *call,
                          struct ottla_error *error) {
-    int64_t timeout_ms = cli_timeout_ms(items->cli);
-    int64_t first_ms = timeout_ms < REACH_MS ? timeout_ms : REACH_MS;
-    int code = ottla_call_wait(call, first_ms, error);
-    if (code != OTTLA_TIMED_OUT || ottla_call_is_done(call)) {
-        return code;
-    }
-    return nobody_answered(items, first_ms, error)
-               ? error->code
-               : ottla_call_wait(call, timeout_ms - first_ms, error);
+    int64_t rest_ms = cli_timeout_ms(items->cli) - reach_ms(items) + 2 * CLI_CALL_EXTRA_MS;
+    int code = ottla_call_wait(call, reach_ms(items), error);
+    bool late = code == OTTLA_TIMED_OUT && !ottla_call_is_done(call);
+    return late && anybody_answered(items) ? ottla_call_wait(call, rest_ms, error) : code;
 }
 
 /* A topic that was made just now may not be known to all brokers yet: asked again for a moment. */
@@ -79,12 +82,14 @@ static int ask_partition_count(const struct items *items, const char *topic, int
 }
 
 int items_partition_count(const struct items *items, const char *topic, int32_t *ret_count) {
-    int64_t timeout_ms = cli_timeout_ms(items->cli);
-    int64_t first_ms = timeout_ms < REACH_MS ? timeout_ms : REACH_MS;
+    int64_t rest_ms = cli_timeout_ms(items->cli) - reach_ms(items);
     struct ottla_error error;
-    int code = ask_partition_count(items, topic, first_ms, ret_count, &error);
-    if (code == OTTLA_TIMED_OUT && !nobody_answered(items, first_ms, &error)) {
-        code = ask_partition_count(items, topic, timeout_ms - first_ms, ret_count, &error);
+    int code = ask_partition_count(items, topic, reach_ms(items), ret_count, &error);
+    if (code == OTTLA_TIMED_OUT && !anybody_answered(items)) {
+        return fail_unreachable(items);
+    }
+    if (code == OTTLA_TIMED_OUT) {
+        code = ask_partition_count(items, topic, rest_ms, ret_count, &error);
     }
     return code == OTTLA_OK ? CLI_DONE : cli_fail_with(items->cli, &error);
 }
@@ -94,6 +99,9 @@ int items_wait(const struct items *items, struct ottla_call *call) {
     int code = wait_for_call(items, call, &error);
     if (code == OTTLA_OK) {
         return CLI_DONE;
+    }
+    if (client_connection_lost((err_t)code) && !anybody_answered(items)) {
+        return fail_unreachable(items);
     }
     enum cli_exit first = CLI_DONE;
     size_t bad = print_failures(items, call, &first);

@@ -247,6 +247,9 @@ static int run(struct produce *produce) {
     int32_t partition_count;
     if (code == CLI_DONE) { /* before the input is read: it may be somebody who types */
         code = items_partition_count(&produce->items, produce->model.topic, &partition_count);
+        if (code == CLI_NOT_FOUND) {
+            cli_note(cli, "  `ottla topic create %s` makes it.", produce->model.topic);
+        }
     }
     if (code == CLI_DONE && produce->model.partition >= partition_count) {
         code = cli_fail(cli, CLI_NOT_FOUND, NULL,

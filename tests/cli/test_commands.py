@@ -183,6 +183,12 @@ def test_config_of_other_things(ottla, topic):
     ottla.run("config", "unset", "broker/", "log.cleaner.threads")
 
 
+def test_what_is_late_says_what_it_waits_for(ottla):
+    run = ottla.run("config", "set", "broker/77", "log.retention.ms=5", "--timeout", 2,
+                    code=UNREACHABLE)
+    assert "broker 77" in run.stderr
+
+
 def test_config_mistakes(ottla, topic):
     ottla.run("config", "get", "orders", code=USAGE)
     ottla.run("config", "get", "topic/nowhere", code=NOT_FOUND)
@@ -314,7 +320,7 @@ def test_deliveries_as_json(ottla, topic):
 
 def test_produce_to_where_it_cannot_go(ottla, topic):
     run = ottla.run("produce", "nowhere", "-V", "x", code=NOT_FOUND)
-    assert "nowhere" in run.stderr
+    assert "ottla topic create nowhere" in run.stderr
     run = ottla.run("produce", topic, "-V", "x", "-p", 3, code=NOT_FOUND)
     assert f"{topic} has 3 partitions" in run.stderr
     ottla.run("produce", topic, "-j", "-X", "max.block.ms=1000",

@@ -75,6 +75,7 @@ static struct {
     int count;
     int assigned, revoked, lost; /* partitions that it was told of */
     bool commits;                /* when it is told `revoked` */
+    bool is_fenced;              /* meanwhile, and waits for the commit */
 } told;
 
 static void take(const struct ottla_partition *partitions, size_t count, bool has) {
@@ -99,6 +100,11 @@ static void on_revoked(void *arg, struct ottla_consumer *it,
     (void)arg;
     told.revoked += (int)count;
     take(partitions, count, false);
+    if (told.is_fenced) {
+        struct ottla_error error;
+        group.error = ERR_FENCED_MEMBER_EPOCH;
+        assert_int_not_equal(ottla_consumer_commit(it, NULL, 0, 3000, &error), OTTLA_OK);
+    }
     if (told.commits) {
         assert_int_equal(ottla_consumer_commit_async(it, NULL, 0, NULL, NULL), OTTLA_OK);
     }
@@ -293,6 +299,45 @@ static void what_was_given_back_is_not_lost(void **state) {
     assert_int_equal(told.count, PARTITIONS / 2);
 }
 
+static void what_is_lost_while_it_is_given_back_is_told_once(void **state) {
+    (void)state;
+    begin();
+    group.deaf = true;
+    told.is_fenced = true;
+    group.assigned = PARTITIONS / 2;
+    group.epoch++;
+    while (told.revoked == 0) {
+        poll_for(100);
+    }
+    told.is_fenced = false;
+    group.deaf = false;
+    group.error = ERR_OK;
+    poll_for(5000);
+    assert_int_equal(told.revoked, PARTITIONS / 2);
+    assert_int_equal(told.lost, PARTITIONS / 2);
+    assert_int_equal(told.count, PARTITIONS / 2);
+}
+
+/* What was lost is told, though some of it is read by hand by then: that stays. */
+static void what_is_assigned_by_hand_stays(void **state) {
+    (void)state;
+    struct ottla_error error;
+    const struct ottla_position by_hand = {.topic = "t", .partition = 1, .leader_epoch = -1};
+    begin();
+    group.error = ERR_FENCED_MEMBER_EPOCH;
+    run(1000);
+    group.error = ERR_OK;
+    assert_int_equal(ottla_consumer_assign(consumer, &by_hand, 1, &error), OTTLA_OK);
+    const struct ottla_record *records;
+    size_t count;
+    assert_int_equal(consumer_take(consumer, &records, &count, &error), OTTLA_OK);
+    assert_int_equal(told.lost, PARTITIONS);
+    assert_int_equal(told.revoked, 0);
+    struct ottla_partition partition;
+    assert_int_equal(ottla_consumer_assignment(consumer, &partition, 1), 1);
+    assert_int_equal(partition.partition, 1);
+}
+
 /* Others have the partitions by now: what is committed of them must not go back. */
 static void a_commit_of_before_a_loss_is_not_made(void **state) {
     (void)state;
@@ -327,6 +372,8 @@ int main(void) {
         world_test(what_was_never_told_is_not_lost),
         world_test(who_stalls_is_told_once),
         world_test(what_was_given_back_is_not_lost),
+        world_test(what_is_lost_while_it_is_given_back_is_told_once),
+        world_test(what_is_assigned_by_hand_stays),
         world_test(a_commit_of_before_a_loss_is_not_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -317,6 +317,9 @@ static int parse_output(struct cli *cli, struct consume *consume) {
 
 static int consume_run(struct cli *cli) {
     struct consume consume = {.items.cli = cli};
+    if (cli_text(cli, "group", "-")[0] == '\0') {
+        return cli_fail(cli, CLI_USAGE, NULL, "-g: a group has a name");
+    }
     if (cli_has(cli, "regex") && !cli_has(cli, "group")) {
         return cli_fail(cli, CLI_USAGE, NULL, "--regex subscribes a group: say which with -g");
     }

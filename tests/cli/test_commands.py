@@ -368,7 +368,7 @@ def test_consume_mistakes(ottla, topic):
     for words in [["-r", "x"], ["--from", "somewhere"], ["--to", "1h"], ["-r", "1:2", "--to", "3"],
                   ["-f", "%y"], ["-f", "\\q"], ["-n", "many"], ["-n", "-5"], ["--timeout", "0"],
                   ["--regex"], ["--timeout", "99999999999999"], ["--from", "2026-02-30"],
-                  ["-g", "g", "--to", "5"], ["-g", "g", "--from", "5"], ["-o", "xml"],
+                  ["-g", ""], ["-g", "g", "--to", "5"], ["-g", "g", "--from", "5"], ["-o", "xml"],
                   ["-X", "no.such.setting=1"], ["-X", "fetch.min.bytes"], ["--no-such-flag"]]:
         run = ottla.run("consume", topic, *words, code=USAGE)
         assert run.stderr.startswith("ottla consume: ") and run.stdout == "", words

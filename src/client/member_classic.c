@@ -142,8 +142,8 @@ void member_classic_fail(struct member_classic *member, err_t err, const char *r
         return;
     }
     member->failure = err;
-    snprintf(member->failure_text, sizeof member->failure_text, "%s failed: %s (%s)", request,
-             err_text(err), err_name(err));
+    snprintf(member->failure_text, sizeof member->failure_text, "%s failed: %s", request,
+             err_text(err));
     member->phase = CLASSIC_FAILED;
     member->tell_failed = true;
 }

@@ -139,11 +139,9 @@ void member_consumer_fail(struct member_consumer *member, err_t err, struct str 
                  "the broker has no ConsumerGroupHeartbeat that can say this (a pattern needs its "
                  "version 1); group.protocol=classic works with all");
     } else if (text.size > 0) {
-        snprintf(member->failure_text, sizeof member->failure_text, "%.*s (%s)", STR_ARGS(text),
-                 err_name(err));
+        snprintf(member->failure_text, sizeof member->failure_text, "%.*s", STR_ARGS(text));
     } else {
-        snprintf(member->failure_text, sizeof member->failure_text, "%s (%s)", err_text(err),
-                 err_name(err));
+        snprintf(member->failure_text, sizeof member->failure_text, "%s", err_text(err));
     }
     member->phase = CONSUMER_FAILED;
     member->epoch = CONSUMER_EPOCH_LEAVE;

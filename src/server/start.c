@@ -60,6 +60,7 @@ void node_apply_image(struct node *node, struct meta_image *image,
     if (node->replicas_loaded) {
         replicas_apply(node->replicas, image, changes);
         coord_update(node->coord, image, node->config, changes);
+        coord_update(node->transactions, image, node->config, changes);
     } else {
         node->image_pending = true;
     }
@@ -153,6 +154,7 @@ static void logs_open(void *arg, err_t err, const char *text) {
         replicas_catch_up(node->replicas, node->image);
     }
     coord_update(node->coord, node->image, node->config, NULL);
+    coord_update(node->transactions, node->image, node->config, NULL);
     if (!stopping(node)) {
         broker_unfence(node->broker, serve);
     }
@@ -251,6 +253,7 @@ static err_t make_coordinators(struct node *node) {
         return err;
     }
     struct coord_settings settings = {
+        .kind = &coord_groups_kind,
         .sys = node->sys,
         .loops = node->loops,
         .loop_count = node->reactor_count,
@@ -262,6 +265,10 @@ static err_t make_coordinators(struct node *node) {
         .image = node->image,
     };
     node->coord = coord_new(&settings);
+    node_make_transactions_world(node);
+    settings.kind = &coord_transactions_kind;
+    settings.world = &node->transactions_world;
+    node->transactions = coord_new(&settings);
     return ERR_OK;
 }
 

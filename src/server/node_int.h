@@ -113,6 +113,9 @@ void node_fail_start(struct node *node, err_t err, const char *format, ...)
 /* --- start.c: the steps from node_start to serving, on reactor 0 --- */
 void node_start_steps(struct node *node);
 
+/* The reactor of one of the node's loops. */
+struct reactor *node_reactor(struct node *node, const struct sys_loop *loop);
+
 /* The committed image, for threads that are no reactor; meta_image_unref is due. */
 struct meta_image *node_image_ref(struct node *node);
 void node_apply_image(struct node *node, struct meta_image *image,

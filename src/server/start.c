@@ -11,6 +11,7 @@
  *
  * Images that come while logs are being opened are caught up with afterwards, all at once.
  */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/limits.h"
@@ -67,6 +68,15 @@ void node_apply_image(struct node *node, struct meta_image *image,
     for (int i = 0; i < node->reactor_count; i++) {
         reactor_post_image(&node->reactors[i], image, node->config);
     }
+}
+
+struct reactor *node_reactor(struct node *node, const struct sys_loop *loop) {
+    int index = 0;
+    while (node->reactors[index].loop != loop) {
+        index++;
+        assert(index < node->reactor_count);
+    }
+    return &node->reactors[index];
 }
 
 struct meta_image *node_image_ref(struct node *node) {

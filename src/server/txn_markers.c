@@ -144,16 +144,6 @@ static void begin_call(struct reactor *reactor, struct txn_marker_write *write) 
 
 /* --- all of it --- */
 
-static struct reactor *reactor_of(struct node *node, const struct sys_loop *loop) {
-    for (int i = 0; i < node->reactor_count; i++) {
-        if (node->reactors[i].loop == loop) {
-            return &node->reactors[i];
-        }
-    }
-    assert(!"a loop of another node");
-    return NULL;
-}
-
 static void begin_part(struct reactor *reactor, struct txn_marker_write *write) {
     const struct txn_marker_part *part = write->part;
     const struct meta_topic *topic = meta_image_topic(reactor->image, part->topic);
@@ -170,7 +160,7 @@ static void begin_part(struct reactor *reactor, struct txn_marker_write *write) 
 }
 
 void txn_markers_write(struct node *node, struct txn_markers *markers) {
-    struct reactor *reactor = reactor_of(node, markers->loop);
+    struct reactor *reactor = node_reactor(node, markers->loop);
     int32_t count = markers->part_count;
     markers->writes = calloc((size_t)count + 1, sizeof *markers->writes);
     assert(markers->writes != NULL);

@@ -38,7 +38,20 @@ static void answered(struct coord_call *call) {
     verify->done(verify);
 }
 
+/* Nobody leads any of its partitions before the topic is made, with the first transactional id. */
+static bool has_coordinators(struct node *node, const struct txn_verify *verify) {
+    const struct meta_image *image = node_reactor(node, verify->loop)->image;
+    return meta_image_topic(image, STR("__transaction_state")) != NULL;
+}
+
 void txn_verify_begin(struct node *node, struct txn_verify *verify) {
+    if (!has_coordinators(node, verify)) {
+        for (int32_t i = 0; i < verify->part_count; i++) {
+            verify->parts[i].err = ERR_COORDINATOR_NOT_AVAILABLE;
+        }
+        verify->done(verify);
+        return;
+    }
     bool adds = verify->mode == TXN_VERIFY_ADD;
     struct question *question = calloc(1, sizeof *question);
     assert(question != NULL);

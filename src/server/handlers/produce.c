@@ -50,7 +50,8 @@ struct produce {
     struct produce_response response;
     struct named_parts parts;
     struct produce_txns txns;
-    err_t refused;   /* all of it */
+    err_t refused;   /* all of it, */
+    struct str why;  /* with this message; may be null */
     int32_t pending; /* appends, and one for all that is yet to be begun */
     bool failed;
     bool parked;
@@ -227,6 +228,7 @@ static err_t find_part(struct request *request, const struct meta_topic *topic, 
     const struct produce_request *message = request->message;
     const produce_partition *data = named->data;
     if (part->produce->refused != ERR_OK) {
+        part->append.refusal.message = part->produce->why;
         return part->produce->refused;
     }
     if (topic_err != ERR_OK) {
@@ -456,6 +458,7 @@ static err_t list_txns(struct produce *produce) {
         }
         if (txn->producer_id != txns->items[0].producer_id ||
             txn->producer_epoch != txns->items[0].producer_epoch) {
+            produce->why = STR("Transactional records contained more than one producer ID");
             return ERR_INVALID_PRODUCER_ID_MAPPING;
         }
         part->txn = txn;

@@ -1,9 +1,10 @@
 /*
  * WriteTxnMarkers: the ends of transactions, from their coordinators or from an operator's tool.
  *
- * Markers are written one after the other as to a partition, all at once as to the node. The answer
- * has a place for each producer, in which its topics and partitions stand as they were asked for.
+ * A partition takes its markers in the order of the request. As Kafka gathers the answer in maps,
+ * it has one place for each producer of which a partition was named, and in it one for each topic.
  */
+#include "base/map.h"
 #include "server/handlers/handlers.h"
 #include "server/node_int.h"
 #include "server/txn_markers.h"
@@ -24,20 +25,68 @@ struct write {
     int32_t pending;
 };
 
-static answer_topic *answer_topics(struct arena *arena, const asked_marker *asked,
-                                   const struct txn_marker_part *parts) {
-    answer_topic *topics = ARENA_ARRAY(arena, answer_topic, asked->topics_count);
+/* --- the answer --- */
+
+/* What is answered of one producer. */
+struct producer {
+    answer_marker *answer;
+    struct map topics; /* answer_topic by name */
+};
+
+static struct producer *producer_of(struct write *write, struct map *producers,
+                                    struct write_txn_markers_response *response,
+                                    const asked_marker *asked) {
+    struct producer *producer = map_get_u64(producers, (uint64_t)asked->producer_id);
+    if (producer == NULL) {
+        producer = ARENA_NEW(&write->request->arena, struct producer);
+        map_init(&producer->topics);
+        producer->answer = &response->markers[response->markers_count++];
+        producer->answer->producer_id = asked->producer_id;
+        map_put_u64(producers, (uint64_t)asked->producer_id, producer);
+    }
+    return producer;
+}
+
+static answer_topic *topic_of(struct write *write, struct producer *producer, struct str name) {
+    answer_topic *topic = map_get(&producer->topics, str_bytes(name));
+    if (topic == NULL) {
+        topic = ARENA_NEW(&write->request->arena, answer_topic);
+        topic->name = name;
+        map_put(&producer->topics, str_bytes(name), topic);
+    }
+    return topic;
+}
+
+static void add_marker(struct write *write, struct producer *producer, const asked_marker *asked,
+                       const struct txn_marker_part *parts) {
+    size_t unit = sizeof(answer_partition);
     for (int32_t t = 0; t < asked->topics_count; t++) {
         int32_t count = asked->topics[t].partition_indexes_count;
-        topics[t].name = asked->topics[t].name;
-        topics[t].partitions = ARENA_ARRAY(arena, answer_partition, count);
-        topics[t].partitions_count = count;
+        if (count == 0) {
+            continue;
+        }
+        answer_topic *topic = topic_of(write, producer, asked->topics[t].name);
+        size_t before = (size_t)topic->partitions_count;
+        topic->partitions = arena_grow(&write->request->arena, topic->partitions, before * unit,
+                                       (before + (size_t)count) * unit);
         for (int32_t p = 0; p < count; p++, parts++) {
-            topics[t].partitions[p] = (answer_partition){.partition_index = parts->partition,
-                                                         .error_code = err_kafka_code(parts->err)};
+            topic->partitions[topic->partitions_count++] = (answer_partition){
+                .partition_index = parts->partition, .error_code = err_kafka_code(parts->err)};
         }
     }
-    return topics;
+}
+
+/* Puts the topics into the answer. */
+static void finish_producer(struct write *write, struct producer *producer) {
+    answer_marker *answer = producer->answer;
+    answer->topics =
+        ARENA_ARRAY(&write->request->arena, answer_topic, map_count(&producer->topics));
+    const answer_topic *topic;
+    size_t cursor;
+    map_for_each (&producer->topics, cursor, topic) {
+        answer->topics[answer->topics_count++] = *topic;
+    }
+    map_done(&producer->topics);
 }
 
 static void respond(struct write *write) {
@@ -46,17 +95,26 @@ static void respond(struct write *write) {
     struct write_txn_markers_response response;
     wire_init(&write_txn_markers_response_type, &response);
     response.markers = ARENA_ARRAY(&request->arena, answer_marker, message->markers_count);
-    response.markers_count = message->markers_count;
+    struct map producers;
+    map_init(&producers);
     for (int32_t i = 0; i < message->markers_count; i++) {
         const asked_marker *asked = &message->markers[i];
-        response.markers[i] = (answer_marker){
-            .producer_id = asked->producer_id,
-            .topics = answer_topics(&request->arena, asked, write->markers[i].write.parts),
-            .topics_count = asked->topics_count,
-        };
+        const struct txn_markers *markers = &write->markers[i].write;
+        if (markers->part_count > 0) {
+            add_marker(write, producer_of(write, &producers, &response, asked), asked,
+                       markers->parts);
+        }
     }
+    struct producer *producer;
+    size_t cursor;
+    map_for_each (&producers, cursor, producer) {
+        finish_producer(write, producer);
+    }
+    map_done(&producers);
     request_respond(request, &response);
 }
+
+/* --- the request --- */
 
 static void one_done(struct write *write) {
     write->pending--;

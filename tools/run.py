@@ -371,7 +371,8 @@ def greet(first_answer):
              (f"kcat -b {HOST}:{PORT} -C -t {TOPIC} -o -3 -e", "the last of each partition"),
              (f"kcat -b {HOST}:{PORT} -G readers {TOPIC}", "in two terminals: they share")]
     if not shutil.which("kcat"):
-        lines = [(f"{rpc_line} Metadata", "the topics"), ("build/ottla --help", "what it can do")]
+        lines = []
+    lines.append(("build/ottla --help", "commands of its own: topic, produce, consume …"))
     if shutil.which("curl"):
         lines.append(("curl -s http://127.0.0.1:8092/metrics | grep messagesin", "its counts"))
     else:

@@ -581,7 +581,7 @@ struct ottla_call *ottla_log_dirs_describe(struct ottla_client *client, const in
 struct ottla_log_dir_replica {
     const char *topic;
     int32_t partition;
-    int64_t size;
+    int64_t size;       /* bytes of its segments */
     int64_t offset_lag; /* behind the high watermark, or of a future replica behind the present */
     bool future;        /* on its way here from another directory */
 };
@@ -590,8 +590,8 @@ struct ottla_log_dir {
     const char *text;
     int32_t broker_id;
     const char *path;
-    int64_t total_size; /* of the volume; -1: not told */
-    int64_t usable_size;
+    int64_t total_size;  /* bytes of the volume; -1: not told */
+    int64_t usable_size; /* bytes that are free there; -1: not told */
     bool cordoned;
     const struct ottla_log_dir_replica *replicas; /* by topic and number */
     size_t replica_count;

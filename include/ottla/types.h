@@ -46,9 +46,11 @@ enum ottla_code {
 /* "TOPIC_ALREADY_EXISTS", "TIMED_OUT"; one sentence in English, without a full stop. */
 const char *ottla_code_name(int code);
 const char *ottla_code_text(int code);
+/* Whether the same may succeed later, as nothing is wrong with what was asked. */
 bool ottla_code_retriable(int code);
 
-/* What went wrong, for people. The text names the broker or topic, and what can be done. */
+/* What went wrong, for people. The text names the broker or topic, and what can be done. A function
+ * fills in *ret_error when it returns anything but OTTLA_OK; NULL is accepted. */
 enum { OTTLA_ERROR_TEXT_SIZE = 512 };
 struct ottla_error {
     int code;
@@ -79,7 +81,8 @@ enum {
     OTTLA_OFFSET_NONE = -1001, /* nothing is committed there */
 };
 
-/* To produce, the fields up to headers count; a consumed one has all. */
+/* The fields below the blank line are those of a consumed record; producing does not look at them.
+ */
 struct ottla_record {
     const char *topic;
     int32_t partition;    /* OTTLA_PARTITION_ANY: the partitioner chooses */
@@ -123,7 +126,7 @@ struct ottla_config *ottla_config_copy(const struct ottla_config *config);
 void ottla_config_free(struct ottla_config *config); /* accepts NULL */
 
 /* OTTLA_INVALID: the value, OTTLA_NOT_FOUND: the name, with the nearest name in the text;
- * OTTLA_UNSUPPORTED. value NULL: back to the default. ret_error may be NULL, here and below. */
+ * OTTLA_UNSUPPORTED. value NULL: back to the default. */
 int ottla_config_set(struct ottla_config *config, const char *name, const char *value,
                      struct ottla_error *ret_error);
 
@@ -154,13 +157,14 @@ struct ottla_client;
 int ottla_client_new(const struct ottla_config *config, struct ottla_client **ret_client,
                      struct ottla_error *ret_error);
 
-/* What was made from it has been freed. Accepts NULL. */
+/* After all that was made from it. Accepts NULL. */
 void ottla_client_free(struct ottla_client *client);
 
 /* Waits up to timeout_ms for something to happen (-1: without limit), and does all that is ready.
  */
 void ottla_client_run(struct ottla_client *client, int64_t timeout_ms);
 
+/* To be watched for reading; never read from it. The same for the client's whole life. */
 int ottla_client_fd(const struct ottla_client *client);
 
 /* When ottla_client_run wants to be called though the descriptor is not readable, in milliseconds
@@ -177,7 +181,8 @@ enum ottla_log_level { OTTLA_LOG_ERROR, OTTLA_LOG_WARNING, OTTLA_LOG_INFO, OTTLA
 typedef void (*ottla_log_fn)(void *arg, enum ottla_log_level level, const char *text);
 void ottla_client_on_log(struct ottla_client *client, ottla_log_fn fn, void *arg);
 
-/* Waits until the metadata of a topic is known (UNKNOWN_TOPIC_OR_PARTITION when there is none). */
+/* Waits until the metadata of a topic is known. UNKNOWN_TOPIC_OR_PARTITION: there is none;
+ * OTTLA_TIMED_OUT; OTTLA_CLOSED when interrupted. */
 int ottla_client_partition_count(struct ottla_client *client, const char *topic, int64_t timeout_ms,
                                  int32_t *ret_count, struct ottla_error *ret_error);
 

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/date.h"
+
 static const char *const level_names[] = {"ERROR", "WARN", "INFO", "DEBUG"};
 
 static const char *const components[] = {"broker", "controller", "coord",   "http",  "log",
@@ -75,40 +77,12 @@ static void add_escaped(struct line *line, const char *message, bool json) {
     }
 }
 
-/* The date of a day, by the civil calendar. Counts from 1 March of the year 0, so that the leap day
- * is the last of its year and months follow a regular pattern; an era is 400 years. */
-static void civil_date(int64_t days_since_1970, int *ret_year, int *ret_month, int *ret_day) {
-    int64_t days = days_since_1970 + 719468;
-    int64_t era = (days >= 0 ? days : days - 146096) / 146097;
-    int64_t day_of_era = days - era * 146097;
-    int64_t year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    int64_t month_from_march = (5 * day_of_year + 2) / 153;
-    *ret_day = (int)(day_of_year - (153 * month_from_march + 2) / 5 + 1);
-    *ret_month = (int)(month_from_march < 10 ? month_from_march + 3 : month_from_march - 9);
-    *ret_year = (int)(year_of_era + era * 400 + (*ret_month <= 2));
-}
-
-/* "2026-01-31T23:59:59.123Z" */
-static void add_time(struct line *line, int64_t wall_ms) {
-    enum { DAY_MS = 24 * 60 * 60 * 1000 };
-    int64_t ms = (wall_ms % DAY_MS + DAY_MS) % DAY_MS;
-    int year;
-    int month;
-    int day;
-    char text[96];
-    civil_date((wall_ms - ms) / DAY_MS, &year, &month, &day);
-    (void)snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", year, month, day,
-                   (int)(ms / 3600000), (int)(ms / 60000 % 60), (int)(ms / 1000 % 60),
-                   (int)(ms % 1000));
-    add_c(line, text);
-}
-
 static void add_head(struct line *line, const struct text_log *log, enum text_log_level level,
                      const char *component) {
+    char time[DATE_TEXT_SIZE];
+    date_time_format(log->now_ms(log->arg), time);
     add_c(line, log->json ? "{\"time\":\"" : "");
-    add_time(line, log->now_ms(log->arg));
+    add_c(line, time);
     if (log->json) {
         add_c(line, "\",\"level\":\"");
         add_c(line, level_names[level]);

@@ -31,11 +31,28 @@ static void print_help(FILE *out) {
     for (size_t i = 0; cli_root.commands[i] != NULL; i++) {
         fprintf(out, "  %-10s  %s\n", cli_root.commands[i]->name, cli_root.commands[i]->summary);
     }
-    fputs("\n  ottla COMMAND --help teaches a command.\n"
-          "  ottla server          starts a single node on 127.0.0.1:9092, data under ./data\n"
-          "  ottla --help-config   every setting: type, range, default, and what it does here\n"
-          "  ottla --version\n",
-          out);
+    fputs(
+        "\n  ottla COMMAND --help teaches a command.\n"
+        "  ottla server          starts a single node on 127.0.0.1:9092, data under ./data\n"
+        "  ottla --help-config   every setting: type, range, default, and what it does here\n"
+        "  ottla --version\n"
+        "  ottla kafka-topics    and the other tools of Apache Kafka, with their own flags; a\n"
+        "                        link of such a name to this program works as well\n"
+        "\nExit codes: 0 done; 1 refused, the text says what to try; 2 wrong arguments, nothing "
+        "was\n"
+        "done; 3 the topic, group … is not there; 4 no broker answered in time; 5 some of several\n"
+        "things were done; 130 interrupted. server, storage and rpc end with 0, 1 or 2, Apache\n"
+        "Kafka's tools as those do.\n",
+        out);
+}
+
+/* The words of this file among what completion offers first. */
+static void offer_commands(const char *prefix) {
+    for (int i = 0; i < COMMAND_COUNT; i++) {
+        if (strncmp(commands[i].name, prefix, strlen(prefix)) == 0) {
+            puts(commands[i].name);
+        }
+    }
 }
 
 int main(int argc, char **argv) {
@@ -69,6 +86,9 @@ int main(int argc, char **argv) {
         return 0;
     }
     if (strcmp(argv[1], "__complete") == 0) {
+        if (argc == 3) {
+            offer_commands(argv[2]);
+        }
         return cli_complete(&cli_root, argc - 1, argv + 1);
     }
     return cli_run(&cli_root, "ottla", argc, argv);

@@ -106,11 +106,13 @@ extern const struct cli_command bench_end_to_end_command;
 /* clang-format off */
 #define BENCH_LOAD_OPTIONS                                                                         \
     {"size", 's', CLI_NUMBER, "SIZE", "bytes of a record's value (1024; 28 at least)"},            \
-    {"rate", 'r', CLI_NUMBER, "RECORDS", "so many a second; else as many as go"},                  \
+    {"rate", 'r', CLI_NUMBER, "RECORDS", "so many a second; else as many as go",                   \
+     .most = 1000000000},                                                                          \
     {"count", 'n', CLI_NUMBER, "RECORDS", "stop after so many"},                                   \
     {"duration", 'd', CLI_TEXT, "TIME", "stop after 500ms, 90s, 15m (10s, unless --count)"},       \
     {"warm-up", 'w', CLI_TEXT, "TIME", "do so for a while before anything counts (1s)"},           \
-    {"partitions", 'p', CLI_NUMBER, "COUNT", "of the topic, if it is not there yet (4)"},          \
+    {"partitions", 'p', CLI_NUMBER, "COUNT", "of the topic, if it is not there yet (4)",           \
+     .least = 1, .most = INT32_MAX},                                                               \
     {"data", 0, CLI_TEXT, "KIND", "what records are filled with (random)", "random|text",          \
      CLI_COMPLETE_CHOICE}
 #define BENCH_BROKER_OPTION                                                                        \

@@ -284,9 +284,6 @@ static int parse(struct bench_load *load, struct cli *cli) {
         return cli_fail(cli, CLI_USAGE, NULL, "--size %" PRId64 ": a record has %d bytes at least",
                         size, BENCH_RECORD_MIN);
     }
-    if (load->rate < 0 || load->rate > 1000000000 || load->count < 0) {
-        return cli_fail(cli, CLI_USAGE, NULL, "--rate and --count are positive numbers");
-    }
     load->model.value.size = (size_t)size;
     int code = bench_duration(cli, "warm-up", "1s", &load->warm_up_ns);
     bool by_count = cli_has(cli, "count") && !cli_has(cli, "duration");

@@ -4,6 +4,8 @@
 #include "base/err.h"
 #include "cli/cluster.h"
 #include "cli/profiles.h"
+#include "client/core.h"
+#include "sys/sys.h"
 
 enum { TIMEOUT_S = 30 };
 
@@ -151,6 +153,51 @@ int cli_connect(struct cli *cli, struct ottla_client **ret_client) {
     return code;
 }
 
+/* --- trouble along the way --- */
+
+enum { TROUBLES_KEPT = 8, TROUBLE_TEXT_SIZE = 200, TROUBLE_AGAIN_MS = 60 * 1000 };
+
+/* What was told of late. */
+struct troubles {
+    struct cli *cli;
+    struct sys *sys;
+    struct trouble {
+        char text[TROUBLE_TEXT_SIZE];
+        int64_t told_ms;
+    } kept[TROUBLES_KEPT];
+};
+
+static bool is_of(const struct trouble *trouble, const char *text) {
+    return strncmp(trouble->text, text, sizeof trouble->text - 1) == 0;
+}
+
+static void tell_trouble(void *arg, enum ottla_log_level level, const char *text) {
+    struct troubles *troubles = arg;
+    if (level > OTTLA_LOG_WARNING) {
+        return;
+    }
+    int64_t now_ms = sys_mono_ms(troubles->sys);
+    struct trouble *trouble = &troubles->kept[0]; /* this one, or the oldest */
+    for (size_t i = 0; i < TROUBLES_KEPT && !is_of(trouble, text); i++) {
+        struct trouble *other = &troubles->kept[i];
+        trouble = is_of(other, text) || other->told_ms < trouble->told_ms ? other : trouble;
+    }
+    if (!is_of(trouble, text) || now_ms - trouble->told_ms >= TROUBLE_AGAIN_MS) {
+        (void)snprintf(trouble->text, sizeof trouble->text, "%s", text);
+        trouble->told_ms = now_ms;
+        cli_note(troubles->cli, "%s: %s", cli_path(troubles->cli), text);
+    }
+}
+
+void cli_tell_trouble(struct cli *cli, struct ottla_client *client) {
+    if (!cli_has(cli, "verbose")) {
+        struct troubles *troubles = ARENA_NEW(cli_arena(cli), struct troubles);
+        troubles->cli = cli;
+        troubles->sys = client_sys(client);
+        ottla_client_on_log(client, tell_trouble, troubles);
+    }
+}
+
 int64_t cli_timeout_ms(const struct cli *cli) {
     return cli_number(cli, "timeout", TIMEOUT_S) * 1000;
 }
@@ -191,7 +238,7 @@ static const char *hint_of(int code) {
     case OTTLA_MALFORMED:
         return "Does a Kafka listener answer there? Another protocol, or TLS, looks like this.";
     case ERR_UNKNOWN_TOPIC_OR_PARTITION:
-        return "`ottla topic list` prints the topics there are.";
+        return "`ottla topic list` prints the topics there are, `ottla topic create` makes one.";
     case ERR_GROUP_ID_NOT_FOUND:
         return "`ottla group list` prints the groups there are.";
     default:

@@ -32,6 +32,11 @@ int cli_connect(struct cli *cli, struct ottla_client **ret_client);
 int cli_connect_with(struct cli *cli, const struct ottla_config *config,
                      struct ottla_client **ret_client);
 
+/* From now on what the client warns of (a broker that is gone …) is told on stderr, the same at
+ * most once a minute: for commands that go on for long and would wait in silence. Nothing with
+ * --quiet; with --verbose everything is told anyway. */
+void cli_tell_trouble(struct cli *cli, struct ottla_client *client);
+
 int64_t cli_timeout_ms(const struct cli *cli);
 
 /* Prints an error of the library with what can be done about it; returns the exit code for it. */

@@ -7,6 +7,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -28,7 +29,8 @@ const struct cli_option cli_cluster_options[] = {
     {"profile", 0, CLI_TEXT, "NAME", "a cluster of ~/.config/ottla/profiles", NULL,
      CLI_COMPLETE_PROFILE},
     {"set", 'X', CLI_TEXTS, "KEY=VALUE", "a setting of Kafka's clients, over the profile's"},
-    {"timeout", 0, CLI_NUMBER, "SECONDS", "how long to wait for the cluster (30)"},
+    {"timeout", 0, CLI_NUMBER, "SECONDS", "how long to wait for the cluster (30)", .least = 1,
+     .most = INT32_MAX},
     {"dry-run", 0, CLI_FLAG, NULL, "say what would change, change nothing"},
     {"verbose", 'v', CLI_FLAG, NULL, "tell what happens with the connections"},
     {NULL},
@@ -116,14 +118,33 @@ static bool parse_number(const struct cli_option *option, const char *text, int6
     return true;
 }
 
+static int take_number(const struct cli *cli, const struct cli_option *option, const char *text,
+                       int64_t *ret_number) {
+    if (!parse_number(option, text, ret_number)) {
+        return cli_fail(cli, CLI_USAGE, NULL, "--%s %s: this is not a number", option->name, text);
+    }
+    if (*ret_number < option->least) {
+        return cli_fail(cli, CLI_USAGE, NULL, "--%s %s: %" PRId64 " is the least that can be",
+                        option->name, text, option->least);
+    }
+    if (option->most > 0 && *ret_number > option->most) {
+        return cli_fail(cli, CLI_USAGE, NULL, "--%s %s: %" PRId64 " is the most that can be",
+                        option->name, text, option->most);
+    }
+    return CLI_DONE;
+}
+
 static int take_value(struct cli *cli, const struct cli_option *option, const char *text) {
     if (option->choices != NULL && !is_choice(option->choices, text)) {
         return cli_fail(cli, CLI_USAGE, NULL, "--%s %s: choose one of %s", option->name, text,
                         option->choices);
     }
     int64_t number = 0;
-    if (option->kind == CLI_NUMBER && !parse_number(option, text, &number)) {
-        return cli_fail(cli, CLI_USAGE, NULL, "--%s %s: this is not a number", option->name, text);
+    if (option->kind == CLI_NUMBER) {
+        int code = take_number(cli, option, text, &number);
+        if (code != CLI_DONE) {
+            return code;
+        }
     }
     struct cli_given *given = ARENA_NEW(&cli->arena, struct cli_given);
     *given = (struct cli_given){.option = option, .text = text, .number = number};

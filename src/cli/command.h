@@ -39,8 +39,8 @@ enum cli_exit {
 enum cli_kind {
     CLI_FLAG,
     CLI_TEXT,
-    CLI_NUMBER, /* an integer; if `value` is "SIZE" or "RECORDS" with k, M, G (powers of 1000), Ki,
-                 * Mi or Gi */
+    CLI_NUMBER, /* an integer from `least` to `most`; if `value` is "SIZE" or "RECORDS" with k, M, G
+                 * (powers of 1000), Ki, Mi or Gi */
     CLI_TEXTS,  /* may be given several times */
 };
 
@@ -63,6 +63,8 @@ struct cli_option {
     const char *help;
     const char *choices; /* "a|b|c": nothing else is taken */
     enum cli_complete complete;
+    int64_t least; /* of a number */
+    int64_t most;  /* 0: any */
 };
 
 struct cli_command {

@@ -37,7 +37,7 @@ static int run(struct cli *cli) {
 
 static const struct cli_option options[] = {
     {"name", 'n', CLI_TEXT, "NAME", "a name", "one|two"},
-    {"count", 'c', CLI_NUMBER, "COUNT", "a count"},
+    {"count", 'c', CLI_NUMBER, "COUNT", "a count", .least = 2, .most = 9},
     {"size", 0, CLI_NUMBER, "SIZE", "a size"},
     {"flag", 'f', CLI_FLAG, NULL, "a flag"},
     {NULL},
@@ -78,9 +78,9 @@ static void test_options_in_all_their_forms(void **state) {
     assert_int_equal(seen.count, 5);
     assert_true(seen.flag);
     assert_string_equal(seen.sets, "k=v;l=w;");
-    assert_int_equal(run_line("make --name=two --name one -qfn two --count=-3"), CLI_PARTLY);
+    assert_int_equal(run_line("make --name=two --name one -qfn two --count=3"), CLI_PARTLY);
     assert_string_equal(seen.name, "two");
-    assert_int_equal(seen.count, -3);
+    assert_int_equal(seen.count, 3);
     assert_true(seen.flag);
 }
 
@@ -104,10 +104,21 @@ static void test_sizes_have_units(void **state) {
 
 static void test_mistakes_are_told_and_nothing_runs(void **state) {
     (void)state;
-    static const char *const lines[] = {
-        "",           "mak",           "make --nam one", "make --name", "make --name three",
-        "make -z",    "make --flag=1", "make a b c d",   "take a",      "make -n",
-        "make -c abc"};
+    static const char *const lines[] = {"",
+                                        "mak",
+                                        "make --nam one",
+                                        "make --name",
+                                        "make --name three",
+                                        "make -z",
+                                        "make --flag=1",
+                                        "make a b c d",
+                                        "take a",
+                                        "make -n",
+                                        "make -c abc",
+                                        "make -c 1",
+                                        "make -c 10",
+                                        "make -c -3",
+                                        "make --size -1"};
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         assert_int_equal(run_line(lines[i]), CLI_USAGE);
         assert_false(seen.ran);

@@ -210,6 +210,11 @@ int cli_complete(const struct cli_command *root, int argc, char **argv) {
         step(&walk, argv[i]);
     }
     const char *prefix = argc > 1 ? argv[argc - 1] : "";
+    const char *equals = strncmp(prefix, "--", 2) == 0 ? strchr(prefix, '=') : NULL;
+    if (equals != NULL && walk.open == NULL && !walk.ended) { /* values alone, for --name= */
+        walk.open = option_of(walk.command, prefix);
+        prefix = equals + 1;
+    }
     if (freopen("/dev/null", "we", stderr) == NULL) {
         return CLI_FAILED;
     }
@@ -232,8 +237,14 @@ int cli_complete(const struct cli_command *root, int argc, char **argv) {
 static const char bash_script[] =
     "# ottla completion for bash: source <(ottla completion bash)\n"
     "_ottla() {\n"
-    "    local IFS=$'\\n'\n"
-    "    COMPREPLY=($(ottla __complete \"${COMP_WORDS[@]:1:COMP_CWORD}\"))\n"
+    "    # COMP_WORDS is cut at = and :, too; only what stands behind the last one is replaced\n"
+    "    local line=${COMP_LINE:0:COMP_POINT} words word IFS=$' \\t\\n'\n"
+    "    read -ra words <<< \"$line\"\n"
+    "    [[ $line == *[[:space:]] ]] && words+=('')\n"
+    "    word=${words[-1]}\n"
+    "    mapfile -t COMPREPLY < <(\"${1/#\\~/$HOME}\" __complete \"${words[@]:1}\" 2>/dev/null)\n"
+    "    word=${word%\"${word##*[=:]}\"}\n"
+    "    COMPREPLY=(\"${COMPREPLY[@]#\"$word\"}\")\n"
     "}\n"
     "complete -o default -o nosort -F _ottla ottla\n";
 
@@ -269,6 +280,8 @@ const struct cli_command cli_completion_command = {
     .name = "completion",
     .arguments = "bash|zsh|fish",
     .summary = "a script that lets the shell complete commands, topics, groups",
+    .text = "Names are asked of the cluster that the line, the profile or the environment says.\n"
+            "In zsh and fish ottla must be found in PATH.\n",
     .examples = "  source <(ottla completion bash)\n"
                 "  ottla completion fish > ~/.config/fish/completions/ottla.fish\n",
     .arguments_min = 1,

@@ -100,6 +100,9 @@ static void explain(const json_t *entry) {
     const char *text = json_string_value(json_object_get(entry, "documentation"));
     printf("%s = %s\n", json_string_value(json_object_get(entry, "key")),
            value == NULL ? "" : value);
+    if (json_array_size(json_object_get(entry, "synonyms")) == 0) {
+        printf("  from %s\n", json_string_value(json_object_get(entry, "source")));
+    }
     json_array_foreach(json_object_get(entry, "synonyms"), i, synonym) {
         value = json_string_value(json_object_get(synonym, "value"));
         printf("  %s %s: %s = %s\n", i == 0 ? "from" : "over",

@@ -328,6 +328,7 @@ static int consume_run(struct cli *cli) {
         (void)sys_linux_on_signals(client_sys(consume.items.client),
                                    client_loop(consume.items.client), on_signal,
                                    consume.items.client);
+        cli_tell_trouble(cli, consume.items.client);
         code = read_all(&consume);
     }
     if (consume.consumer != NULL) {
@@ -351,7 +352,7 @@ static const struct cli_option options[] = {
     {"group", 'g', CLI_TEXT, "GROUP", "read as a member of this group, and commit", NULL,
      CLI_COMPLETE_GROUP},
     {"regex", 0, CLI_FLAG, NULL, "with -g: the argument is an expression over topics' names"},
-    {"format", 'f', CLI_TEXT, "FORMAT", "how a record is printed; see below"},
+    {"format", 'f', CLI_TEXT, "FORMAT", "how a record is printed; see above"},
     {"keys", 'k', CLI_FLAG, NULL, "key, tab, value"},
     {NULL},
 };
@@ -363,12 +364,15 @@ const struct cli_command cli_consume_command = {
     .text =
         "A format is text with %t topic, %p partition, %o offset, %T timestamp (ms), %d the same\n"
         "as a date, %k key, %v value, %K and %V their sizes, %h headers, %e leader epoch, %%,\n"
-        "\\n \\t \\r \\0 \\xHH. -o json prints an object per line, which `ottla produce --json`\n"
-        "takes back.\n",
+        "\\n \\t \\r \\0 \\xHH. A null prints as nothing, its size as -1.\n"
+        "-o json prints an object per line, which `ottla produce --json` takes back.\n"
+        "\n"
+        "+10 is the first ten of each partition, -10 the last ten; without -e, an end that is not\n"
+        "there yet is waited for.\n",
     .examples =
         "  ottla consume orders                               everything, and follow\n"
         "  ottla consume orders -e --from 1h-ago              the last hour\n"
-        "  ottla consume orders -r -10                        the last ten of each partition\n"
+        "  ottla consume orders -r -10 -e                     the last ten of each partition\n"
         "  ottla consume orders:0 -r 100:200 -f '%o %k %v\\n'  offsets 100 to 199\n"
         "  ottla consume orders -g billing                    as a member of a group\n"
         "  ottla consume orders -e -o json | jq .value\n",

@@ -6,7 +6,6 @@
  */
 #include <inttypes.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cluster.h"
@@ -15,6 +14,7 @@
 #include "cli/output.h"
 #include "client/connection.h"
 #include "client/core.h"
+#include "config/config.h"
 #include "sys/sys.h"
 #include "wire/api.h"
 #include "wire/messages.h"
@@ -106,42 +106,25 @@ static void greet(struct doctor *doctor, const char *check, const char *host, ui
 
 /* --- bootstrap servers --- */
 
-/* "host:port" or "[::1]:port"; false when it is neither. */
-static bool split(const char *text, size_t size, char host[256], uint16_t *ret_port) {
-    const char *colon = memrchr(text, ':', size);
-    if (colon == NULL || colon == text || (size_t)(colon - text) >= 256) {
-        return false;
-    }
-    size_t host_size = (size_t)(colon - text);
-    if (text[0] == '[' && host_size > 2 && text[host_size - 1] == ']') {
-        text++;
-        host_size -= 2;
-    }
-    memcpy(host, text, host_size);
-    host[host_size] = '\0';
-    long port = strtol(colon + 1, NULL, 10);
-    *ret_port = (uint16_t)port;
-    return port > 0 && port <= UINT16_MAX;
+static bool is_loopback(struct doctor *doctor, const char *host, uint16_t port) {
+    struct sys *sys = client_sys(doctor->items.client);
+    struct sys_address address;
+    size_t count;
+    return sys_resolve(sys, host, port, &address, 1, &count) == ERR_OK && count == 1 &&
+           sys_address_is_loopback(&address);
 }
 
 static void look_at_bootstrap(struct doctor *doctor) {
-    const char *at = client_settings(doctor->items.client)->bootstrap_servers;
-    while (*at != '\0') {
-        at += strspn(at, ", ");
-        size_t size = strcspn(at, ", ");
-        char host[256];
+    struct str list = str_from_c(client_settings(doctor->items.client)->bootstrap_servers);
+    struct str item;
+    for (size_t position = 0; config_list_next(list, &position, &item);) {
+        struct str name;
         uint16_t port;
-        if (size > 0 && split(at, size, host, &port)) {
-            struct sys_address address;
-            size_t count;
-            if (sys_resolve(client_sys(doctor->items.client), host, port, &address, 1, &count) ==
-                    ERR_OK &&
-                count == 1) {
-                doctor->bootstrap_is_loopback |= sys_address_is_loopback(&address);
-            }
+        if (client_server_parse(item, &name, &port)) { /* else the client was refused already */
+            const char *host = arena_c_str(cli_arena(doctor->items.cli), name);
+            doctor->bootstrap_is_loopback |= is_loopback(doctor, host, port);
             greet(doctor, "bootstrap", host, port);
         }
-        at += size;
     }
 }
 
@@ -167,12 +150,7 @@ static void look_at_brokers(struct doctor *doctor) {
             find(doctor, WARNING, check, "is it down, or starting? its log tells", "it is fenced");
             continue;
         }
-        struct sys_address address;
-        size_t count;
-        bool loopback = sys_resolve(client_sys(doctor->items.client), node->host, node->port,
-                                    &address, 1, &count) == ERR_OK &&
-                        count == 1 && sys_address_is_loopback(&address);
-        if (loopback && !doctor->bootstrap_is_loopback) {
+        if (!doctor->bootstrap_is_loopback && is_loopback(doctor, node->host, node->port)) {
             find(doctor, PROBLEM, check, "advertised.listeners with a name that clients can reach",
                  "it tells clients to connect to %s:%d, which is this machine", node->host,
                  (int)node->port);

@@ -34,7 +34,7 @@ static int parse_target(struct cli *cli, int64_t now_ms, struct target *ret_targ
     char *end;
     if (to == NULL) {
         return cli_fail(cli, CLI_USAGE, NULL,
-                        "say where --to: earliest, latest, OFFSET, +N, -N or @TIME");
+                        "say where --to: earliest, latest, OFFSET, +N, -N or a time");
     }
     *ret_target = (struct target){.kind = TO_EARLIEST};
     if (strcmp(to, "earliest") == 0) {
@@ -44,17 +44,17 @@ static int parse_target(struct cli *cli, int64_t now_ms, struct target *ret_targ
         ret_target->kind = TO_LATEST;
         return CLI_DONE;
     }
-    if (to[0] == '@' && when_parse(to + 1, now_ms, &ret_target->number)) {
-        ret_target->kind = TO_TIME;
-        return CLI_DONE;
-    }
     ret_target->kind = to[0] == '+' || to[0] == '-' ? BY : TO_OFFSET;
     ret_target->number = strtoll(to, &end, 10);
-    return end != to && *end == '\0'
+    if (end != to && *end == '\0') {
+        return CLI_DONE;
+    }
+    ret_target->kind = TO_TIME;
+    return when_parse(to + (to[0] == '@'), now_ms, &ret_target->number)
                ? CLI_DONE
                : cli_fail(cli, CLI_USAGE, NULL,
-                          "--to %s: write earliest, latest, an offset, +N, -N, or @TIME as "
-                          "@1h-ago, @2026-11-21T10:00",
+                          "--to %s: write earliest, latest, OFFSET, +N, -N, 1h-ago, "
+                          "2026-11-21T10:00 or @1795257015250",
                           to);
 }
 
@@ -106,8 +106,8 @@ static int64_t goal(const struct reset *reset, size_t i, const int64_t *at_time)
     case TO_TIME:
         offset = at_time[i] < 0 ? reset->end[i] : at_time[i];
         break;
-    case BY:
-        offset = base + reset->target.number;
+    case BY: /* any number may have been typed: the sum is not made where it would overflow */
+        offset = offset > reset->end[i] - base ? reset->end[i] : base + offset;
         break;
     case TO_OFFSET:
         break;
@@ -211,7 +211,8 @@ static int group_reset(struct cli *cli) {
 }
 
 static const struct cli_option options[] = {
-    {"to", 't', CLI_TEXT, "WHERE", "earliest, latest, OFFSET, +N, -N, @TIME"},
+    {"to", 't', CLI_TEXT, "WHERE",
+     "earliest, latest, OFFSET, 1h-ago, a date, @MS; +N, -N from where it is"},
     {NULL},
 };
 const struct cli_command group_reset_command = {
@@ -221,7 +222,7 @@ const struct cli_command group_reset_command = {
     .text = "Without topics all partitions move that the group has committed. The group must have\n"
             "no members: stop them first. Offsets outside of a partition go to its nearest end.\n",
     .examples = "  ottla group reset billing --to earliest --dry-run\n"
-                "  ottla group reset billing orders --to @1h-ago\n"
+                "  ottla group reset billing orders --to 1h-ago\n"
                 "  ottla group reset billing orders:0,3-5 --to -100\n",
     .options = options,
     .arguments_min = 1,

@@ -19,9 +19,13 @@ void input_done(struct input *input) {
 
 /* --- waiting --- */
 
+static bool is_stopped(const struct input *input) {
+    return input->stopped != NULL && *input->stopped;
+}
+
 static void wait_for_bytes(const struct input *input) {
     bool readable = false;
-    while (!readable) {
+    while (!readable && !is_stopped(input)) {
         bool busy;
         int64_t timeout_ms = -1;
         int64_t deadline_ms = ottla_client_deadline_ms(input->client);
@@ -44,6 +48,9 @@ static err_t read_more(struct input *input) {
         input->taken = 0;
     }
     wait_for_bytes(input);
+    if (is_stopped(input)) {
+        return ERR_NOT_FOUND;
+    }
     err_t err =
         sys_linux_read(input->fd, buffer_reserve(&input->bytes, READ_SIZE), READ_SIZE, &got);
     input->bytes.size += got;
@@ -82,6 +89,9 @@ static bool find(struct input *input, struct ottla_bytes delimiter, size_t *ret_
 err_t input_next(struct input *input, struct ottla_bytes delimiter, size_t size_max,
                  struct ottla_bytes *ret_piece) {
     size_t end;
+    if (is_stopped(input)) {
+        return ERR_NOT_FOUND;
+    }
     while (!find(input, delimiter, &end)) {
         if (input->bytes.size - input->taken > size_max) {
             return ERR_LIMIT;

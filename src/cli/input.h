@@ -15,6 +15,7 @@ struct input {
     size_t taken;    /* of them, by pieces that were given */
     size_t searched; /* up to here there is no delimiter */
     bool ended;
+    const bool *stopped; /* no more pieces, as at the end, when this becomes true; NULL: never */
 };
 
 void input_init(struct input *input, struct ottla_client *client, int fd);

@@ -163,7 +163,7 @@ enum { PARTITIONS_MAX = 100000 }; /* in one selection: a slip of the fingers mus
 
 static bool add_range(struct cli *cli, struct items_partitions *list, const char *topic,
                       int64_t first, int64_t last) {
-    if (first < 0 || last < first || last - first >= PARTITIONS_MAX ||
+    if (first < 0 || last < first || last > INT32_MAX || last - first >= PARTITIONS_MAX ||
         list->count + (size_t)(last - first) >= PARTITIONS_MAX) {
         return false;
     }

@@ -3,7 +3,8 @@
  *
  * Input is cut into records at a delimiter (a line each, unless --delimiter), or is one record as a
  * whole (--whole), or a JSON object per line (--json). Each record is handed to libottla, which
- * batches; the command ends when all of them were acknowledged or have failed.
+ * batches; the command ends when all of them were acknowledged or have failed. A signal ends the
+ * input, and where that has ended already, the wait for acknowledgements.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include "cli/record_text.h"
 #include "client/core.h"
 #include "ottla/producer.h"
+#include "sys/linux.h"
 #include "sys/sys.h"
 
 enum { RECORD_SIZE_MAX = 1 << 30, FAILURES_SHOWN = 5 };
@@ -32,7 +34,9 @@ struct produce {
     int64_t number;                   /* of the record, for messages */
     int64_t delivered;
     int64_t failed;
-    int code; /* of the first failure */
+    int code;     /* of the first failure */
+    bool ended;   /* the input */
+    bool stopped; /* by a signal */
 };
 
 /* --- deliveries --- */
@@ -123,6 +127,7 @@ static int read_input(struct produce *produce, FILE *file, const char *name) {
     bool any = false;
     err_t err;
     input_init(&input, produce->items.client, fileno(file));
+    input.stopped = &produce->stopped;
     while ((err = input_next(&input, delimiter, RECORD_SIZE_MAX, &piece)) == ERR_OK &&
            (code = send_text(produce, piece.data, piece.size)) == CLI_DONE) {
         any = true;
@@ -135,7 +140,8 @@ static int read_input(struct produce *produce, FILE *file, const char *name) {
     if (err == ERR_IO) {
         return cli_fail(cli, CLI_FAILED, NULL, "%s cannot be read", name);
     }
-    return code == CLI_DONE && whole && !any ? send_text(produce, "", 0) : code;
+    bool empty = code == CLI_DONE && !any && !produce->stopped;
+    return whole && empty ? send_text(produce, "", 0) : code;
 }
 
 static int read_files(struct produce *produce) {
@@ -226,6 +232,15 @@ static int start(struct produce *produce) {
     return code;
 }
 
+static void on_signal(void *arg, int signal) {
+    struct produce *produce = arg;
+    (void)signal;
+    if (produce->ended || produce->stopped) {
+        ottla_client_interrupt(produce->items.client);
+    }
+    produce->stopped = true;
+}
+
 static int run(struct produce *produce) {
     struct cli *cli = produce->items.cli;
     int code = start(produce);
@@ -233,17 +248,29 @@ static int run(struct produce *produce) {
     if (code == CLI_DONE) { /* before the input is read: it may be somebody who types */
         code = items_partition_count(&produce->items, produce->model.topic, &partition_count);
     }
+    if (code == CLI_DONE && produce->model.partition >= partition_count) {
+        code = cli_fail(cli, CLI_NOT_FOUND, NULL,
+                        "--partition %" PRId32 ": %s has %" PRId32 " partitions, the first is 0",
+                        produce->model.partition, produce->model.topic, partition_count);
+    }
     if (code == CLI_DONE && cli_is_dry(cli)) {
         cli_note(cli, "%s has %" PRId32 " partitions; nothing was sent", produce->model.topic,
                  partition_count);
         return CLI_DONE;
     }
     if (code == CLI_DONE) {
+        (void)sys_linux_on_signals(client_sys(produce->items.client),
+                                   client_loop(produce->items.client), on_signal, produce);
+        cli_tell_trouble(cli, produce->items.client);
         code = read_files(produce);
+        produce->ended = true;
     }
     if (produce->producer != NULL && produce->number > 0 &&
-        ottla_producer_flush(produce->producer, -1) == OTTLA_CLOSED && code == CLI_DONE) {
-        code = CLI_INTERRUPTED;
+        ottla_producer_flush(produce->producer, -1) == OTTLA_CLOSED) {
+        produce->stopped = true;
+    }
+    if (produce->stopped) {
+        return CLI_INTERRUPTED;
     }
     if (code == CLI_DONE && produce->failed > 0) {
         code = produce->delivered > 0 ? CLI_PARTLY : produce->code;
@@ -274,7 +301,8 @@ static const struct cli_option options[] = {
      "what stands between key and value in the input: '\\t', ':'"},
     {"value", 'V', CLI_TEXTS, "VALUE", "a record, instead of input"},
     {"header", 'H', CLI_TEXTS, "KEY=VALUE", "a header of every record"},
-    {"partition", 'p', CLI_NUMBER, "NUMBER", "where all of them go; else by key"},
+    {"partition", 'p', CLI_NUMBER, "NUMBER", "where all of them go; else by key",
+     .most = INT32_MAX},
     {"timestamp", 0, CLI_NUMBER, "MS", "the timestamp of every record; else now"},
     {"delimiter", 'D', CLI_TEXT, "TEXT", "what ends a record (\\n)"},
     {"whole", 'w', CLI_FLAG, NULL, "each file, or the input, is one record"},

@@ -13,7 +13,7 @@ static bool parse_integer(const char *text, int64_t *ret_number) {
     errno = 0;
     long long number = strtoll(text, &end, 10);
     *ret_number = number;
-    return errno == 0 && end != text && *end == '\0';
+    return errno == 0 && end != text && *end == '\0' && number > INT64_MIN;
 }
 
 bool bound_parse(const char *text, int64_t now_ms, struct bound *ret_bound) {

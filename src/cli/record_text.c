@@ -267,7 +267,11 @@ const char *record_from_json(const json_t *json, struct arena *arena,
         return "partition and timestamp are numbers, headers a list";
     }
     if (partition != NULL) {
-        ret_record->partition = (int32_t)json_integer_value(partition);
+        json_int_t number = json_integer_value(partition);
+        if (number < OTTLA_PARTITION_ANY || number > INT32_MAX) {
+            return "there is no such partition";
+        }
+        ret_record->partition = (int32_t)number;
     }
     if (timestamp != NULL) {
         ret_record->timestamp_ms = json_integer_value(timestamp);

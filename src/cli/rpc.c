@@ -55,23 +55,24 @@ static int list_apis(void) {
 }
 
 static bool parse_address(struct rpc *rpc) {
-    const char *colon = strrchr(rpc->address, ':');
-    if (colon == NULL || colon == rpc->address ||
-        (size_t)(colon - rpc->address) >= sizeof rpc->host) {
+    struct str host;
+    if (!client_server_parse(str_from_c(rpc->address), &host, &rpc->port)) {
         return false;
     }
-    const char *start = rpc->address;
-    size_t size = (size_t)(colon - start);
-    if (start[0] == '[' && size > 2 && start[size - 1] == ']') {
-        start++;
-        size -= 2;
+    memcpy(rpc->host, host.data, host.size);
+    rpc->host[host.size] = '\0';
+    return true;
+}
+
+/* Whole seconds, at least one. */
+static bool parse_timeout(const char *text, int64_t *ret_ms) {
+    enum { DIGITS_MAX = 9 };
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > DIGITS_MAX || text[digits] != '\0') {
+        return false;
     }
-    memcpy(rpc->host, start, size);
-    rpc->host[size] = '\0';
-    char *end;
-    unsigned long port = strtoul(colon + 1, &end, 10);
-    rpc->port = (uint16_t)port;
-    return *end == '\0' && port > 0 && port <= UINT16_MAX;
+    *ret_ms = strtol(text, NULL, 10) * 1000;
+    return *ret_ms > 0;
 }
 
 bool rpc_parse_api(struct str text, const struct wire_api **ret_api, int16_t *ret_version) {
@@ -106,7 +107,9 @@ static int parse_arguments(int argc, char **argv, struct rpc *rpc) {
         } else if (strcmp(argv[i], "--list") == 0) {
             exit(list_apis());
         } else if (strcmp(argv[i], "--timeout") == 0 && i + 1 < argc) {
-            rpc->timeout_ms = strtol(argv[++i], NULL, 10) * 1000;
+            if (!parse_timeout(argv[++i], &rpc->timeout_ms)) {
+                return 1 + fail("--timeout %s: this is no number of seconds", argv[i]);
+            }
         } else if (strcmp(argv[i], "--script") == 0 && i + 1 < argc) {
             rpc->script = argv[++i];
         } else if (count < 3) {

@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/bytes.h"
 #include "client/connection.h"
+#include "client/core.h"
 #include "wire/api.h"
 
 /* What `ottla rpc` was asked for. */
@@ -19,7 +20,7 @@ struct rpc {
     int64_t timeout_ms;
     const struct wire_api *api;
     int16_t version; /* -1: the highest of both */
-    char host[256];
+    char host[CLIENT_HOST_SIZE_MAX + 1];
     uint16_t port;
 };
 

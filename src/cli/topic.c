@@ -244,8 +244,10 @@ static int topic_create(struct cli *cli) {
 }
 
 static const struct cli_option create_options[] = {
-    {"partitions", 'p', CLI_NUMBER, "COUNT", "else num.partitions of the brokers"},
-    {"replicas", 'r', CLI_NUMBER, "COUNT", "else default.replication.factor of the brokers"},
+    {"partitions", 'p', CLI_NUMBER, "COUNT", "else num.partitions of the brokers", .least = 1,
+     .most = INT32_MAX},
+    {"replicas", 'r', CLI_NUMBER, "COUNT", "else default.replication.factor of the brokers",
+     .least = 1, .most = INT16_MAX},
     {"config", 'c', CLI_TEXTS, "KEY=VALUE", "a setting of the topic, as retention.ms=86400000"},
     {"assignment", 0, CLI_TEXT, "BROKERS", "1:2,2:3: where each partition's replicas live"},
     {"if-not-exists", 0, CLI_FLAG, NULL, "a topic that exists is no failure"},

@@ -93,7 +93,8 @@ static int topic_alter(struct cli *cli) {
 }
 
 static const struct cli_option alter_options[] = {
-    {"partitions", 'p', CLI_NUMBER, "COUNT", "how many there shall be; never fewer than there are"},
+    {"partitions", 'p', CLI_NUMBER, "COUNT", "how many there shall be; never fewer than there are",
+     .least = 1, .most = INT32_MAX},
     {"assignment", 0, CLI_TEXT, "BROKERS", "1:2,2:3: where each new partition's replicas live"},
     {NULL},
 };

@@ -13,6 +13,8 @@ enum {
     SECONDS_DIGITS_MAX = 10, /* an epoch with more digits is in milliseconds */
 };
 
+static const int64_t last_ms = INT64_C(253402300799999); /* 9999-12-31T23:59:59.999Z */
+
 /* --- numbers --- */
 
 /* At most `most` digits; moves behind them. */
@@ -69,30 +71,6 @@ bool when_duration_parse(const char *text, int64_t *ret_ms) {
 
 /* --- dates --- */
 
-/* Days from 1970-01-01 to a day of the Gregorian calendar; years begin in March, so that the
- * leap day is the last. */
-static int64_t days_of(int64_t year, int64_t month, int64_t day) {
-    int64_t shifted = month <= 2 ? year - 1 : year;
-    int64_t era = shifted / 400;
-    int64_t year_of_era = shifted - era * 400;
-    int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    return era * 146097 + day_of_era - 719468;
-}
-
-static void date_of(int64_t days, int64_t *ret_year, int64_t *ret_month, int64_t *ret_day) {
-    days += 719468;
-    int64_t era = (days >= 0 ? days : days - 146096) / 146097;
-    int64_t day_of_era = days - era * 146097;
-    int64_t year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    int64_t month = (5 * day_of_year + 2) / 153;
-    *ret_day = day_of_year - (153 * month + 2) / 5 + 1;
-    *ret_month = month < 10 ? month + 3 : month - 9;
-    *ret_year = year_of_era + era * 400 + (*ret_month <= 2);
-}
-
 /* "Z", "+01:00" or nothing. */
 static bool take_zone(const char **at, int64_t *ret_offset_ms) {
     *ret_offset_ms = 0;
@@ -145,8 +123,11 @@ static bool parse_date(const char *at, int64_t *ret_ms) {
     int64_t clock_ms = 0;
     int64_t offset_ms = 0;
     if (!take_digits(&at, 4, 4, &year) || !take(&at, '-') || !take_digits(&at, 2, 2, &month) ||
-        !take(&at, '-') || !take_digits(&at, 2, 2, &day) || month < 1 || month > 12 || day < 1 ||
-        day > 31) {
+        !take(&at, '-') || !take_digits(&at, 2, 2, &day)) {
+        return false;
+    }
+    struct date date = {.year = (int)year, .month = (int)month, .day = (int)day};
+    if (!date_is_valid(date)) {
         return false;
     }
     if ((take(&at, 'T') || take(&at, ' ')) && !take_clock(&at, &clock_ms)) {
@@ -155,7 +136,7 @@ static bool parse_date(const char *at, int64_t *ret_ms) {
     if (!take_zone(&at, &offset_ms) || *at != '\0') {
         return false;
     }
-    *ret_ms = days_of(year, month, day) * DAY_MS + clock_ms - offset_ms;
+    *ret_ms = date_to_days(date) * DAY_MS + clock_ms - offset_ms;
     return true;
 }
 
@@ -181,20 +162,11 @@ bool when_parse(const char *text, int64_t now_ms, int64_t *ret_ms) {
 }
 
 void when_format(int64_t ms, char text[WHEN_TEXT_SIZE]) {
-    int64_t year;
-    int64_t month;
-    int64_t day;
-    int64_t days = (ms >= 0 ? ms : ms - (DAY_MS - 1)) / DAY_MS;
-    int64_t rest = ms - days * DAY_MS;
-    if (ms < 0 || days > 2932896) { /* 9999-12-31 */
+    if (ms < 0 || ms > last_ms) { /* no time of a record that is well */
         (void)snprintf(text, WHEN_TEXT_SIZE, "%" PRId64, ms);
         return;
     }
-    date_of(days, &year, &month, &day);
-    (void)snprintf(text, WHEN_TEXT_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ",
-                   (unsigned)year % 10000, (unsigned)month % 100, (unsigned)day % 100,
-                   (unsigned)(rest / HOUR_MS) % 100, (unsigned)(rest / MINUTE_MS % 60),
-                   (unsigned)(rest / SECOND_MS % 60), (unsigned)(rest % SECOND_MS));
+    date_time_format(ms, text);
 }
 
 void when_duration_format(int64_t ms, char text[WHEN_TEXT_SIZE]) {

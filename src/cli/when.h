@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/date.h"
+
 /*
  * Points in time as people write them, in milliseconds of the epoch.
  *
@@ -18,7 +20,7 @@ bool when_parse(const char *text, int64_t now_ms, int64_t *ret_ms);
 bool when_duration_parse(const char *text, int64_t *ret_ms);
 
 /* "2026-11-21T10:30:15.250Z"; WHEN_TEXT_SIZE bytes with the zero. */
-enum { WHEN_TEXT_SIZE = 32 };
+enum { WHEN_TEXT_SIZE = DATE_TEXT_SIZE };
 void when_format(int64_t ms, char text[WHEN_TEXT_SIZE]);
 
 /* "3 d 4 h", "12 min", "1.2 s": what a person wants to know of a duration. */

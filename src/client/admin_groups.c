@@ -33,6 +33,16 @@ err_t admin_list_groups_build(struct admin_part *part, int16_t version, struct a
                : ERR_OK;
 }
 
+/* Brokers say "classic"; people, and Java's clients, "Classic". */
+static const char *type_text(struct ottla_call *call, struct str type) {
+    if (type.size == 0) {
+        return "";
+    }
+    char *text = arena_c_str(&call->arena, type);
+    text[0] = text[0] >= 'a' && text[0] <= 'z' ? (char)(text[0] - 'a' + 'A') : text[0];
+    return text;
+}
+
 static void list_take(struct admin_part *part, const void *response, int16_t version) {
     (void)version;
     const struct list_groups_response *answer = response;
@@ -45,7 +55,7 @@ static void list_take(struct admin_part *part, const void *response, int16_t ver
         result->group = admin_text(call, answer->groups[i].group_id);
         result->protocol_type = admin_text(call, answer->groups[i].protocol_type);
         result->state = admin_text(call, answer->groups[i].group_state);
-        result->type = admin_text(call, answer->groups[i].group_type);
+        result->type = type_text(call, answer->groups[i].group_type);
         result->broker_id = part->broker_id;
     }
     admin_item_end(part->items[0], OTTLA_OK, NULL);

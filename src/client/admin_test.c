@@ -345,7 +345,7 @@ static enum fake_do groups_hook(void *arg, struct fake_call *call) {
         response->groups_count = 2;
         for (int i = 0; i < 2; i++) {
             response->groups[i] = (struct list_groups_response_listed_group){
-                STR("everywhere"), STR("consumer"), STR("Stable"), STR("Classic")};
+                STR("everywhere"), STR("consumer"), STR("Stable"), STR("classic")};
         } /* the first is named by all, as while it moves */
         response->groups[1].group_id = arena_printf(call->arena, "g%d", (int)(9 - call->broker_id));
     }
@@ -367,6 +367,7 @@ static void a_missing_broker_hides_its_groups_only(void **state) {
     const struct ottla_group_listing *groups = ottla_call_group_listings(call, &count);
     assert_int_equal(count, 3);
     assert_string_equal(groups[0].group, "everywhere");
+    assert_string_equal(groups[0].type, "Classic");
     assert_string_equal(groups[1].group, "g6");
     assert_int_equal(groups[1].broker_id, 3);
     assert_string_equal(groups[2].group, "g8");

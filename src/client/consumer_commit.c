@@ -28,7 +28,7 @@ static void collect_positions(struct commit *commit) {
     struct list *link;
     list_for_each (link, &consumer->positions) {
         const struct position *position = container_of(link, struct position, link);
-        if (position->offset < 0) {
+        if (position->offset < 0 || position->gone) {
             continue;
         }
         commit->positions[commit->count++] = (struct ottla_position){
@@ -75,6 +75,7 @@ static struct commit *commit_new(struct ottla_consumer *consumer,
         struct member_identity identity;
         client_member_identity(consumer->member, &identity);
         commit->generation = identity.generation;
+        commit->losses = consumer->losses_known;
     }
     list_add_last(&consumer->commits, &commit->link);
     consumer->commit_count++;

@@ -3,6 +3,10 @@
  *
  * The member speaks in turns of the loop; the application hears of it in its next poll, in the same
  * order (consumer->events). What is to be given away, or was lost, is not read from at once.
+ *
+ * The application has what it was told to have: a partition has a position from `assigned` on until
+ * `revoked` or `lost` was told, which is once (position->gone). So a loss makes void what was not
+ * told yet, and an assignment that came and went between two polls is not told at all.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -65,14 +69,38 @@ static void stop_reading(struct ottla_consumer *consumer, const struct ottla_par
     }
 }
 
-static void remove_positions(struct ottla_consumer *consumer,
-                             const struct ottla_partition *partitions, size_t count) {
+static void note_gone(const struct ottla_consumer *consumer,
+                      const struct ottla_partition *partitions, size_t count) {
     for (size_t i = 0; i < count; i++) {
         struct position *position = position_of(consumer, &partitions[i]);
         if (position != NULL) {
+            position->gone = true;
+        }
+    }
+}
+
+/* Not those that were assigned by hand since. */
+static void remove_gone(struct ottla_consumer *consumer, const struct ottla_partition *partitions,
+                        size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct position *position = position_of(consumer, &partitions[i]);
+        if (position != NULL && position->gone) {
             consumer_position_remove(consumer, position);
         }
     }
+}
+
+/* Keeps what the application has. */
+static size_t keep_owned(const struct ottla_consumer *consumer, struct ottla_partition *partitions,
+                         size_t count) {
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct position *position = position_of(consumer, &partitions[i]);
+        if (position != NULL && !position->gone) {
+            partitions[kept++] = partitions[i];
+        }
+    }
+    return kept;
 }
 
 /* --- what the member says --- */
@@ -109,30 +137,39 @@ static void on_assigned(void *arg, const struct member_partition *all, size_t al
     add_event(consumer, event);
 }
 
-/* A revoking that was not told yet is no revoking any more. */
-static void drop_revokes(struct ottla_consumer *consumer) {
+/* What was not told yet is not true any more. */
+static void drop_untold(struct ottla_consumer *consumer) {
     struct list *link, *after;
     list_for_each_safe (link, after, &consumer->events) {
         struct rebalance_event *event = container_of(link, struct rebalance_event, link);
-        if (event->kind == REBALANCE_REVOKED && event->telling) {
-            event->past = true; /* the application reads it right now */
-        } else if (event->kind == REBALANCE_REVOKED && !event->past) {
-            event_free(event);
+        if (event->kind == REBALANCE_LOST || event->past) {
+            continue;
         }
+        if (event->telling) { /* the application reads it right now */
+            note_gone(consumer, event->partitions, event->count);
+            event->past = true;
+            continue;
+        }
+        if (event->step == REBALANCE_TOLD) {
+            remove_gone(consumer, event->partitions, event->count);
+        }
+        event_free(event);
     }
     consumer->release_owed = false;
 }
 
 static void on_lost(void *arg, const struct member_partition *partitions, size_t count) {
     struct ottla_consumer *consumer = arg;
-    drop_revokes(consumer);
-    if (!consumer->subscribed || consumer->leaving) {
-        return;
-    }
+    drop_untold(consumer);
+    consumer->losses++;
     struct rebalance_event *event = event_new(REBALANCE_LOST);
-    event->partitions = copy_partitions(&event->arena, partitions, count);
-    event->count = count;
-    stop_reading(consumer, event->partitions, count);
+    event->losses = consumer->losses;
+    if (consumer->subscribed && !consumer->leaving) {
+        event->partitions = copy_partitions(&event->arena, partitions, count);
+        event->count = keep_owned(consumer, event->partitions, count);
+        stop_reading(consumer, event->partitions, event->count);
+        note_gone(consumer, event->partitions, event->count);
+    }
     add_event(consumer, event);
 }
 
@@ -203,8 +240,21 @@ static void tell_lost(struct ottla_consumer *consumer, struct rebalance_event *e
         call(consumer, lost != NULL ? lost : consumer->rebalance.revoked, event->partitions,
              event->count);
     }
-    remove_positions(consumer, event->partitions, event->count);
+    remove_gone(consumer, event->partitions, event->count);
+    consumer->losses_known = event->losses;
     event_free(event);
+}
+
+static void tell_that_revoked(struct ottla_consumer *consumer, struct rebalance_event *event) {
+    event->step = REBALANCE_TOLD;
+    if (event->count > 0) {
+        event->telling = true;
+        call(consumer, consumer->rebalance.revoked, event->partitions, event->count);
+        event->telling = false;
+    }
+    if (!event->past) {
+        note_gone(consumer, event->partitions, event->count);
+    }
 }
 
 /* False: it waits for commits. */
@@ -212,6 +262,7 @@ static bool tell_revoked(struct ottla_consumer *consumer, struct rebalance_event
     if (event->step == REBALANCE_NEW) {
         event->step = REBALANCE_COMMITTING;
         if (!event->past && event->count > 0) {
+            stop_reading(consumer, event->partitions, event->count); /* what was assigned since */
             commit_auto(consumer, true);
         }
     }
@@ -219,18 +270,13 @@ static bool tell_revoked(struct ottla_consumer *consumer, struct rebalance_event
         if (!list_empty(&consumer->commits)) {
             return false;
         }
-        event->step = REBALANCE_TOLD;
-        if (event->count > 0) {
-            event->telling = true;
-            call(consumer, consumer->rebalance.revoked, event->partitions, event->count);
-            event->telling = false;
-        }
+        tell_that_revoked(consumer, event);
     }
     if (!list_empty(&consumer->commits)) {
         return false;
     }
+    remove_gone(consumer, event->partitions, event->count);
     if (!event->past) {
-        remove_positions(consumer, event->partitions, event->count);
         client_member_released(consumer->member);
     }
     event_free(event);
@@ -262,9 +308,13 @@ void consumer_tell_later(struct ottla_consumer *consumer) {
     struct list *link, *after;
     list_for_each_safe (link, after, &consumer->events) {
         struct rebalance_event *event = container_of(link, struct rebalance_event, link);
-        if (event->kind == REBALANCE_ASSIGNED || event->kind == REBALANCE_REVOKED) {
-            event_free(event); /* it is over before it was told */
+        if (event->kind == REBALANCE_LOST || event->past) {
+            continue; /* that it is over does not make it less true */
         }
+        if (event->kind == REBALANCE_REVOKED) {
+            consumer->release_owed = true;
+        }
+        event_free(event);
     }
     struct rebalance_event *event = event_new(REBALANCE_REVOKED);
     event->past = true;
@@ -272,8 +322,10 @@ void consumer_tell_later(struct ottla_consumer *consumer) {
         ARENA_ARRAY(&event->arena, struct ottla_partition, consumer->position_count + 1);
     list_for_each (link, &consumer->positions) {
         const struct position *position = container_of(link, struct position, link);
-        event->partitions[event->count++] = (struct ottla_partition){
-            arena_c_str(&event->arena, position->topic->name), position->partition};
+        if (!position->gone) {
+            event->partitions[event->count++] = (struct ottla_partition){
+                arena_c_str(&event->arena, position->topic->name), position->partition};
+        }
     }
     add_event(consumer, event);
 }
@@ -288,11 +340,10 @@ static void tell_last_events(struct ottla_consumer *consumer) {
             continue;
         }
         list_remove(&event->link);
-        if (event->kind == REBALANCE_REVOKED && event->step == REBALANCE_TOLD) {
-            remove_positions(consumer, event->partitions, event->count);
-        } else if (event->past && event->count > 0) {
+        if (event->past && event->step != REBALANCE_TOLD && event->count > 0) {
             call(consumer, consumer->rebalance.revoked, event->partitions, event->count);
         }
+        remove_gone(consumer, event->partitions, event->count);
         event_free(event);
     }
 }
@@ -309,6 +360,7 @@ void consumer_tell_the_end(struct ottla_consumer *consumer) {
         call(consumer, consumer->rebalance.revoked, all, size);
     }
     free(all);
+    consumer->release_owed = consumer->member != NULL; /* whatever it waits for */
 }
 
 void consumer_group_done(struct ottla_consumer *consumer) {

@@ -62,6 +62,7 @@ struct position {
     bool asking;   /* AWAITING to VALIDATING: it is on its way */
     bool paused;
     bool revoking; /* about to be given away: nothing is read any more */
+    bool gone;     /* the application was told so, or an event that waits tells it */
     int attempt;   /* failures in a row */
     int64_t rest_until_ms;
 
@@ -114,6 +115,7 @@ struct rebalance_event {
     size_t all_count;
     bool past;          /* REVOKED: by an unsubscribe, or lost meanwhile: only to be told */
     bool telling;       /* the application looks at it */
+    uint64_t losses;    /* LOST: consumer->losses of it */
     struct arena arena; /* of all */
 };
 
@@ -148,7 +150,9 @@ struct ottla_consumer {
     size_t topic_name_count;
     struct str pattern; /* null: names */
     struct ottla_rebalance rebalance;
-    struct list events; /* struct rebalance_event */
+    struct list events;    /* struct rebalance_event */
+    uint64_t losses;       /* how often the member lost what it had */
+    uint64_t losses_known; /* to the application */
     bool in_callback;
     bool release_owed; /* the member waits for client_member_released */
     err_t failed;      /* of the membership; OK: none */

@@ -29,13 +29,13 @@ void consumer_commits_through(struct ottla_consumer *consumer) {
     if (!list_empty(&consumer->commits)) {
         return;
     }
+    if (consumer->leave_wanted) { /* first: what is given back is not to be joined with */
+        consumer->leave_wanted = false;
+        client_member_leave(consumer->member, consumer->leave_timeout_ms, on_left, consumer);
+    }
     if (consumer->release_owed) {
         consumer->release_owed = false;
         client_member_released(consumer->member);
-    }
-    if (consumer->leave_wanted) {
-        consumer->leave_wanted = false;
-        client_member_leave(consumer->member, consumer->leave_timeout_ms, on_left, consumer);
     }
     consumer_wake(consumer);
 }

@@ -72,6 +72,12 @@ int64_t client_backoff_between(struct ottla_client *client, int attempt, int64_t
  * thinks of the request. */
 bool client_connection_lost(err_t err);
 
+/* "host:port" or "[ipv6]:port", also with a protocol in front, as in bootstrap.servers
+ * ("PLAINTEXT://host:port"). The host is a part of the text, of CLIENT_HOST_SIZE_MAX bytes at most.
+ * False: it is none of these. */
+enum { CLIENT_HOST_SIZE_MAX = 255 };
+bool client_server_parse(struct str text, struct str *ret_host, uint16_t *ret_port);
+
 /* --- asking: one request, to where it belongs --- */
 
 enum client_role {

@@ -171,7 +171,6 @@ const char *client_node_text(const struct client_node *node, char text[NODE_TEXT
 const char *client_connection_text(err_t err);
 
 /* pool.c */
-enum { CLIENT_HOST_SIZE_MAX = 255 };
 void client_line_init(struct client_line *line, struct client_node *node, enum client_lane lane);
 void client_line_close(struct client_line *line);
 /* The node for a request that any may answer, or any of bootstrap.servers; NULL when all are in

@@ -503,6 +503,8 @@ static void servers_are_written_as_host_and_port(void **state) {
                 {"b1:", false},
                 {"b1:0", false},
                 {"b1:65536", false},
+                {"b1:000009092", true},
+                {"b1:4294976388", false},
                 {"b1:9o92", false},
                 {"[]:1", false}};
     struct sys_loop *loop;

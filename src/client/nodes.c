@@ -142,8 +142,19 @@ static struct str without_scheme(struct str text) {
     return text;
 }
 
-/* host:port, [ipv6]:port; with a protocol in front as in Java's ("PLAINTEXT://host:port"). */
-static bool parse_server(struct str text, struct client_broker *ret_broker) {
+static bool parse_port(struct str digits, uint16_t *ret_port) {
+    uint32_t port = 0;
+    for (size_t i = 0; i < digits.size; i++) {
+        if (digits.data[i] < '0' || digits.data[i] > '9' || port > UINT16_MAX) {
+            return false;
+        }
+        port = port * 10 + (uint32_t)(digits.data[i] - '0');
+    }
+    *ret_port = (uint16_t)port;
+    return port > 0 && port <= UINT16_MAX;
+}
+
+bool client_server_parse(struct str text, struct str *ret_host, uint16_t *ret_port) {
     text = without_scheme(text);
     size_t host_size = text.size;
     while (host_size > 0 && text.data[host_size - 1] != ':') {
@@ -157,19 +168,8 @@ static bool parse_server(struct str text, struct client_broker *ret_broker) {
     if (host.data[0] == '[' && host.data[host.size - 1] == ']') {
         host = (struct str){.data = host.data + 1, .size = host.size - 2};
     }
-    uint32_t port = 0;
-    for (size_t i = 0; i < digits.size && i < 6; i++) {
-        if (digits.data[i] < '0' || digits.data[i] > '9') {
-            return false;
-        }
-        port = port * 10 + (uint32_t)(digits.data[i] - '0');
-    }
-    if (digits.size == 0 || port == 0 || port > UINT16_MAX || host.size == 0 ||
-        host.size > CLIENT_HOST_SIZE_MAX) {
-        return false;
-    }
-    *ret_broker = (struct client_broker){.host = host, .port = (uint16_t)port};
-    return true;
+    *ret_host = host;
+    return host.size > 0 && host.size <= CLIENT_HOST_SIZE_MAX && parse_port(digits, ret_port);
 }
 
 static err_t add_servers(struct ottla_client *client, const char *setting, const char *servers,
@@ -178,11 +178,11 @@ static err_t add_servers(struct ottla_client *client, const char *setting, const
     struct str item;
     int32_t id = -1;
     for (size_t position = 0; config_list_next(list, &position, &item);) {
-        struct client_broker broker;
+        struct client_broker broker = {0};
         if (item.size == 0) {
             continue;
         }
-        if (!parse_server(item, &broker)) {
+        if (!client_server_parse(item, &broker.host, &broker.port)) {
             return (err_t)client_error_set(ret_error, OTTLA_INVALID,
                                            "Invalid url in %s: %.*s; a server is written as "
                                            "host:port",

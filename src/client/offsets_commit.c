@@ -4,7 +4,9 @@
  *
  * A commit belongs to the generation in which it was made. In a classic group it is not sent any
  * more in a later one: who owns the partitions may have changed. A member of the consumer protocol
- * keeps what it has while its epoch moves on, so there it takes the epoch of now.
+ * keeps what it has while its epoch moves on, so there it takes the epoch of now. In both, what was
+ * lost may be others' already: a commit of before is not made any more, nor one of an application
+ * that has not heard of the loss yet, whatever the member is by now.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -101,6 +103,9 @@ static err_t identify(struct commit *commit, struct member_identity *identity) {
     client_member_identity(consumer->member, identity);
     if (identity->generation < 0) {
         return identity->rebalancing ? ERR_REBALANCE_IN_PROGRESS : ERR_UNKNOWN_MEMBER_ID;
+    }
+    if (commit->losses != consumer->losses) {
+        return ERR_UNKNOWN_MEMBER_ID;
     }
     bool classic = consumer->settings->group_protocol == CLIENT_GROUP_CLASSIC;
     if (classic && identity->generation != commit->generation) {

@@ -14,6 +14,7 @@ struct commit {
     struct offsets_list list;
     int32_t generation; /* made in; of the last try */
     bool in_group;
+    uint64_t losses; /* of its member that the application knew of */
     int64_t deadline_ms;
     int attempt;
     struct client_asked *asked; /* NULL: not on its way */

@@ -11,7 +11,7 @@
 #include <assert.h>
 
 #include "base/varint.h"
-#include "wire/record_batch.h"
+#include "wire/record_int.h"
 
 struct cursor {
     const uint8_t *p;
@@ -82,6 +82,11 @@ static bool take_body(struct cursor *cursor, int64_t *timestamp_delta, struct re
     record->content = (struct bytes){.data = cursor->p, .size = (size_t)(cursor->end - cursor->p)};
     return take_bytes(cursor, &record->key) && take_bytes(cursor, &record->value) &&
            take_headers(cursor, record);
+}
+
+bool record_body_read(struct bytes body, int64_t *ret_timestamp_delta, struct record *ret_record) {
+    struct cursor cursor = {body.data, body.data + body.size};
+    return take_body(&cursor, ret_timestamp_delta, ret_record) && cursor.p == cursor.end;
 }
 
 err_t record_read(struct bytes records, size_t *position, const uint8_t *batch,

@@ -1,7 +1,8 @@
 /*
- * A record's length is the budget of everything in it: each number and each run of bytes is paid
- * from it before it is taken, so nothing is read beyond the record, and at its end the budget must
- * be used up.
+ * Nearly all records are there as a whole and are read in place. One that goes on behind the window
+ * is read piece by piece: its length is the budget of everything in it: each number and each run of
+ * bytes is paid from it before it is taken, so nothing is read beyond the record, and at its end
+ * the budget must be used up.
  */
 #include "wire/record_scan_int.h"
 
@@ -10,6 +11,7 @@
 
 #include "base/limits.h"
 #include "base/varint.h"
+#include "wire/record_int.h"
 
 void record_scan_init(struct record_scan *scan, struct bytes records) {
     *scan = (struct record_scan){.p = records.data, .end = records.data + records.size};
@@ -113,6 +115,30 @@ static bool skip_headers(struct record_scan *scan) {
     return true;
 }
 
+static bool scan_whole(struct record_scan *scan, size_t length, struct record_facts *facts) {
+    struct record record;
+    struct bytes body = {.data = scan->p, .size = length};
+    if (!record_body_read(body, &facts->timestamp_delta, &record)) {
+        return fail(scan, ERR_MALFORMED);
+    }
+    facts->offset_delta = record.offset_delta;
+    facts->key_size = record.key.data == NULL ? -1 : (int32_t)record.key.size;
+    facts->value_size = record.value.data == NULL ? -1 : (int32_t)record.value.size;
+    scan->p += length;
+    return true;
+}
+
+static bool scan_pieces(struct record_scan *scan, size_t length, struct record_facts *facts) {
+    scan->left = length;
+    if (!skip(scan, 1) || /* attributes */
+        !take_varlong(scan, &facts->timestamp_delta) || !take_varint(scan, &facts->offset_delta) ||
+        !skip_bytes(scan, &facts->key_size) || !skip_bytes(scan, &facts->value_size) ||
+        !skip_headers(scan)) {
+        return false;
+    }
+    return scan->left == 0 || fail(scan, ERR_MALFORMED);
+}
+
 err_t record_scan_next(struct record_scan *scan, struct record_facts *ret_facts) {
     assert(scan->err == ERR_OK);
     int32_t length;
@@ -122,23 +148,12 @@ err_t record_scan_next(struct record_scan *scan, struct record_facts *ret_facts)
     }
     if (length < 0) {
         (void)fail(scan, ERR_MALFORMED);
-        return scan->err;
+    } else if (length <= scan->end - scan->p) {
+        (void)scan_whole(scan, (size_t)length, ret_facts);
+    } else {
+        (void)scan_pieces(scan, (size_t)length, ret_facts);
     }
-    scan->left = (size_t)length;
-
-    struct record_facts facts;
-    if (!skip(scan, 1) || /* attributes */
-        !take_varlong(scan, &facts.timestamp_delta) || !take_varint(scan, &facts.offset_delta) ||
-        !skip_bytes(scan, &facts.key_size) || !skip_bytes(scan, &facts.value_size) ||
-        !skip_headers(scan)) {
-        return scan->err;
-    }
-    if (scan->left != 0) {
-        (void)fail(scan, ERR_MALFORMED);
-        return scan->err;
-    }
-    *ret_facts = facts;
-    return ERR_OK;
+    return scan->err;
 }
 
 err_t record_scan_end(struct record_scan *scan) {

@@ -10,7 +10,7 @@ import time
 import pytest
 from conftest import Commands
 from crc32c import crc32c
-from node import OTTLA
+from node import OTTLA, Node
 
 USAGE, NOT_FOUND, UNREACHABLE, PARTLY, INTERRUPTED = 2, 3, 4, 5, 130
 FAILED = 1
@@ -70,6 +70,8 @@ def test_topics_that_are_there_or_are_not(ottla, topic):
     ottla.run("topic", "create", topic + "-r", "-r", 9, code=FAILED)
     ottla.run("topic", "create", topic + "-c", "-c", "retention.ms=soon", code=FAILED)
     ottla.run("topic", "create", topic + "-c", "-c", "retention.ms", code=USAGE)
+    ottla.run("topic", "create", topic + "-p", "-p", 2 ** 32 + 3, code=USAGE)
+    ottla.run("topic", "create", topic + "-p", "-r", 2 ** 16 + 1, code=USAGE)
 
 
 def test_topic_create_where_its_replicas_live(ottla, topic):
@@ -151,6 +153,7 @@ def test_config(ottla, topic):
     assert mine()["retention.ms"] == "1000"
     ottla.run("config", "unset", of, "retention.ms", "cleanup.policy")
     assert wait_for(lambda: mine() == {})
+    assert "  from default" in ottla.out("config", "get", of, "retention.ms", "--explain")
     assert len(ottla.json("config", "get", of, "--all")) > 20
     listed = ottla.json("config", "list", "topic")
     assert {"resource": of} in [{"resource": row["resource"]} for row in listed]
@@ -212,7 +215,8 @@ def test_cluster(ottla, broker):
 
 def test_cluster_doctor(ottla, broker):
     assert ottla.run("cluster", "doctor").stdout
-    json.dumps(ottla.json("cluster", "doctor"))
+    rows = ottla.json("cluster", "doctor", "-b", "PLAINTEXT://" + broker.bootstrap)
+    assert [row["verdict"] for row in rows if row["check"] == "bootstrap"] == ["ok"]
     run = ottla.run("cluster", "doctor", "-b", "no-such-host.invalid:9092", code=UNREACHABLE)
     assert "no-such-host.invalid" in run.stdout + run.stderr
 
@@ -253,6 +257,17 @@ def test_lines_that_are_typed_go_at_once(ottla, topic):
     assert b"2 records acknowledged" in typing.communicate(timeout=10)[1]
 
 
+def test_what_was_typed_before_an_interruption_is_sent(ottla, topic):
+    typing = ottla.start("produce", topic, "-p", 0, "-X", "linger.ms=60000")
+    typing.stdin.write(b"one\ntwo\nhalf")
+    typing.stdin.flush()
+    time.sleep(1)
+    typing.send_signal(signal.SIGINT)
+    assert b"2 records acknowledged" in typing.communicate(timeout=10)[1]
+    assert typing.returncode == INTERRUPTED
+    assert values(ottla, topic + ":0") == ["one", "two"]
+
+
 def test_tombstones(ottla, topic):
     ottla.run("produce", topic, "-p", 0, "-V", "", "-k", "gone", "-Z")
     ottla.run("produce", topic, "-p", 0, "-V", "", "-k", "empty")
@@ -286,7 +301,7 @@ def test_json_goes_round(ottla, topic):
 
 def test_json_that_is_no_record(ottla, topic):
     for line in ["{", "[]", '{"partition": "x"}', '{"headers": 1}', '{"keyBase64": "*"}',
-                 '{"headers": [{"value": "x"}]}']:
+                 '{"headers": [{"value": "x"}]}', '{"partition": 4294967296}']:
         run = ottla.run("produce", topic, "-j", input=line + "\n", code=FAILED)
         assert "record 1: " in run.stderr, line
 
@@ -300,8 +315,10 @@ def test_deliveries_as_json(ottla, topic):
 def test_produce_to_where_it_cannot_go(ottla, topic):
     run = ottla.run("produce", "nowhere", "-V", "x", code=NOT_FOUND)
     assert "nowhere" in run.stderr
-    ottla.run("produce", topic, "-V", "x", "-p", 99, "-X", "max.block.ms=1000",
-              code=NOT_FOUND)
+    run = ottla.run("produce", topic, "-V", "x", "-p", 3, code=NOT_FOUND)
+    assert f"{topic} has 3 partitions" in run.stderr
+    ottla.run("produce", topic, "-j", "-X", "max.block.ms=1000",
+              input='{"value": "x", "partition": 99}', code=NOT_FOUND)
     ottla.run("config", "set", f"topic/{topic}", "max.message.bytes=200")
     time.sleep(0.2)
     run = ottla.run("produce", topic, "-p", 0, "-X", "batch.size=1",
@@ -343,7 +360,8 @@ def test_a_range_that_ends_needs_no_exit_flag(ottla, topic):
 
 def test_consume_mistakes(ottla, topic):
     for words in [["-r", "x"], ["--from", "somewhere"], ["--to", "1h"], ["-r", "1:2", "--to", "3"],
-                  ["-f", "%y"], ["-f", "\\q"], ["-n", "many"], ["--regex"],
+                  ["-f", "%y"], ["-f", "\\q"], ["-n", "many"], ["-n", "-5"], ["--timeout", "0"],
+                  ["--regex"], ["--timeout", "99999999999999"], ["--from", "2026-02-30"],
                   ["-g", "g", "--to", "5"], ["-g", "g", "--from", "5"], ["-o", "xml"],
                   ["-X", "no.such.setting=1"], ["-X", "fetch.min.bytes"], ["--no-such-flag"]]:
         run = ottla.run("consume", topic, *words, code=USAGE)
@@ -352,6 +370,7 @@ def test_consume_mistakes(ottla, topic):
     ottla.run("consume", "nowhere", "-e", code=NOT_FOUND)
     ottla.run("consume", topic + ":9", "-e", code=NOT_FOUND)
     ottla.run("consume", topic + ":x", "-e", code=USAGE)
+    ottla.run("consume", topic + ":4294967296", "-e", code=USAGE)
 
 
 def test_partitions_and_several_topics(ottla, topic):
@@ -373,6 +392,24 @@ def test_follow_until_interrupted(ottla, topic):
     follower.send_signal(signal.SIGINT)
     assert follower.communicate(timeout=10) == (b"", b"")
     assert follower.returncode == INTERRUPTED
+
+
+def test_who_follows_is_told_that_the_broker_is_gone(tmp_path):
+    node = Node(tmp_path / "node").start()
+    ottla = Commands(node.bootstrap, tmp_path)
+    ottla.run("topic", "create", "t")
+    follower = ottla.start("consume", "t")
+    ottla.run("produce", "t", "-V", "before")
+    assert follower.stdout.readline() == b"before\n"
+    node.kill()
+    assert f"broker 1 ({node.bootstrap})".encode() in follower.stderr.readline()
+    node.start()
+    ottla.run("produce", "t", "-V", "after")
+    assert follower.stdout.readline() == b"after\n"
+    follower.send_signal(signal.SIGINT)
+    lines = follower.communicate(timeout=10)[1].splitlines()
+    assert len(lines) == len(set(lines)) and follower.returncode == INTERRUPTED
+    assert node.stop() == 0
 
 
 def test_a_reader_that_goes_away(ottla, topic):
@@ -514,6 +551,7 @@ def member(ottla, topic):
 def test_groups_with_a_live_member(ottla, topic, member):
     group = topic + "-g"
     row = next(row for row in ottla.json("group", "list") if row["group"] == group)
+    assert row["type"] == ottla.json("group", "describe", group)[0]["type"]
     assert (row["state"], row["protocol"], row["coordinator"]) == ("Stable", "consumer", 1)
     assert [row["group"] for row in ottla.json("group", "list", group, "--state", "Stable")] \
         == [group]
@@ -565,6 +603,8 @@ def test_groups_without_members(ottla, topic):
     assert moved(topic, "--to", "+3")[0] == (4, 7, "moved")
     assert moved(topic, "--to", "-2")[1] == (10, 8, "moved")
     assert moved("--to", "@1h-ago")[0] == (5, 0, "moved")
+    assert moved("--to", "+" + "9" * 30)[0] == (0, 10, "moved")
+    assert moved("--to", "1h-ago")[0] == (10, 0, "moved")
     assert moved("--to", "99")[0] == (0, 10, "moved")
     assert moved("--to", "earliest")[1] == (10, 0, "moved")
     lag = ottla.json("group", "describe", group)[0]
@@ -679,23 +719,17 @@ def test_clusters_that_cannot_be_reached(tmp_path):
 # --- completion -----------------------------------------------------------------------------------
 
 def complete(ottla, *words):
-    """What bash offers for the last word, with the script sourced."""
-    folder = os.path.join(ottla.environment["HOME"], "bin")
-    if not os.path.exists(folder):
-        os.mkdir(folder)
-        os.symlink(OTTLA, os.path.join(folder, "ottla"))
-    script = ('source <(ottla completion bash); COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
-              '_ottla; printf "%s\\n" "${COMPREPLY[@]}"')
-    run = subprocess.run(["bash", "-c", script, "bash", "ottla", *words], capture_output=True,
-                         text=True, timeout=30, env={
-                             **ottla.environment,
-                             "PATH": folder + ":" + ottla.environment["PATH"]})
+    """What bash offers for the last word, with the script sourced, by a program not in PATH."""
+    script = ('source <("$1" completion bash); COMP_LINE="$1 $2"; COMP_POINT=${#COMP_LINE}; '
+              '_ottla "$1"; printf "%s\\n" "${COMPREPLY[@]}"')
+    run = subprocess.run(["bash", "-c", script, "bash", OTTLA, " ".join(words)],
+                         capture_output=True, text=True, timeout=30, env=ottla.environment)
     assert (run.returncode, run.stderr) == (0, ""), run.stderr
     return run.stdout.split()
 
 
 def test_completion(ottla, topic, broker):
-    assert {"topic", "group", "consume", "completion", "profile", "log"} <= set(complete(ottla, ""))
+    assert {"topic", "consume", "completion", "log", "server", "rpc"} <= set(complete(ottla, ""))
     assert complete(ottla, "to") == ["topic"]
     assert set(complete(ottla, "topic", "")) == {"list", "describe", "create", "alter", "trim",
                                                  "delete"}
@@ -703,6 +737,8 @@ def test_completion(ottla, topic, broker):
     assert complete(ottla, "topic", "describe", topic[:-1]) == [topic]
     assert complete(ottla, "consume", topic) == [topic]
     assert complete(ottla, "produce", "-z", "zs") == ["zstd"]
+    assert complete(ottla, "produce", "--compression=zs") == ["zstd"]
+    assert complete(ottla, "topic", "describe", "--output=json", topic[:-1]) == [topic]
     fill(ottla, topic, 1)
     values(ottla, topic, "-g", topic + "-g")
     assert complete(ottla, "group", "describe", topic[:-1]) == [topic + "-g"]
@@ -710,6 +746,7 @@ def test_completion(ottla, topic, broker):
     del ottla.environment["OTTLA_BOOTSTRAP_SERVERS"]
     assert complete(ottla, "consume", "-b", broker.bootstrap, topic[:-1]) == [topic]
     assert complete(ottla, "consume", "-b", "127.0.0.1:1", topic[:-1]) == []
+    assert complete(ottla, "topic", "list", "-b", "127.0.0.1:") == []
     for shell in ["zsh", "fish"]:
         assert "ottla __complete" in ottla.out("completion", shell)
     ottla.run("completion", "csh", code=USAGE)

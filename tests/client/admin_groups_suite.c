@@ -242,14 +242,14 @@ static void groups_are_described(void **state) {
     struct ottla_call *call = ottla_groups_list(client, &filter);
     assert_int_equal(calls_code_of(call), OTTLA_OK);
     assert_string_equal(listing_of(call, classic)->state, "Stable");
-    assert_string_equal(listing_of(call, classic)->type, "classic");
+    assert_string_equal(listing_of(call, classic)->type, "Classic");
     assert_string_equal(listing_of(call, classic)->protocol_type, "consumer");
     assert_null(listing_of(call, consumer));
     assert_null(listing_of(call, simple));
     ottla_call_free(call);
     call = ottla_groups_list(client, NULL);
     assert_int_equal(calls_code_of(call), OTTLA_OK);
-    assert_string_equal(listing_of(call, consumer)->type, "consumer");
+    assert_string_equal(listing_of(call, consumer)->type, "Consumer");
     assert_string_equal(listing_of(call, simple)->state, "Empty");
     assert_int_equal(listing_of(call, simple)->broker_id, 1);
     ottla_call_free(call);

@@ -9,40 +9,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "ottla/client.h"
+#include "tool.h"
 
 enum { PARTITIONS_MAX = 100, POLL_MS = 1000, WAIT_POLLS = 60, CLOSE_MS = 5000 };
-
-static void end_with(const struct ottla_error *error) {
-    fprintf(stderr, "%s\n", error->text);
-    exit(2);
-}
-
-static void print_log(void *arg, enum ottla_log_level level, const char *text) {
-    (void)arg;
-    fprintf(stderr, "%c %s\n", "EWID"[level], text);
-}
-
-static struct ottla_client *connect_to(char **settings) {
-    struct ottla_config *config = ottla_config_new();
-    struct ottla_client *client;
-    struct ottla_error error = {0};
-    int code =
-        ottla_config_set(config, "bootstrap.servers", getenv("OTTLA_TEST_BOOTSTRAP"), &error);
-    for (; code == OTTLA_OK && *settings != NULL; settings++) {
-        char *value = strchr(*settings, '=');
-        *value++ = 0;
-        code = ottla_config_set(config, *settings, value, &error);
-    }
-    if (code != OTTLA_OK || ottla_client_new(config, &client, &error) != OTTLA_OK) {
-        end_with(&error);
-    }
-    ottla_config_free(config);
-    ottla_client_on_log(client, print_log, NULL);
-    return client;
-}
 
 static void print_bytes(struct ottla_bytes bytes) {
     if (bytes.data == NULL) {
@@ -82,7 +52,7 @@ static void read_all(struct ottla_consumer *consumer, const char *topic, int par
         size_t count;
         struct ottla_error error = {0};
         if (ottla_consumer_poll(consumer, POLL_MS, &records, &count, &error) != OTTLA_OK) {
-            end_with(&error);
+            tool_fail(&error);
         }
         for (size_t i = 0; i < count; i++) {
             print_record(&records[i]);
@@ -101,7 +71,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: %s TOPIC PARTITIONS [setting=value ...]\n", argv[0]);
         return 2;
     }
-    struct ottla_client *client = connect_to(argv + 3);
+    struct ottla_client *client = tool_client(argv + 3);
     struct ottla_consumer *consumer;
     struct ottla_error error = {0};
     struct ottla_position positions[PARTITIONS_MAX];
@@ -111,7 +81,7 @@ int main(int argc, char **argv) {
     }
     if (ottla_consumer_new(client, &consumer, &error) != OTTLA_OK ||
         ottla_consumer_assign(consumer, positions, (size_t)partitions, &error) != OTTLA_OK) {
-        end_with(&error);
+        tool_fail(&error);
     }
     read_all(consumer, argv[1], partitions);
     int code = ottla_consumer_close(consumer, CLOSE_MS);

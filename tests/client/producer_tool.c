@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ottla/client.h"
+#include "tool.h"
 
 static long failed;
 static int64_t time_ms;
@@ -25,35 +25,6 @@ static void delivered(void *arg, const struct ottla_delivery *delivery) {
         fprintf(stderr, "%zu: %s\n", (size_t)arg, delivery->text);
         failed++;
     }
-}
-
-static void end_with(const struct ottla_error *error) {
-    fprintf(stderr, "%s\n", error->text);
-    exit(2);
-}
-
-static void print_log(void *arg, enum ottla_log_level level, const char *text) {
-    (void)arg;
-    fprintf(stderr, "%c %s\n", "EWID"[level], text);
-}
-
-static struct ottla_client *connect_to(char **settings) {
-    struct ottla_config *config = ottla_config_new();
-    struct ottla_client *client;
-    struct ottla_error error = {0};
-    int code =
-        ottla_config_set(config, "bootstrap.servers", getenv("OTTLA_TEST_BOOTSTRAP"), &error);
-    for (; code == OTTLA_OK && *settings != NULL; settings++) {
-        char *value = strchr(*settings, '=');
-        *value++ = 0;
-        code = ottla_config_set(config, *settings, value, &error);
-    }
-    if (code != OTTLA_OK || ottla_client_new(config, &client, &error) != OTTLA_OK) {
-        end_with(&error);
-    }
-    ottla_config_free(config);
-    ottla_client_on_log(client, print_log, NULL);
-    return client;
 }
 
 static void produce(struct ottla_producer *producer, const char *topic, size_t n, int partitions) {
@@ -74,7 +45,7 @@ static void produce(struct ottla_producer *producer, const char *topic, size_t n
     };
     struct ottla_error error;
     if (ottla_produce_wait(producer, &record, delivered, (void *)n, &error) != OTTLA_OK) {
-        end_with(&error);
+        tool_fail(&error);
     }
 }
 
@@ -84,11 +55,11 @@ int main(int argc, char **argv) {
                 argv[0]);
         return 2;
     }
-    struct ottla_client *client = connect_to(argv + 6);
+    struct ottla_client *client = tool_client(argv + 6);
     struct ottla_producer *producer;
     struct ottla_error error;
     if (ottla_producer_new(client, &producer, &error) != OTTLA_OK) {
-        end_with(&error);
+        tool_fail(&error);
     }
     time_ms = strtoll(argv[5], NULL, 10);
     size_t first = strtoul(argv[2], NULL, 10), count = strtoul(argv[3], NULL, 10);

@@ -130,6 +130,25 @@ class Group:
     def missing(self):
         return sorted(map(int, self.writer.delivered - self.values()))[:20]
 
+    def live(self, client, timeout=60):
+        """Three members of one kind: they come, go, stall and are killed. `timeout`: within which
+        others must have the partitions of one that says nothing."""
+        first = self.member(client)
+        self.wait_shared(first)
+        second = self.member(client)
+        self.wait_shared(first, second)
+        third = self.member(client)
+        self.wait_shared(first, second, third)
+        second.stop()
+        self.wait_shared(first, third)
+        third.stall()
+        self.wait_shared(first, timeout=timeout)
+        third.go_on()
+        self.wait_shared(first, third)
+        first.kill()
+        self.wait_shared(third, timeout=timeout)
+        self.finish(third)
+
     # --- the end ---
 
     def finish(self, *members):

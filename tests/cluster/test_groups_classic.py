@@ -17,21 +17,7 @@ CLIENTS = ["kafka-python", "librdkafka", "java", "franz-go"]
 @pytest.mark.parametrize("client", CLIENTS)
 def test_members_come_go_stall_and_are_killed(groups_node, make_group, client):
     group = make_group(groups_node, f"life-{client}")
-    first = group.member(client)
-    group.wait_shared(first)
-    second = group.member(client)
-    group.wait_shared(first, second)
-    third = group.member(client)
-    group.wait_shared(first, second, third)
-    second.stop()
-    group.wait_shared(first, third)
-    third.stall()
-    group.wait_shared(first)
-    third.go_on()
-    group.wait_shared(first, third)
-    first.kill()
-    group.wait_shared(third)
-    group.finish(third)
+    group.live(client)
     assert group.wait_for_state("Empty")["members"] == []
 
 

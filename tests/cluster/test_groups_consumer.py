@@ -92,21 +92,7 @@ def partitions_of(member, topic):
 @pytest.mark.parametrize("client", CLIENTS)
 def test_members_come_go_stall_and_are_killed(consumer_node, make_consumers, client):
     group = make_consumers(consumer_node, f"life-{client}")
-    first = group.member(client)
-    group.wait_shared(first)
-    second = group.member(client)
-    group.wait_shared(first, second)
-    third = group.member(client)
-    group.wait_shared(first, second, third)
-    second.stop()
-    group.wait_shared(first, third)
-    third.stall()
-    group.wait_shared(first, timeout=SOON_S)
-    third.go_on()
-    group.wait_shared(first, third)
-    first.kill()
-    group.wait_shared(third, timeout=SOON_S)
-    group.finish(third)
+    group.live(client, timeout=SOON_S)
     assert describe(group)["groupState"] == "Empty"
 
 

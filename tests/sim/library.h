@@ -9,8 +9,11 @@
  *
  *   library_client     its settings, and what it says
  *   library_producer   ottla_produce, and what deliveries must keep
+ *   library_consumer   a consumer of a group: it polls from a timer, commits, leaves, dies, stalls
+ *   library_group      what the consumers of a group are held to
  *
  *   client  library-produce count=1-2 records=1-10 wait=20ms-200ms idempotent=yes
+ *   client  library-consume group=library count=2-3 protocol=drawn wait=20ms-200ms synced=no
  *
  * All other settings are drawn from the seed for each life of a client.
  */

@@ -229,6 +229,8 @@ static void make_clients(struct node_sim *sim) {
                 node_member_new(sim, line);
             } else if (strcmp(line->name, "library-produce") == 0) {
                 library_producer_new(sim, line);
+            } else if (strcmp(line->name, "library-consume") == 0) {
+                library_consumer_new(sim, line);
             } else {
                 assert(strcmp(line->name, "admin") == 0);
                 node_admin_new(sim, line);
@@ -279,7 +281,7 @@ static bool is_finished(void *state) {
         return false;
     }
     sim->final_walk = true;
-    return all_over(sim, "walker") && all_over(sim, "reader");
+    return all_over(sim, "walker") && all_over(sim, "reader") && all_over(sim, "library-consumer");
 }
 
 static const char *waits_for(void *state) {

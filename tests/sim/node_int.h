@@ -47,6 +47,7 @@ enum {
     SIM_PORT = 9092,
 };
 
+struct library_group;
 struct node_sim;
 
 /* --- topics --- */
@@ -162,6 +163,7 @@ void node_admin_new(struct node_sim *sim, struct scenario_line *line);
 void node_walker_new(struct node_sim *sim);
 void node_member_new(struct node_sim *sim, struct scenario_line *line);
 void library_producer_new(struct node_sim *sim, struct scenario_line *line);
+void library_consumer_new(struct node_sim *sim, struct scenario_line *line);
 void node_members_topic_begins(struct node_topic *topic); /* a new incarnation is asked for */
 void node_client_add(struct node_sim *sim, struct node_client *client, const char *name);
 
@@ -189,7 +191,8 @@ struct node_sim {
     int topic_count;
     struct node_client *clients;
     struct node_group *groups; /* node_member.h */
-    struct arena arena;        /* of the settings */
+    struct library_group *library_groups;
+    struct arena arena; /* of the settings */
     int dir_count;
     int64_t *producer_ids;
     size_t producer_id_count;

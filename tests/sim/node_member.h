@@ -88,12 +88,13 @@ struct member {
     bool sent_loaded;   /* and whether the coordinator was known to have the group */
     bool owned[AUDIT_PLACES_MAX];
     int64_t positions[AUDIT_PLACES_MAX]; /* -1: not fetched yet */
-    int64_t sent_ms;                     /* when the last request was sent */
-    int64_t kept_ms;                     /* and the last that it was heard with */
+    int64_t sent_ms; /* when the last request was sent that its session may begin with */
+    int64_t kept_ms; /* and the last that it was heard with */
 
     /* classic */
     int16_t join_version;
     bool leads;
+    int64_t joined_ms;    /* when JoinGroup was answered */
     bool deaf;            /* to the group's wish that it joins */
     uint64_t dealt;       /* the topics that it last dealt out; see member_topics_stamp */
     struct buffer others; /* ids of the members to assign to, each with its zero */

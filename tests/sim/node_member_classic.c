@@ -22,6 +22,7 @@ enum {
     HEARTBEAT_VERSION = 3,
     LEAVE_VERSION_MANY = 3,
     DEAF_ONE_IN = 12,
+    ANSWER_MS = 1, /* that an answer is under way */
 };
 
 static const struct str PROTOCOL_TYPE = {.data = "consumer", .size = 8};
@@ -209,6 +210,7 @@ static void sync_group(struct member *member) {
     }
     member_ask(member, API_SYNC_GROUP, new_version ? SYNC_VERSION_PROTOCOL : SYNC_VERSION, &request,
                synced);
+    member->sent_ms = member->joined_ms; /* SyncGroup does not begin the session anew */
     for (int i = 0; i < count; i++) {
         buffer_done(&bytes[i]);
     }
@@ -235,6 +237,7 @@ static void joined(void *arg, const struct client_response *response) {
         return;
     }
     take_id(member, message->member_id);
+    member->joined_ms = sys_mono_ms(member->client.sim->sys) - ANSWER_MS;
     member->generation = message->generation_id;
     member->leads = str_equal(message->leader, message->member_id) && !message->skip_assignment;
     buffer_clear(&member->others);

@@ -17,6 +17,10 @@ static struct str offset_fetch_group(const void *request) {
     return ((const struct offset_fetch_request *)request)->groups[0].group_id;
 }
 
+static struct str txn_offset_commit_group(const void *request) {
+    return ((const struct txn_offset_commit_request *)request)->group_id;
+}
+
 static struct str offset_delete_group(const void *request) {
     return ((const struct offset_delete_request *)request)->group_id;
 }
@@ -144,6 +148,17 @@ static bool offset_delete_check(const struct coord_call *call, const struct grou
     return good;
 }
 
+/* Java takes an empty string for none here. */
+static bool txn_offset_commit_check(const struct coord_call *call, const struct groups *groups,
+                                    void *response) {
+    (void)groups;
+    bool good = ((const struct txn_offset_commit_request *)call->request)->group_id.size > 0;
+    if (!good) {
+        offsets_fail_commit_in_transaction(call, ERR_INVALID_GROUP_ID, response);
+    }
+    return good;
+}
+
 /* --- the tables --- */
 
 static const struct coord_api apis[] = {
@@ -157,6 +172,11 @@ static const struct coord_api apis[] = {
      classic_check_leave, classic_step_leave, classic_fail_leave, false},
     {API_OFFSET_COMMIT, &offset_commit_request_type, &offset_commit_response_type,
      offset_commit_group, NULL, offsets_commit_step, offset_commit_fail, true},
+    {API_TXN_OFFSET_COMMIT, &txn_offset_commit_request_type, &txn_offset_commit_response_type,
+     txn_offset_commit_group, txn_offset_commit_check, offsets_commit_in_transaction_step,
+     offsets_fail_commit_in_transaction, true},
+    {API_WRITE_TXN_MARKERS, &write_txn_markers_request_type, &write_txn_markers_response_type, NULL,
+     NULL, offsets_end_transaction_step, offsets_fail_end_transaction, true},
     {API_OFFSET_FETCH, &offset_fetch_request_type, &offset_fetch_response_type, offset_fetch_group,
      NULL, offsets_fetch_step, offset_fetch_fail, true},
     {API_OFFSET_DELETE, &offset_delete_request_type, &offset_delete_response_type,

@@ -5,7 +5,8 @@
  * wait, if it is in one, and posts back. `done` comes after both have arrived, the answer and the
  * word that nobody will look at the call any more.
  *
- * An answer waits until its step is committed, offsets.commit.timeout.ms at most. That begins when
+ * An answer waits until its step is committed, but not for ever: offsets.commit.timeout.ms at most
+ * where it is groups', request.timeout.ms where it is transactions'. That begins when
  * the records are in the log, as in Apache Kafka: while an append is under way the step's request
  * is still read, and nobody knows whether anything of it will be.
  */
@@ -164,8 +165,7 @@ void groups_await_commit(struct group_op *op) {
     if (!answers && list_empty(&op->step.answers)) {
         return;
     }
-    op->unsaid_ms_max =
-        op->step.mono_ms + config_int(groups->config, CONFIG_OFFSETS_COMMIT_TIMEOUT_MS);
+    op->unsaid_ms_max = op->step.mono_ms + config_int(groups->config, groups->kind->answer_ms_max);
     list_add_last(&runtime->unsaid, &op->unsaid);
     if (!sys_timer_is_set(&runtime->overdue)) {
         runtime->overdue.fire = answer_overdue;

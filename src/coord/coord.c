@@ -1,12 +1,12 @@
 /*
  * The shards of a node.
  *
- * Reactor 0 follows the image: which partitions of __consumer_offsets there are, and which of them
+ * Reactor 0 follows the image: which partitions of the kind's topic there are, and which of them
  * this node leads. What that means is told to the loops by messages, in order: the image first,
  * then who leads and who resigns. A shard's state belongs to its loop alone.
  *
- * There are as many shards as the topic has partitions; before it is there, as many as
- * offsets.topic.num.partitions says it will have.
+ * There are as many shards as the topic has partitions; before it is there, as many as the settings
+ * say it will have.
  */
 #include "coord/coord.h"
 
@@ -19,8 +19,6 @@
 #include "sys/sys.h"
 
 enum { STOP_POLL_MS = 5 };
-
-static const struct str offsets_topic_name = {"__consumer_offsets", 18};
 
 static struct shard_table *current_table(const struct coord *coord) {
     return atomic_load_explicit(&((struct coord *)coord)->table, memory_order_acquire);
@@ -176,10 +174,11 @@ static void follow_shard(struct coord *coord, struct shard *shard, const struct 
     }
 }
 
-static int32_t wanted_partition_count(const struct meta_topic *topic, const struct config *config) {
+static int32_t wanted_partition_count(const struct coord *coord, const struct meta_topic *topic,
+                                      const struct config *config) {
     return topic != NULL && topic->partitions.count > 0
                ? (int32_t)topic->partitions.count
-               : config_int(config, CONFIG_OFFSETS_TOPIC_NUM_PARTITIONS);
+               : config_int(config, coord->settings.kind->partitions);
 }
 
 void coord_update(struct coord *coord, struct meta_image *image, struct config *config,
@@ -195,8 +194,8 @@ void coord_update(struct coord *coord, struct meta_image *image, struct config *
         copy_change(message, changes);
         message_post(message);
     }
-    const struct meta_topic *topic = meta_image_topic(image, offsets_topic_name);
-    int32_t count = wanted_partition_count(topic, config);
+    const struct meta_topic *topic = meta_image_topic(image, coord->settings.kind->topic);
+    int32_t count = wanted_partition_count(coord, topic, config);
     if (count != coord_partition_count(coord)) {
         set_table(coord, count);
     }
@@ -209,7 +208,7 @@ void coord_update(struct coord *coord, struct meta_image *image, struct config *
 /* --- requests --- */
 
 void coord_submit_to(struct coord *coord, struct coord_call *call, int32_t partition) {
-    const struct coord_api *api = coord_api_find(call->api_key);
+    const struct coord_api *api = coord->settings.kind->api(call->api_key);
     const struct shard_table *table = current_table(coord);
     assert(api != NULL);
     if (partition >= table->shard_count) {
@@ -220,7 +219,7 @@ void coord_submit_to(struct coord *coord, struct coord_call *call, int32_t parti
 }
 
 void coord_submit(struct coord *coord, struct coord_call *call) {
-    const struct coord_api *api = coord_api_find(call->api_key);
+    const struct coord_api *api = coord->settings.kind->api(call->api_key);
     assert(api != NULL);
     coord_submit_to(coord, call, coord_partition(coord, api->group_id(call->request)));
 }
@@ -247,8 +246,8 @@ struct coord *coord_new(const struct coord_settings *settings) {
         config_ref(settings->config);
         list_init(&home->shards);
     }
-    const struct meta_topic *topic = meta_image_topic(settings->image, offsets_topic_name);
-    set_table(coord, wanted_partition_count(topic, settings->config));
+    const struct meta_topic *topic = meta_image_topic(settings->image, settings->kind->topic);
+    set_table(coord, wanted_partition_count(coord, topic, settings->config));
     return coord;
 }
 

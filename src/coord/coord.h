@@ -11,23 +11,32 @@
 #include "sys/loop.h"
 
 /*
- * The group coordinators of a node: one shard for each partition of __consumer_offsets, which works
- * while this node leads it. A shard is a state machine on a strand over that partition's log; it
- * lives on one of the node's loops, partition p on loop p modulo their number.
+ * The coordinators of a node, of groups or of transactions: one shard for each partition of
+ * __consumer_offsets or __transaction_state, which works while this node leads it. A shard is a
+ * state machine on a strand over that partition's log; it lives on one of the node's loops,
+ * partition p on loop p modulo their number.
  *
  * A request is a call: a struct that its owner keeps, next to the decoded request. Whether the
  * client may do what it asks was settled before. Calls may be made on any thread.
  */
 struct coord;
+struct coord_kind;
+struct coord_world;
 struct config;
 struct meta_changes;
 struct meta_image;
+struct partition_txn;
 struct replicas;
 struct sys_pool;
 
 /* --- life: on the first loop --- */
 
+extern const struct coord_kind coord_groups_kind;
+extern const struct coord_kind coord_transactions_kind;
+
 struct coord_settings {
+    const struct coord_kind *kind;
+    const struct coord_world *world; /* of transactions, see transactions.h; borrowed */
     struct sys *sys;
     struct sys_loop **loops; /* the node's; borrowed */
     int loop_count;
@@ -56,12 +65,12 @@ void coord_stop(struct coord *coord, void (*stopped)(void *arg), void *arg);
 
 /* --- requests: any thread --- */
 
-/* The partition of __consumer_offsets that a group belongs to, as Kafka places it. */
-int32_t coord_partition(const struct coord *coord, struct str group_id);
+/* The partition that a group or a transactional id belongs to, as Kafka places it. */
+int32_t coord_partition(const struct coord *coord, struct str id);
 int32_t coord_partition_count(const struct coord *coord);
 
 struct coord_call {
-    int16_t api_key;        /* enum api_key; a row of apis.c */
+    int16_t api_key;        /* enum api_key; a row of apis.c or txn_apis.c */
     int16_t version;        /* of the request */
     struct str client_id;   /* null: none */
     struct str client_host; /* "/127.0.0.1" */
@@ -71,6 +80,7 @@ struct coord_call {
     /* About so many bytes may be answered yet, by all parts of a request together; what it asks for
      * beyond is refused with INVALID_REQUEST. NULL: there is no bound. */
     _Atomic int64_t *room;
+    const struct partition_txn *txn; /* TxnOffsetCommit: what was verified. NULL: nothing */
 
     /* The response is complete in the arena, and what it says is committed. Errors are in it, where
      * the protocol has them. */
@@ -89,7 +99,7 @@ struct coord_call {
     bool answered;
 };
 
-/* To the shard of the call's group. */
+/* To the shard of the call's group or transactional id. */
 void coord_submit(struct coord *coord, struct coord_call *call);
 /* To a shard by its number: a part of a request about many groups. */
 void coord_submit_to(struct coord *coord, struct coord_call *call, int32_t partition);

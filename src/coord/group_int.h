@@ -14,6 +14,7 @@
 #include "coord/standing.h"
 #include "meta/delta.h"
 #include "meta/image.h"
+#include "replica/partition.h"
 #include "strand/strand.h"
 #include "sys/worker.h"
 #include "wire/messages.h"
@@ -52,6 +53,13 @@ struct offsets;
 
 /* --- records --- */
 
+/* What a step says of the transaction that a record is written in. */
+struct coord_record_txn {
+    int16_t producer_epoch;
+    int32_t coordinator_epoch; /* of its end */
+    struct partition_txn check;
+};
+
 /* A record of __consumer_offsets. The key's version on the disk is the record's type. */
 struct coord_record {
     int16_t type;          /* enum group_record */
@@ -59,6 +67,8 @@ struct coord_record {
     const void *key;       /* struct offset_commit_key and so on */
     const void *value;     /* NULL: a tombstone */
     int64_t producer_id;   /* of the transaction it was written in; -1: none */
+    /* A step's: all its records are of this transaction, or they are one end of it. NULL: none. */
+    const struct coord_record_txn *txn;
 };
 
 enum group_record {
@@ -95,7 +105,7 @@ struct coord_record_kind {
     void (*apply)(struct groups *groups, const struct coord_record *record);
 };
 
-/* NULL: a type that is not known, or not acted upon. */
+/* Of groups. NULL: a type that is not known, or not acted upon. */
 const struct coord_record_kind *coord_record_kind(int16_t type);
 
 /* --- groups --- */
@@ -193,9 +203,12 @@ struct group_ops {
 /* --- the shard's state --- */
 
 struct groups {
+    const struct coord_kind *kind;
+    void *part; /* of a kind that is not groups: its state */
     struct sys_loop *loop;
     struct text_log *text_log; /* component "coord" */
-    int32_t partition;         /* of __consumer_offsets */
+    int32_t partition;         /* of the kind's topic */
+    int32_t leader_epoch;      /* of that partition, while active */
     struct meta_image *image;  /* changes between steps only */
     struct config *config;     /* of the node, with dynamic settings; likewise */
     struct map by_id;          /* struct group */
@@ -372,7 +385,55 @@ struct group_job {
 void group_job_start(struct groups *groups, struct group_job *job);
 void group_job_cancel(struct group_job *job); /* accepts NULL */
 
+/* The same for work that others do: `run` is not called, the shard's loop says when it is done. */
+void group_job_begin(struct groups *groups, struct group_job *job);
+void group_job_end(struct group_job *job);
+
 /* --- tables --- */
+
+struct coord_topic_change {
+    struct str name;
+    struct uuid id;
+    enum meta_change change;
+};
+struct coord_image_change {
+    const struct coord_topic_change *topics;
+    int32_t topic_count;
+    bool brokers; /* some came, went or changed: racks may be others */
+    bool configs; /* of groups, or of this node */
+};
+
+/*
+ * What a shard is of: groups, of a partition of __consumer_offsets (groups.c), or transactional
+ * ids, of one of __transaction_state (txns.c). The runtime is the same.
+ */
+struct coord_kind {
+    struct str topic;
+    const char *things;            /* "groups": in messages */
+    enum config_key partitions;    /* how many there will be */
+    enum config_key answer_ms_max; /* an answer waits so long for its commit */
+    int compression;               /* enum config_key: of its batches; -1: none */
+    const struct coord_api *(*api)(int16_t key);
+    const struct coord_record_kind *(*record)(int16_t type);
+    bool standing; /* standing.c tells of it */
+
+    void (*init)(struct groups *groups);          /* NULL: nothing */
+    void (*done)(struct groups *groups);          /* after a reset; NULL: nothing */
+    void (*reset)(struct groups *groups);         /* the state is dropped */
+    void (*begin)(struct group_step *step);       /* the first step after a load */
+    size_t (*count)(const struct groups *groups); /* of things */
+    /* As coord_image_fn. NULL: nothing. */
+    void (*image_changed)(struct groups *groups, const struct coord_image_change *change);
+
+    /* For a log that is said anew (rewriting.c): whose state there is, in the arena; and the
+     * records of one. False: not now. *keep_offset is lowered to where the log has to begin all the
+     * same, for what cannot be said yet. */
+    struct str *(*ids)(const struct groups *groups, struct arena *arena, size_t *ret_count);
+    bool (*say_anew)(struct group_step *step, struct str id, int64_t *keep_offset);
+};
+
+extern const struct coord_kind coord_groups_kind;
+extern const struct coord_kind coord_transactions_kind;
 
 /* A row of the table in apis.c: a request that belongs to one group, or to a shard. */
 struct coord_api {
@@ -395,21 +456,10 @@ struct coord_api {
     bool keeps_answer; /* responses point at nothing but the request and call->arena: no copy */
 };
 
-/* NULL: none. */
+/* Of groups. NULL: none. */
 const struct coord_api *coord_api_find(int16_t key);
 
-/* What kinds want to know when the image moves on: a row per kind in apis.c. Between steps, while
- * active; may change soft state and set timers. groups->image is the new one. */
-struct coord_topic_change {
-    struct str name;
-    struct uuid id;
-    enum meta_change change;
-};
-struct coord_image_change {
-    const struct coord_topic_change *topics;
-    int32_t topic_count;
-    bool brokers; /* some came, went or changed: racks may be others */
-    bool configs; /* of groups, or of this node */
-};
+/* What kinds of groups want to know when the image moves on: a row per kind in apis.c. Between
+ * steps, while active; may change soft state and set timers. groups->image is the new one. */
 typedef void (*coord_image_fn)(struct groups *groups, const struct coord_image_change *change);
 const coord_image_fn *coord_image_fns(size_t *ret_count);

@@ -161,6 +161,81 @@ void group_add_tombstones(struct group_step *step, struct group *group) {
     }
 }
 
+/* --- a shard of groups --- */
+
+static void reset_groups(struct groups *groups) {
+    struct group *group;
+    size_t cursor;
+    map_for_each (&groups->by_id, cursor, group) {
+        group_free(group);
+    }
+    map_clear(&groups->by_id);
+    offsets_reset(groups);
+}
+
+static void begin_groups(struct group_step *step) {
+    struct group *group;
+    size_t cursor;
+    map_for_each (&step->groups->by_id, cursor, group) {
+        if (group->ops != NULL) {
+            group->ops->loaded(step, group);
+        }
+    }
+    offsets_begin(step);
+}
+
+static size_t count_groups(const struct groups *groups) {
+    return map_count(&groups->by_id);
+}
+
+static void groups_image_changed(struct groups *groups, const struct coord_image_change *change) {
+    size_t count;
+    const coord_image_fn *fns = coord_image_fns(&count);
+    for (size_t i = 0; i < count; i++) {
+        fns[i](groups, change);
+    }
+}
+
+static struct str *group_ids(const struct groups *groups, struct arena *arena, size_t *ret_count) {
+    struct str *ids = ARENA_ARRAY(arena, struct str, map_count(&groups->by_id) + 1);
+    const struct group *group;
+    size_t cursor;
+    *ret_count = 0;
+    map_for_each (&groups->by_id, cursor, group) {
+        ids[(*ret_count)++] = arena_str(arena, group->id);
+    }
+    return ids;
+}
+
+static bool say_group_anew(struct group_step *step, struct str id, int64_t *keep_offset) {
+    const struct group *group = groups_find(step->groups, id);
+    if (group == NULL) {
+        return true; /* its end is in the log */
+    }
+    if (group->ops != NULL && !group->ops->add_state(step, group)) {
+        return false;
+    }
+    offsets_add_state(step, group, keep_offset);
+    return true;
+}
+
+const struct coord_kind coord_groups_kind = {
+    .topic = STR("__consumer_offsets"),
+    .things = "groups",
+    .partitions = CONFIG_OFFSETS_TOPIC_NUM_PARTITIONS,
+    .answer_ms_max = CONFIG_OFFSETS_COMMIT_TIMEOUT_MS,
+    .compression = CONFIG_OFFSETS_TOPIC_COMPRESSION_CODEC,
+    .api = coord_api_find,
+    .record = coord_record_kind,
+    .standing = true,
+    .reset = reset_groups,
+    .begin = begin_groups,
+    .count = count_groups,
+    .image_changed = groups_image_changed,
+    .ids = group_ids,
+    .say_anew = say_group_anew,
+};
+
 /* --- the state machine --- */
 
 static void reset(void *state) {
@@ -171,13 +246,7 @@ static void reset(void *state) {
     list_for_each (link, &runtime->jobs) {
         container_of(link, struct group_job, link)->cancelled = true;
     }
-    struct group *group;
-    size_t cursor;
-    map_for_each (&groups->by_id, cursor, group) {
-        group_free(group);
-    }
-    map_clear(&groups->by_id);
-    offsets_reset(groups);
+    groups->kind->reset(groups);
     groups_forget_foreign(groups);
     struct heap_node *node;
     while ((node = heap_top(&runtime->timers)) != NULL) {
@@ -201,6 +270,7 @@ struct groups *groups_new(const struct groups_options *options, err_t unloaded_e
     struct groups_runtime *runtime = calloc(1, sizeof *runtime);
     assert(groups != NULL);
     assert(runtime != NULL);
+    groups->kind = options->kind;
     groups->loop = options->loop;
     groups->text_log = options->text_log;
     groups->partition = options->partition;
@@ -213,6 +283,7 @@ struct groups *groups_new(const struct groups_options *options, err_t unloaded_e
     map_init(&groups->by_id);
     map_init(&groups->transactions);
     map_init(&groups->foreign);
+    runtime->world = options->world;
     runtime->loop = options->loop;
     runtime->pool = options->pool;
     runtime->stepped = options->stepped;
@@ -230,6 +301,9 @@ struct groups *groups_new(const struct groups_options *options, err_t unloaded_e
         .mailbox_max = options->mailbox_max,
     };
     strand_new(&strand_options, unloaded_err, &runtime->strand);
+    if (groups->kind->init != NULL) {
+        groups->kind->init(groups);
+    }
     return groups;
 }
 
@@ -239,6 +313,9 @@ void groups_free(struct groups *groups) {
     }
     assert(!strand_is_active(groups->runtime->strand));
     reset(groups);
+    if (groups->kind->done != NULL) {
+        groups->kind->done(groups);
+    }
     strand_free(groups->runtime->strand);
     heap_done(&groups->runtime->timers);
     map_done(&groups->by_id);
@@ -268,16 +345,8 @@ void groups_replay(struct groups *groups, void *const *records, int32_t count,
 /* The first step after a replay: what the log does not say begins anew. */
 static err_t begin(struct group_step *step, void *context) {
     (void)context;
-    struct groups *groups = step->groups;
-    groups->loading = false;
-    struct group *group;
-    size_t cursor;
-    map_for_each (&groups->by_id, cursor, group) {
-        if (group->ops != NULL) {
-            group->ops->loaded(step, group);
-        }
-    }
-    offsets_begin(step);
+    step->groups->loading = false;
+    step->groups->kind->begin(step);
     return ERR_OK;
 }
 
@@ -306,9 +375,7 @@ void groups_set_view(struct groups *groups, struct meta_image *image, struct con
     if (!strand_is_active(groups->runtime->strand) || groups->loading) {
         return;
     }
-    size_t count;
-    const coord_image_fn *fns = coord_image_fns(&count);
-    for (size_t i = 0; i < count; i++) {
-        fns[i](groups, change);
+    if (groups->kind->image_changed != NULL) {
+        groups->kind->image_changed(groups, change);
     }
 }

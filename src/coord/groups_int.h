@@ -1,6 +1,7 @@
 #pragma once
 
 #include "coord/group_int.h"
+#include "coord/transactions.h"
 
 /*
  * A shard's state machine as its owner drives it: shard.c over a partition, tests over a log in
@@ -9,6 +10,8 @@
  *   groups_new ──► groups_replay … ──► groups_activate ──► groups_unload ──► groups_replay …
  */
 struct groups_options {
+    const struct coord_kind *kind;
+    const struct coord_world *world; /* of transactions; stays */
     struct sys_loop *loop;
     struct sys_pool *pool; /* for jobs */
     struct text_log *text_log;
@@ -32,6 +35,7 @@ struct groups_runtime {
     struct list unsaid;    /* struct group_op: answers that wait for a commit, the oldest first */
     struct sys_timer overdue;
     struct list jobs; /* struct group_job: on a worker, or on the way back */
+    const struct coord_world *world;
     err_t unload_err;
     void (*stepped)(void *arg);
     void *stepped_arg;
@@ -82,13 +86,13 @@ struct strand *groups_strand(const struct groups *groups);
 /* --- records as bytes --- */
 
 /* Appends key and value (nothing for a tombstone) as they are in the log. */
-err_t coord_record_encode(const struct coord_record *record, struct buffer *key,
-                          struct buffer *value);
+err_t coord_record_encode(const struct coord_kind *kind, const struct coord_record *record,
+                          struct buffer *key, struct buffer *value);
 
 /* What cannot be decoded, or is not acted upon, comes as GROUP_RECORD_FOREIGN; MALFORMED only for a
  * key that is none. The structs are in the arena, strings point into the bytes. */
-err_t coord_record_decode(struct bytes key, struct bytes value, struct arena *arena,
-                          struct coord_record *ret_record);
+err_t coord_record_decode(const struct coord_kind *kind, struct bytes key, struct bytes value,
+                          struct arena *arena, struct coord_record *ret_record);
 
 /* Records that are only kept. */
 void groups_apply_foreign(struct groups *groups, const struct coord_record *record);

@@ -39,6 +39,7 @@
 
 #include "coord/groups_int.h"
 #include "coord/offsets_int.h"
+#include "coord/txn_world_test.h"
 #include "sys/file.h"
 #include "sys/sim.h"
 #include "sys/sim_disk.h"
@@ -71,6 +72,8 @@ struct test_call {
 };
 
 struct test {
+    const struct coord_kind *kind;
+    struct txn_world_test world_of_transactions;
     FILE *out;
     struct sim_world *world;
     struct sys_loop *loop;
@@ -143,7 +146,7 @@ static void print_json(struct test *test, json_t *json) {
 
 /* --- the log --- */
 
-static int64_t log_next_offset(void *arg) {
+static int64_t next_record_offset(void *arg) {
     const struct test *test = arg;
     return (int64_t)test->log_count;
 }
@@ -155,19 +158,37 @@ static struct kept_record *log_add(struct test *test) {
     return kept;
 }
 
+static bool is_transaction_end(const struct coord_record *record) {
+    return record->type == GROUP_RECORD_TRANSACTION_COMMIT ||
+           record->type == GROUP_RECORD_TRANSACTION_ABORT;
+}
+
 static void log_record(struct test *test, const struct coord_record *record) {
     struct kept_record *kept = log_add(test);
     kept->tombstone = record->value == NULL;
     kept->producer_id = record->producer_id;
-    err_t err = coord_record_encode(record, &kept->key, &kept->value);
+    if (is_transaction_end(record)) {
+        kept->end_type = record->type;
+        return;
+    }
+    err_t err = coord_record_encode(test->kind, record, &kept->key, &kept->value);
     if (err != ERR_OK) {
         fprintf(test->out, "  cannot be encoded: %s\n", err_name(err));
     }
 }
 
 static void print_record(struct test *test, int64_t offset, const struct coord_record *record) {
-    const struct coord_record_kind *kind = coord_record_kind(record->type);
+    const struct coord_record_kind *kind = test->kind->record(record->type);
     fprintf(test->out, "  %" PRId64 " %s ", offset, kind->name);
+    if (record->txn != NULL) {
+        fprintf(test->out, "[producer %" PRId64 " epoch %d] ", record->producer_id,
+                record->txn->producer_epoch);
+    }
+    if (is_transaction_end(record)) {
+        fprintf(test->out, "coordinator epoch %" PRId32 ", version %d\n",
+                record->txn->coordinator_epoch, record->txn->check.version);
+        return;
+    }
     if (record->value != NULL) {
         fprintf(test->out, "v%d ", record->value_version);
     }
@@ -181,8 +202,8 @@ static void print_record(struct test *test, int64_t offset, const struct coord_r
     fprintf(test->out, "\n");
 }
 
-static err_t log_append(void *arg, void *const *records, int32_t record_count, bool splittable,
-                        int64_t *ret_last_offset) {
+static err_t append_records(void *arg, void *const *records, int32_t record_count, bool splittable,
+                            int64_t *ret_last_offset) {
     struct test *test = arg;
     if (test->fail != ERR_OK) {
         err_t err = test->fail;
@@ -245,7 +266,7 @@ static void call_done(struct coord_call *base) {
 static void call_api(struct test *test, const char *who, const char *name, int16_t version,
                      json_t *json) {
     const struct wire_api *wire = wire_api_by_name(str_from_c(name));
-    const struct coord_api *api = wire == NULL ? NULL : coord_api_find(wire->key);
+    const struct coord_api *api = wire == NULL ? NULL : test->kind->api(wire->key);
     if (api == NULL || json == NULL) {
         fprintf(test->out, "  unknown command, or no JSON\n");
         json_decref(json);
@@ -395,6 +416,16 @@ static void delete_topic(struct test *test, const char *name) {
     set_view(test, delta, &(struct coord_image_change){.topics = &change, .topic_count = 1});
 }
 
+static void set_feature(struct test *test, const char *name, int level) {
+    struct meta_delta *delta = meta_delta_new(test->image);
+    struct feature_level_record record;
+    wire_init(&feature_level_record_type, &record);
+    record.name = str_from_c(name);
+    record.feature_level = (int16_t)level;
+    apply(test, delta, META_RECORD_FEATURE_LEVEL, &record);
+    set_view(test, delta, &(struct coord_image_change){0});
+}
+
 static void set_group_config(struct test *test, const char *group, const char *name,
                              const char *value) {
     struct meta_delta *delta = meta_delta_new(test->image);
@@ -438,10 +469,12 @@ static void start(struct test *test) {
     static struct text_log errors_only = {
         .sink = print_line, .now_ms = no_time, .level = TEXT_LOG_ERROR};
     struct groups_options options = {
+        .kind = test->kind,
+        .world = &test->world_of_transactions.world,
         .loop = test->loop,
         .pool = test->pool,
         .text_log = &errors_only,
-        .log = {.arg = test, .next_offset = log_next_offset, .append = log_append},
+        .log = {.arg = test, .next_offset = next_record_offset, .append = append_records},
         .mailbox_max = 1000,
         .image = test->image,
         .config = test->config,
@@ -449,6 +482,7 @@ static void start(struct test *test) {
         .stepped_arg = test,
     };
     test->groups = groups_new(&options, ERR_NOT_COORDINATOR);
+    test->groups->leader_epoch = 7;
     groups_activate(test->groups);
 }
 
@@ -470,7 +504,7 @@ static void load(struct test *test) {
         struct bytes value = buffer_bytes(&kept->value);
         err_t err = kept->end_type != 0
                         ? ERR_OK
-                        : coord_record_decode(buffer_bytes(&kept->key),
+                        : coord_record_decode(test->kind, buffer_bytes(&kept->key),
                                               kept->tombstone ? (struct bytes){NULL, 0} : value,
                                               &test->arena, &record);
         if (err != ERR_OK) {
@@ -492,7 +526,7 @@ static void keep_record(struct test *test, const char *name, int16_t version, co
         key == NULL ? NULL : json_loads(text + where.position, JSON_DISABLE_EOF_CHECK, &where);
     const struct coord_record_kind *kind = NULL;
     for (int16_t type = 0; type < GROUP_RECORD_TYPES; type++) {
-        const struct coord_record_kind *row = coord_record_kind(type);
+        const struct coord_record_kind *row = test->kind->record(type);
         kind = row != NULL && strcmp(row->name, name) == 0 ? row : kind;
     }
     if (key == NULL || value == NULL || kind == NULL) {
@@ -532,13 +566,17 @@ static void end_transaction(struct test *test, int64_t producer_id, const char *
 
 static err_t say_anew(struct group_step *step, void *context) {
     struct test *test = context;
-    const struct group *group;
-    size_t cursor;
-    map_for_each (&step->groups->by_id, cursor, group) {
-        if (group->ops != NULL && !group->ops->add_state(step, group)) {
-            fprintf(test->out, "  %.*s: not now\n", STR_ARGS(group->id));
+    size_t count;
+    const struct str *ids = test->kind->ids(step->groups, step->arena, &count);
+    int64_t keep_offset = (int64_t)test->log_start;
+    for (size_t i = 0; i < count; i++) {
+        if (!test->kind->say_anew(step, ids[i], &keep_offset)) {
+            fprintf(test->out, "  %.*s: not now\n", STR_ARGS(ids[i]));
         }
-        offsets_add_state(step, group);
+    }
+    if (keep_offset < (int64_t)test->log_start) {
+        fprintf(test->out, "  the log stays from %" PRId64 " on\n", keep_offset);
+        test->log_start = (size_t)keep_offset;
     }
     return ERR_OK;
 }
@@ -610,6 +648,10 @@ static bool run_life(struct test *test, const char *line) {
         delete_topic(test, name);
     } else if (sscanf(line, "group-config %127s %255s %255s", name, value, third) == 3) {
         set_group_config(test, name, value, third);
+    } else if (sscanf(line, "feature %127s %d", name, &count) == 2) {
+        set_feature(test, name, count);
+    } else if (strncmp(line, "transactions", 12) == 0) {
+        test->kind = &coord_transactions_kind;
     } else if (strncmp(line, "start", 5) == 0) {
         start(test);
     } else if (strncmp(line, "unload", 6) == 0) {
@@ -641,7 +683,7 @@ static void run(struct sys_task *task) {
     const char *line = test->command;
     char who[64], name[64];
     int version, used = 0;
-    if (run_life(test, line)) {
+    if (run_life(test, line) || txn_world_test_run(&test->world_of_transactions, line)) {
         return;
     }
     if (strncmp(line, "groups", 6) == 0) {
@@ -813,9 +855,10 @@ int main(int argc, char **argv) {
     char *expected = read_all(argv[1]);
     char *actual = NULL;
     size_t actual_size = 0;
-    static struct test test;
+    static struct test test = {.kind = &coord_groups_kind};
     test.out = open_memstream(&actual, &actual_size);
     test_start(&test);
+    txn_world_test_init(&test.world_of_transactions, test.loop, test.out);
     run_all(&test, expected);
     test_stop(&test);
 

@@ -76,10 +76,16 @@ static struct coord_record *add_record(struct shard_load *load, int64_t offset) 
     return &replayed->record;
 }
 
+static const struct coord_kind *kind_of(const struct shard *shard) {
+    return shard->coord->settings.kind;
+}
+
+/* The end of a transaction; __transaction_state has none. */
 static void decode_control(struct shard_load *load, const uint8_t *batch,
                            const struct record *record) {
     int16_t type;
-    if (control_record_key_read(record->key, &type) != ERR_OK ||
+    if (kind_of(load->shard)->record(GROUP_RECORD_TRANSACTION_COMMIT) == NULL ||
+        control_record_key_read(record->key, &type) != ERR_OK ||
         (type != CONTROL_RECORD_COMMIT && type != CONTROL_RECORD_ABORT)) {
         return;
     }
@@ -97,7 +103,8 @@ static void decode_record(struct shard_load *load, const struct record *record,
     if (record->offset < load->offset) {
         return; /* below the log's start, in the first batch */
     }
-    if (coord_record_decode(record->key, record->value, &load->arena, &decoded) != ERR_OK) {
+    if (coord_record_decode(kind_of(load->shard), record->key, record->value, &load->arena,
+                            &decoded) != ERR_OK) {
         load->passed_over++;
         return;
     }
@@ -250,10 +257,10 @@ static void retry_later(struct shard_load *load) {
     bool soon = load->err == ERR_WOULD_BLOCK;
     if (!soon && !shard->load_failed_said) {
         shard->load_failed_said = true;
-        text_log_warn(shard->coord->settings.text_log, "coord",
-                      "The groups of __consumer_offsets-%" PRId32
-                      " cannot be loaded (%s); it is tried again every second",
-                      shard->index, err_text(load->err));
+        text_log_warn(
+            shard->coord->settings.text_log, "coord",
+            "The %s of %s-%" PRId32 " cannot be loaded (%s); it is tried again every second",
+            kind_of(shard)->things, kind_of(shard)->topic.data, shard->index, err_text(load->err));
     }
     shard->retry_timer.fire = retry;
     sys_timer_set(shard->home->loop, &shard->retry_timer,
@@ -275,18 +282,18 @@ static void tell_progress(struct shard_load *load) {
     }
     load->told_ms = now_ms;
     text_log_info(shard->coord->settings.text_log, "coord",
-                  "Loading the groups of __consumer_offsets-%" PRId32 ": %" PRIu64 " of %" PRIu64
-                  " MiB",
-                  shard->index, load->bytes_done >> 20, load->bytes_total >> 20);
+                  "Loading the %s of %s-%" PRId32 ": %" PRIu64 " of %" PRIu64 " MiB",
+                  kind_of(shard)->things, kind_of(shard)->topic.data, shard->index,
+                  load->bytes_done >> 20, load->bytes_total >> 20);
 }
 
 static void finish(struct shard_load *load) {
     struct shard *shard = load->shard;
     if (load->passed_over > 0) {
         text_log_warn(shard->coord->settings.text_log, "coord",
-                      "%" PRId64 " records or batches of __consumer_offsets-%" PRId32
+                      "%" PRId64 " records or batches of %s-%" PRId32
                       " cannot be understood, and were passed over",
-                      load->passed_over, shard->index);
+                      load->passed_over, kind_of(shard)->topic.data, shard->index);
     }
     int64_t next_offset = load->offset;
     shard->log_bytes = load->bytes_done;

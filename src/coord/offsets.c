@@ -337,7 +337,21 @@ static void add_slot(struct group_step *step, const struct group *group,
     value->topic_id = slot->value.topic_id;
 }
 
-void offsets_add_state(struct group_step *step, const struct group *group) {
+/* Everything that the log says of a slot with something pending stays as it is. */
+static void keep_slot(const struct offset_slot *slot, int64_t *keep_offset) {
+    if (slot->committed && slot->value.record_offset < *keep_offset) {
+        *keep_offset = slot->value.record_offset;
+    }
+    struct list *link;
+    list_for_each (link, &slot->pending) {
+        const struct offset_pending *pending = container_of(link, struct offset_pending, in_slot);
+        if (pending->value.record_offset < *keep_offset) {
+            *keep_offset = pending->value.record_offset;
+        }
+    }
+}
+
+void offsets_add_state(struct group_step *step, const struct group *group, int64_t *keep_offset) {
     if (group->offsets == NULL) {
         return;
     }
@@ -346,7 +360,11 @@ void offsets_add_state(struct group_step *step, const struct group *group) {
     size_t topics, slots;
     map_for_each (&group->offsets->topics, topics, topic) {
         map_for_each (&topic->partitions, slots, slot) {
-            add_slot(step, group, topic, slot);
+            if (list_empty(&slot->pending)) {
+                add_slot(step, group, topic, slot);
+            } else {
+                keep_slot(slot, keep_offset);
+            }
         }
     }
 }

@@ -15,6 +15,11 @@ static size_t utf16_length(struct str text) {
     return count;
 }
 
+bool offsets_metadata_fits(const struct group_step *step, struct str metadata) {
+    int64_t metadata_max = config_int(step->groups->config, CONFIG_OFFSET_METADATA_MAX_BYTES);
+    return (int64_t)utf16_length(metadata) <= metadata_max;
+}
+
 static struct group_caller caller_of(const struct group_step *step,
                                      const struct offset_commit_request *request) {
     return (struct group_caller){
@@ -93,7 +98,6 @@ err_t offsets_commit_step(struct group_step *step) {
     if (err != ERR_OK) {
         return err;
     }
-    int64_t metadata_max = config_int(step->groups->config, CONFIG_OFFSET_METADATA_MAX_BYTES);
     response->topics =
         ARENA_ARRAY(arena, struct offset_commit_response_topic, request->topics_count);
     response->topics_count = request->topics_count;
@@ -108,7 +112,7 @@ err_t offsets_commit_step(struct group_step *step) {
         for (int32_t k = 0; k < topic->partitions_count; k++) {
             const struct offset_commit_request_partition *partition = &topic->partitions[k];
             answer->partitions[k].partition_index = partition->partition_index;
-            if ((int64_t)utf16_length(partition->committed_metadata) > metadata_max) {
+            if (!offsets_metadata_fits(step, partition->committed_metadata)) {
                 answer->partitions[k].error_code = ERR_OFFSET_METADATA_TOO_LARGE;
             } else {
                 add_commit(step, request, topic, partition);

@@ -57,13 +57,17 @@ void offsets_apply(struct groups *groups, const struct coord_record *record);
 void offsets_apply_legacy(struct groups *groups, const struct coord_record *record);
 void offsets_apply_transaction_end(struct groups *groups, const struct coord_record *record);
 
+/* offset.metadata.max.bytes. */
+bool offsets_metadata_fits(const struct group_step *step, struct str metadata);
+
 /* Adds the tombstone of one slot; of all of a group's. Returns how many. */
 void offsets_add_tombstone(struct group_step *step, struct str group, struct str topic,
                            int32_t partition);
 int32_t offsets_add_tombstones(struct group_step *step, const struct group *group);
 
-/* Adds a record for each offset of a group, as it was. No transaction is open. */
-void offsets_add_state(struct group_step *step, const struct group *group);
+/* Adds a record for each offset of a group, as it was, but for those that are pending. *keep_offset
+ * is lowered to the first record in the log of what is left out. */
+void offsets_add_state(struct group_step *step, const struct group *group, int64_t *keep_offset);
 
 /* --- life --- */
 
@@ -83,3 +87,8 @@ void offsets_image_changed(struct groups *groups, const struct coord_image_chang
 err_t offsets_commit_step(struct group_step *step);
 err_t offsets_fetch_step(struct group_step *step);
 err_t offsets_delete_step(struct group_step *step);
+err_t offsets_commit_in_transaction_step(struct group_step *step); /* TxnOffsetCommit */
+err_t offsets_end_transaction_step(struct group_step *step);       /* one of WriteTxnMarkers */
+void offsets_fail_commit_in_transaction(const struct coord_call *call, int16_t code,
+                                        void *response);
+void offsets_fail_end_transaction(const struct coord_call *call, int16_t code, void *response);

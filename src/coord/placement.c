@@ -1,5 +1,5 @@
-/* Where a group lives: the hash that Java gives its id, over the partitions of __consumer_offsets.
- */
+/* Where a group or a transactional id lives: the hash that Java gives it, over the partitions of
+ * the topic. */
 #include "coord/coord_int.h"
 
 /* One character of UTF-8, or U+FFFD for bytes that are none, as Java decodes them. */
@@ -33,8 +33,8 @@ static int32_t java_hash(struct str text) {
     return (int32_t)hash;
 }
 
-int32_t coord_partition(const struct coord *coord, struct str group_id) {
-    int32_t hash = java_hash(group_id);
+int32_t coord_partition(const struct coord *coord, struct str id) {
+    int32_t hash = java_hash(id);
     int32_t positive = hash == INT32_MIN ? 0 : hash < 0 ? -hash : hash;
     return positive % coord_partition_count(coord);
 }

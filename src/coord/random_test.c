@@ -62,7 +62,8 @@ static void keep(struct shard_test *test, const struct coord_record *record) {
     test->log = realloc(test->log, (test->log_count + 1) * sizeof *test->log);
     struct kept *kept = &test->log[test->log_count++];
     *kept = (struct kept){.tombstone = record->value == NULL};
-    assert_int_equal(coord_record_encode(record, &kept->key, &kept->value), ERR_OK);
+    assert_int_equal(coord_record_encode(&coord_groups_kind, record, &kept->key, &kept->value),
+                     ERR_OK);
 }
 
 static err_t append(void *arg, void *const *records, int32_t count, bool splittable,
@@ -87,7 +88,7 @@ static void replay(struct shard_test *test) {
     for (size_t i = 0; i < test->log_count; i++) {
         struct coord_record record;
         struct bytes value = buffer_bytes(&test->log[i].value);
-        err_t err = coord_record_decode(buffer_bytes(&test->log[i].key),
+        err_t err = coord_record_decode(&coord_groups_kind, buffer_bytes(&test->log[i].key),
                                         test->log[i].tombstone ? (struct bytes){NULL, 0} : value,
                                         &arena, &record);
         assert_int_equal(err, ERR_OK);
@@ -119,16 +120,19 @@ static err_t listen(struct group_step *step, void *context) {
     struct shard_test *test = context;
     const struct group *group;
     size_t cursor;
+    int64_t keep_offset = INT64_MAX;
     map_for_each (&step->groups->by_id, cursor, group) {
         assert_true(group->ops == NULL || group->ops->add_state(step, group));
-        offsets_add_state(step, group);
+        offsets_add_state(step, group, &keep_offset);
     }
     int32_t count = 0;
     struct buffer *lines = calloc((size_t)step->output->record_count + 1, sizeof *lines);
     for (int32_t i = 0; i < step->output->record_count; i++) {
         const struct coord_record *record = step->output->records[i];
         if (!says_nothing(record)) {
-            assert_int_equal(coord_record_encode(record, &lines[count], &lines[count]), ERR_OK);
+            assert_int_equal(
+                coord_record_encode(&coord_groups_kind, record, &lines[count], &lines[count]),
+                ERR_OK);
             count++;
         }
     }
@@ -285,6 +289,7 @@ static void test_begin(struct shard_test *test, uint64_t seed) {
     test->image = meta_image_new();
     add_topics(test);
     struct groups_options options = {
+        .kind = &coord_groups_kind,
         .loop = test->loop,
         .pool = test->pool,
         .log = {.arg = test, .next_offset = next_offset, .append = append},

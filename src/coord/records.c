@@ -105,7 +105,7 @@ const struct coord_record_kind *coord_record_kind(int16_t type) {
 
 void *step_record_version(struct group_step *step, enum group_record type, int16_t value_version,
                           void **ret_value) {
-    const struct coord_record_kind *kind = coord_record_kind(type);
+    const struct coord_record_kind *kind = step->groups->kind->record((int16_t)type);
     assert(kind != NULL);
     struct coord_record *record = ARENA_NEW(step->arena, struct coord_record);
     void *key = arena_alloc(step->arena, wire_struct_size(kind->key_type));
@@ -124,7 +124,8 @@ void *step_record_version(struct group_step *step, enum group_record type, int16
 }
 
 void *step_record(struct group_step *step, enum group_record type, void **ret_value) {
-    return step_record_version(step, type, coord_record_kind(type)->value_version, ret_value);
+    int16_t version = step->groups->kind->record((int16_t)type)->value_version;
+    return step_record_version(step, type, version, ret_value);
 }
 
 void step_take_back(struct group_step *step) {
@@ -139,14 +140,14 @@ static void add_bytes(struct buffer *out, const struct bytes *bytes) {
     buffer_add(out, bytes->data, bytes->size);
 }
 
-err_t coord_record_encode(const struct coord_record *record, struct buffer *key,
-                          struct buffer *value) {
+err_t coord_record_encode(const struct coord_kind *coord_kind, const struct coord_record *record,
+                          struct buffer *key, struct buffer *value) {
     if (record->type == GROUP_RECORD_FOREIGN) {
         add_bytes(key, record->key);
         add_bytes(value, record->value);
         return ERR_OK;
     }
-    const struct coord_record_kind *kind = coord_record_kind(record->type);
+    const struct coord_record_kind *kind = coord_kind->record(record->type);
     put_be16(buffer_extend(key, 2), (uint16_t)record->type);
     err_t err = wire_encode(kind->key_type, 0, record->key, key);
     if (err == ERR_OK && record->value != NULL) {
@@ -168,9 +169,8 @@ static err_t decode(const struct wire_type *type, int16_t version, struct bytes 
     return err;
 }
 
-static err_t decode_known(struct bytes key, struct bytes value, struct arena *arena,
-                          struct coord_record *record) {
-    const struct coord_record_kind *kind = coord_record_kind(record->type);
+static err_t decode_known(const struct coord_record_kind *kind, struct bytes key,
+                          struct bytes value, struct arena *arena, struct coord_record *record) {
     if (kind == NULL || kind->key_type == NULL || (value.data != NULL && value.size < 2)) {
         return ERR_UNSUPPORTED;
     }
@@ -188,14 +188,14 @@ static const struct bytes *keep_bytes(struct arena *arena, struct bytes bytes) {
     return kept;
 }
 
-err_t coord_record_decode(struct bytes key, struct bytes value, struct arena *arena,
-                          struct coord_record *ret_record) {
+err_t coord_record_decode(const struct coord_kind *coord_kind, struct bytes key, struct bytes value,
+                          struct arena *arena, struct coord_record *ret_record) {
     if (key.size < 2) {
         return ERR_MALFORMED;
     }
     struct coord_record record = {
         .type = (int16_t)get_be16(key.data), .value_version = -1, .producer_id = -1};
-    if (decode_known(key, value, arena, &record) != ERR_OK) {
+    if (decode_known(coord_kind->record(record.type), key, value, arena, &record) != ERR_OK) {
         record = (struct coord_record){
             .type = GROUP_RECORD_FOREIGN,
             .value_version = -1,

@@ -4,16 +4,18 @@
  *
  *   when       what came since the last time is more than COORD_REWRITE_BYTES, and more than four
  *              times what that one wrote
- *   1 say      for each group that there is, one step adds the records of its state and its
- *              offsets; in between, others have their turns
+ *   1 say      for each group (or transactional id) that there is, one step adds the records of
+ *              its state; in between, others have their turns
  *   2 wait     until all of that is committed, and synced (the upkeep of replicas syncs every log
  *              in a while): a power cut must not take the new part when the old one is gone
  *   3 drop     the log's start moves up to where step 1 began; files go with upkeep
  *
  * What changes while it goes on is in the log behind step 1's beginning anyway. A group that cannot
- * be said now (it is in a rebalance) or an open transaction puts it off. Records are what they
- * would have been, so a reader that stops half-way through them, or a Kafka that opens the
- * directory, has the same state.
+ * be said now (it is in a rebalance) puts it off. Offsets that an open transaction wrote cannot be
+ * said at all: its marker would not be about the new records. They stay where they are, with what
+ * is committed of their partitions (said anew, it would be later than they are, and would win over
+ * them), and step 3 stops before the first of them. Records are what they would have been, so a
+ * reader that stops half-way through them, or a Kafka that opens the directory, has the same state.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -21,7 +23,6 @@
 
 #include "base/limits.h"
 #include "coord/coord_int.h"
-#include "coord/offsets_int.h"
 #include "sys/sys.h"
 
 enum { WAIT_MS = 1000, PUT_OFF_MS = 10 * 1000 };
@@ -34,7 +35,7 @@ struct rewriting {
     int64_t end_offset; /* of what step 1 wrote */
     uint64_t bytes_before;
     struct arena arena;
-    struct str *ids; /* of the groups that there were */
+    struct str *ids; /* of the things that there were */
     size_t id_count;
     size_t id_index;
     bool put_off;
@@ -81,42 +82,25 @@ static void put_off(struct rewriting *rewriting) {
                   sys_loop_now_ms(rewriting->shard->home->loop) + PUT_OFF_MS);
 }
 
-/* In a step of its own: the state is what the log below start_offset says, no more, no less. */
+/* In a step of its own: the state is what the log below start_offset says, no more, no less. It
+ * goes down for offsets that are pending. */
 static void begin(struct rewriting *rewriting, const struct groups *groups) {
     rewriting->start_offset = rewriting->shard->next_offset;
     rewriting->bytes_before = rewriting->shard->log_bytes;
-    rewriting->ids = ARENA_ARRAY(&rewriting->arena, struct str, map_count(&groups->by_id) + 1);
-    const struct group *group;
-    size_t cursor;
-    map_for_each (&groups->by_id, cursor, group) {
-        rewriting->ids[rewriting->id_count++] = arena_str(&rewriting->arena, group->id);
-    }
-}
-
-static void say_group(struct group_step *step, struct rewriting *rewriting, struct str id) {
-    const struct group *group = groups_find(step->groups, id);
-    if (group == NULL) {
-        return; /* its end is in the log */
-    }
-    if (group->ops != NULL && !group->ops->add_state(step, group)) {
-        rewriting->put_off = true;
-    } else {
-        offsets_add_state(step, group);
-    }
+    rewriting->ids = groups->kind->ids(groups, &rewriting->arena, &rewriting->id_count);
 }
 
 static err_t say(struct group_step *step, void *context) {
     struct rewriting *rewriting = context;
     step->output->splittable = true;
-    if (rewriting->cancelled || map_count(&step->groups->transactions) > 0) {
+    if (rewriting->cancelled) {
         rewriting->put_off = true;
-        return ERR_OK;
-    }
-    if (rewriting->ids == NULL) {
+    } else if (rewriting->ids == NULL) {
         begin(rewriting, step->groups);
         groups_add_foreign(step);
     } else {
-        say_group(step, rewriting, rewriting->ids[rewriting->id_index++]);
+        struct str id = rewriting->ids[rewriting->id_index++];
+        rewriting->put_off = !step->groups->kind->say_anew(step, id, &rewriting->start_offset);
     }
     return ERR_OK;
 }
@@ -152,14 +136,15 @@ static err_t drop(struct partition_write *write, struct partition *partition, st
 static void start_kept(struct log_start_wait *wait) {
     struct rewriting *rewriting = container_of(wait, struct rewriting, wait);
     struct shard *shard = rewriting->shard;
+    const struct coord_kind *kind = shard->coord->settings.kind;
     if (!part_done(rewriting)) {
         return;
     }
     text_log_info(shard->coord->settings.text_log, "coord",
-                  "__consumer_offsets-%" PRId32 " now starts at offset %" PRId64
-                  ": %zu groups were written anew, in %" PRIu64 " KiB",
-                  shard->index, rewriting->start_offset, rewriting->id_count,
-                  shard->rewritten_bytes / 1024);
+                  "%s-%" PRId32 " now starts at offset %" PRId64
+                  ": %zu %s were written anew, in %" PRIu64 " KiB",
+                  kind->topic.data, shard->index, rewriting->start_offset, rewriting->id_count,
+                  kind->things, shard->rewritten_bytes / 1024);
     rewriting_free(rewriting);
 }
 

@@ -35,14 +35,17 @@ struct shard *shard_new(struct coord *coord, int32_t index) {
     shard->home = &coord->loops[index % coord->settings.loop_count];
     shard->led_epoch = -1;
     shard_log_init(shard);
+    const struct coord_kind *kind = coord->settings.kind;
     struct groups_options options = {
+        .kind = kind,
+        .world = coord->settings.world,
         .loop = shard->home->loop,
         .pool = coord->settings.pool,
         .text_log = coord->settings.text_log,
         .partition = index,
         .log = shard_log(shard),
         .mailbox_max = COORD_MAILBOX_MAX,
-        .stepped = note_step,
+        .stepped = kind->standing ? note_step : NULL,
         .stepped_arg = shard,
         .image = coord->settings.image,
         .config = coord->settings.config,
@@ -74,18 +77,19 @@ void shard_lead(struct shard *shard, struct partition *partition, int32_t leader
 }
 
 void shard_loaded(struct shard *shard, int64_t next_offset) {
+    const struct coord_kind *kind = shard->coord->settings.kind;
     assert(shard->state == SHARD_LOADING);
     shard->state = SHARD_ACTIVE;
     shard->next_offset = next_offset;
     shard_log_read_config(shard);
+    shard->groups->leader_epoch = shard->leader_epoch;
     groups_activate(shard->groups);
     int64_t took_ms = sys_loop_now_ms(shard->home->loop) - shard->load_started_ms;
     text_log_write(shard->coord->settings.text_log,
                    took_ms >= LOAD_LONG_MS ? TEXT_LOG_INFO : TEXT_LOG_DEBUG, "coord",
-                   "Loaded %zu groups of __consumer_offsets-%" PRId32 ", %" PRIu64
-                   " KiB of its log, in %" PRId64 " ms",
-                   map_count(&shard->groups->by_id), shard->index, shard->log_bytes / 1024,
-                   took_ms);
+                   "Loaded %zu %s of %s-%" PRId32 ", %" PRIu64 " KiB of its log, in %" PRId64 " ms",
+                   kind->count(shard->groups), kind->things, kind->topic.data, shard->index,
+                   shard->log_bytes / 1024, took_ms);
     rewriting_consider(shard);
 }
 

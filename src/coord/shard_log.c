@@ -73,18 +73,50 @@ static err_t make_room(struct shard *shard, struct batch_builder *builder, size_
     return batch_builder_size(builder) + room <= max ? ERR_OK : ERR_MESSAGE_TOO_LARGE;
 }
 
-static enum compression_type codec(const struct config *config) {
-    int32_t number = config_int(config, CONFIG_OFFSETS_TOPIC_COMPRESSION_CODEC);
+static enum compression_type codec(const struct shard *shard) {
+    int key = shard->coord->settings.kind->compression;
+    int32_t number = key < 0 ? 0 : config_int(shard->home->config, (enum config_key)key);
     return number > 0 && number < COMPRESSION_TYPE_COUNT ? (enum compression_type)number
                                                          : COMPRESSION_NONE;
 }
 
-static err_t encode(struct shard *shard, void *const *records, int32_t count, bool splittable) {
-    int64_t now_ms = sys_wall_ms(shard->coord->settings.sys);
+static bool is_transaction_end(const struct coord_record *record) {
+    return record->type == GROUP_RECORD_TRANSACTION_COMMIT ||
+           record->type == GROUP_RECORD_TRANSACTION_ABORT;
+}
+
+static struct batch_options options_of(const struct shard *shard,
+                                       const struct coord_record *first) {
     struct batch_options options = {BATCH_OPTIONS_DEFAULT};
     options.leader_epoch = shard->leader_epoch;
-    options.compression = codec(shard->home->config);
-    options.level = compression_level_default(options.compression);
+    if (first->txn != NULL) {
+        options.producer_id = first->producer_id;
+        options.producer_epoch = first->txn->producer_epoch;
+        options.attributes = RECORD_BATCH_TRANSACTIONAL;
+    }
+    if (!is_transaction_end(first)) {
+        options.compression = codec(shard);
+        options.level = compression_level_default(options.compression);
+    }
+    return options;
+}
+
+static void encode_transaction_end(struct shard *shard, const struct coord_record *record,
+                                   int64_t now_ms) {
+    struct batch_options options = options_of(shard, record);
+    buffer_clear(&shard->batches);
+    batch_build_end_transaction(&shard->batches, &options, now_ms,
+                                record->type == GROUP_RECORD_TRANSACTION_COMMIT,
+                                record->txn->coordinator_epoch);
+}
+
+static err_t encode(struct shard *shard, void *const *records, int32_t count, bool splittable) {
+    int64_t now_ms = sys_wall_ms(shard->coord->settings.sys);
+    if (is_transaction_end(records[0])) {
+        encode_transaction_end(shard, records[0], now_ms);
+        return ERR_OK;
+    }
+    struct batch_options options = options_of(shard, records[0]);
     struct batch_builder builder;
     struct buffer key = {0}, value = {0};
     buffer_clear(&shard->batches);
@@ -94,7 +126,7 @@ static err_t encode(struct shard *shard, void *const *records, int32_t count, bo
         const struct coord_record *record = records[i];
         buffer_clear(&key);
         buffer_clear(&value);
-        err = coord_record_encode(record, &key, &value);
+        err = coord_record_encode(shard->coord->settings.kind, record, &key, &value);
         if (err == ERR_OK) {
             err = make_room(shard, &builder, key.size + value.size + RECORD_OVERHEAD_MAX,
                             splittable, &options);
@@ -149,6 +181,7 @@ static err_t append(void *arg, void *const *records, int32_t record_count, bool 
     if (err != ERR_OK) {
         return err;
     }
+    const struct coord_record *first = records[0];
     shard->append = (struct partition_append){
         .write = {.done = append_done, .loop = shard->home->loop},
         .records = shard->batches.data,
@@ -156,6 +189,7 @@ static err_t append(void *arg, void *const *records, int32_t record_count, bool 
         .leader_epoch = shard->leader_epoch,
         .all_acks = true,
         .coordinator = true,
+        .txn = first->txn == NULL ? (struct partition_txn){0} : first->txn->check,
         .arena = &shard->append_arena,
         .compression = shard->home->compression,
     };
@@ -195,8 +229,8 @@ void shard_log_done(struct shard *shard) {
 void shard_log_read_config(struct shard *shard) {
     const struct coord_loop *home = shard->home;
     struct partition_config config;
-    topic_config_read(home->image, STR("__consumer_offsets"), shard->coord->settings.node_id,
-                      home->config, &config);
+    topic_config_read(home->image, shard->coord->settings.kind->topic,
+                      shard->coord->settings.node_id, home->config, &config);
     shard->batch_size_max = config.rules.message_size_max;
 }
 

@@ -103,15 +103,14 @@ static enum sys_job_result job_run(struct sys_job *base) {
     return SYS_JOB_DONE;
 }
 
-static void job_end(struct group_job *job) {
+static void job_free(struct group_job *job) {
     list_remove(&job->link);
     job->free(job);
 }
 
-static void job_done(struct sys_job *base) {
-    struct group_job *job = container_of(base, struct group_job, job);
+void group_job_end(struct group_job *job) {
     if (job->cancelled) {
-        job_end(job);
+        job_free(job);
         return;
     }
     struct group_op *op = group_op_new(job->groups, OP_JOB);
@@ -119,11 +118,19 @@ static void job_done(struct sys_job *base) {
     strand_schedule(job->groups->runtime->strand, &op->op, 0);
 }
 
-void group_job_start(struct groups *groups, struct group_job *job) {
+static void job_done(struct sys_job *base) {
+    group_job_end(container_of(base, struct group_job, job));
+}
+
+void group_job_begin(struct groups *groups, struct group_job *job) {
     job->groups = groups;
     job->cancelled = false;
-    job->job = (struct sys_job){.run = job_run, .done = job_done, .loop = groups->loop};
     list_add_last(&groups->runtime->jobs, &job->link);
+}
+
+void group_job_start(struct groups *groups, struct group_job *job) {
+    group_job_begin(groups, job);
+    job->job = (struct sys_job){.run = job_run, .done = job_done, .loop = groups->loop};
     sys_pool_submit(groups->runtime->pool, &job->job);
 }
 
@@ -140,7 +147,7 @@ void groups_take_records(void *state, void *const *records, int32_t record_count
     struct groups *groups = state;
     for (int32_t i = 0; i < record_count; i++) {
         const struct coord_record *record = records[i];
-        const struct coord_record_kind *kind = coord_record_kind(record->type);
+        const struct coord_record_kind *kind = groups->kind->record(record->type);
         groups->apply_offset = first_offset + i;
         kind->apply(groups, record);
     }
@@ -267,7 +274,7 @@ static void op_done(struct strand_op *base, err_t err) {
         coord_call_return(call, call->loop == groups->loop);
     }
     if (op->job != NULL) {
-        job_end(op->job);
+        job_free(op->job);
     }
     if (op->inner_done != NULL) {
         op->inner_done(groups, op->inner_context, err);

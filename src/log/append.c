@@ -67,17 +67,22 @@ static err_t run_prepare(const struct log *log, const struct log_append *append,
 /* Step 2. *ret_duplicate is a copy of the batch that is repeated; last_offset -1 for none. */
 static err_t producers_check(struct log *log, const struct log_append *append,
                              struct sequence_batch *ret_duplicate) {
-    enum producer_origin origin =
-        (append->flags & LOG_APPEND_KEEP_OFFSETS) != 0  ? PRODUCER_ORIGIN_REPLICATION
-        : (append->flags & LOG_APPEND_COORDINATOR) != 0 ? PRODUCER_ORIGIN_COORDINATOR
-                                                        : PRODUCER_ORIGIN_CLIENT;
+    struct producer_rules rules = {
+        .origin = (append->flags & LOG_APPEND_KEEP_OFFSETS) != 0  ? PRODUCER_ORIGIN_REPLICATION
+                  : (append->flags & LOG_APPEND_COORDINATOR) != 0 ? PRODUCER_ORIGIN_COORDINATOR
+                                                                  : PRODUCER_ORIGIN_CLIENT,
+        .transaction_version = append->transaction_version,
+        .verified = (append->flags & LOG_APPEND_VERIFIED) != 0,
+        .from_zero = (append->flags & LOG_APPEND_FROM_ZERO) != 0,
+        .guard = append->txn_guard,
+    };
     err_t err = ERR_OK;
     struct batch_header header;
     for (size_t at = 0; at < append->size && err == ERR_OK; at += header.size) {
         const uint8_t *batch = append->data + at;
         (void)batch_header_read(batch, append->size - at, &header);
         const struct sequence_batch *duplicate = NULL;
-        err = producer_append_batch(&log->producers, &log->append, &header, batch, origin,
+        err = producer_append_batch(&log->producers, &log->append, &header, batch, &rules,
                                     &duplicate);
         if (err == ERR_OK && duplicate != NULL) {
             *ret_duplicate = *duplicate;

@@ -87,7 +87,14 @@ err_t log_topic_id_set(struct log *log, struct uuid id);
 enum log_append_flags {
     LOG_APPEND_KEEP_OFFSETS = 1, /* follower: batches come with offsets and epochs, all at or above
                                     the log's end; producers are not checked, only followed */
-    LOG_APPEND_COORDINATOR = 2,  /* markers written by a coordinator: out of order is fine */
+    LOG_APPEND_COORDINATOR = 2,  /* written by a coordinator: markers, batches without sequences */
+    LOG_APPEND_VERIFIED = 4,     /* a batch may begin a transaction only while txn_guard holds */
+    LOG_APPEND_FROM_ZERO = 8,    /* who is not known here begins with sequence 0 */
+};
+
+enum {
+    LOG_TXN_GUARD_NEW = -1,  /* of a producer that the log knows no marker of */
+    LOG_TXN_GUARD_NONE = -2, /* never holds */
 };
 
 struct log_append {
@@ -96,6 +103,8 @@ struct log_append {
     int32_t leader_epoch; /* ignored with KEEP_OFFSETS */
     int64_t now_ms;       /* wall clock */
     int flags;
+    int16_t transaction_version; /* of a marker: 2 demands an epoch above its records' */
+    int64_t txn_guard;           /* with VERIFIED */
 };
 
 struct log_append_result {
@@ -110,7 +119,8 @@ struct log_append_result {
 
 /* [writer] Appends, all or nothing. One write; nothing is synced.
  *   OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED,
- *   INVALID_TXN_STATE   the producer's mistake, nothing changed
+ *   INVALID_TXN_STATE   the producer's mistake, nothing changed; the last also when a marker came
+ *                       between a verification and its append
  *   RECORD_LIST_TOO_LARGE   larger than segment.bytes
  *   CORRUPT_MESSAGE     the run is not whole v2 batches (with KEEP_OFFSETS: or offsets go back)
  *   IO, NO_SPACE        nothing is visible, what was written of it was cut off again
@@ -225,6 +235,10 @@ void log_producers(struct log *log, struct log_producer **ret_producers, size_t 
 
 /* Whether the log remembers batches of this producer. */
 bool log_producer_known(struct log *log, int64_t producer_id);
+
+/* [any, memory only] Whether this producer has an open transaction here, at this epoch: then its
+ * batches need no verification. *ret_guard: for the append of one that is verified now. */
+bool log_txn_is_open(struct log *log, int64_t producer_id, int16_t epoch, int64_t *ret_guard);
 
 /* [writer] Forgets producers that wrote nothing for producer.id.expiration.ms. */
 void log_producers_expire(struct log *log, int64_t now_ms);

@@ -163,28 +163,29 @@ void fixture_append_many(struct fixture *f, int batches, int value_size) {
     }
 }
 
-err_t fixture_marker(struct fixture *f, int64_t producer_id, int16_t epoch, bool commit,
-                     int32_t coordinator_epoch) {
+err_t fixture_marker_of(struct fixture *f, int64_t producer_id, int16_t epoch, bool commit,
+                        int32_t coordinator_epoch, int16_t transaction_version) {
     struct buffer batch = {0};
-    uint8_t value[6] = {0};
-    put_be32(value + 2, (uint32_t)coordinator_epoch);
     struct batch_options options = {BATCH_OPTIONS_DEFAULT};
     options.producer_id = producer_id;
     options.producer_epoch = epoch;
-    options.attributes = RECORD_BATCH_TRANSACTIONAL | RECORD_BATCH_CONTROL;
-    batch_build_control(&batch, &options, f->now_ms,
-                        commit ? CONTROL_RECORD_COMMIT : CONTROL_RECORD_ABORT,
-                        (struct bytes){.data = value, .size = sizeof value});
+    batch_build_end_transaction(&batch, &options, f->now_ms, commit, coordinator_epoch);
     struct log_append append = {
         .data = batch.data,
         .size = batch.size,
         .now_ms = f->now_ms,
         .flags = LOG_APPEND_COORDINATOR,
+        .transaction_version = transaction_version,
     };
     struct log_append_result result;
     err_t err = log_append(f->log, &append, &result);
     buffer_done(&batch);
     return err;
+}
+
+err_t fixture_marker(struct fixture *f, int64_t producer_id, int16_t epoch, bool commit,
+                     int32_t coordinator_epoch) {
+    return fixture_marker_of(f, producer_id, epoch, commit, coordinator_epoch, 0);
 }
 
 /* Counts the records of a slice; `*offset` moves to its end. */

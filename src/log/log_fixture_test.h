@@ -70,6 +70,8 @@ void fixture_append_many(struct fixture *f, int batches, int value_size);
 /* A transaction marker. */
 err_t fixture_marker(struct fixture *f, int64_t producer_id, int16_t epoch, bool commit,
                      int32_t coordinator_epoch);
+err_t fixture_marker_of(struct fixture *f, int64_t producer_id, int16_t epoch, bool commit,
+                        int32_t coordinator_epoch, int16_t transaction_version);
 
 /* Reads all batches from an offset to the end and checks that offsets follow on. Returns how many
  * records there are. */

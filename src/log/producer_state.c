@@ -7,7 +7,14 @@
  *   all           a batch without the transactional bit inside an open transaction is
  *                 INVALID_TXN_STATE, except from replication
  *
- * and of a marker: not of an older epoch, nor of an older coordinator epoch (except replication).
+ * A batch that begins a transaction must have been verified: the coordinator, which alone can end
+ * what begins here, said that the partition is in the transaction (KIP-890). Between its word and
+ * the append a marker may have come; then the word was about a transaction that is over, and the
+ * guard, the offset of the producer's last marker, is another one.
+ *
+ * And of a marker: not of an older epoch, nor of an older coordinator epoch (except replication).
+ * With transaction.version 2 each marker has an epoch above its records', so one of the epoch known
+ * is a late or a repeated one: it is refused while a transaction is open, and else changes nothing.
  * It ends the producer's open transaction, when there is one: an abort goes to the transaction
  * index, with the last stable offset that follows from it: the first offset of the oldest
  * transaction of another producer that is open, else the offset after the marker. Either way the
@@ -96,6 +103,14 @@ static void producer_put(struct producer_state *state, const struct producer *pr
     *known = *producer;
 }
 
+int64_t producer_txn_guard(const struct producer_state *state, int64_t producer_id, int16_t epoch,
+                           bool *ret_open) {
+    const struct producer *producer = producer_state_get(state, producer_id);
+    *ret_open =
+        producer != NULL && producer->current_txn_offset >= 0 && producer->window.epoch == epoch;
+    return producer == NULL ? -1 : producer->last_marker_offset;
+}
+
 void producer_state_load(struct producer_state *state, const struct producer *producer) {
     producer_put(state, producer);
     if (producer->current_txn_offset >= 0) {
@@ -179,6 +194,7 @@ static struct producer *working_copy(const struct producer_state *state,
             .coordinator_epoch = -1,
             .last_timestamp_ms = -1,
             .current_txn_offset = -1,
+            .last_marker_offset = -1,
         };
         sequence_window_init(&copy->window);
     }
@@ -234,20 +250,30 @@ static void aborted_add(struct producer_append *append, const struct txn_index_e
     append->aborted[append->aborted_count++] = *entry;
 }
 
+static err_t check_marker(const struct producer *producer, const struct batch_header *header,
+                          int32_t coordinator_epoch, const struct producer_rules *rules) {
+    bool late = rules->transaction_version >= 2 &&
+                header->producer_epoch == producer->window.epoch &&
+                producer->current_txn_offset >= 0;
+    if (header->producer_epoch < producer->window.epoch || late) {
+        return ERR_INVALID_PRODUCER_EPOCH;
+    }
+    return coordinator_epoch < producer->coordinator_epoch ? ERR_TRANSACTION_COORDINATOR_FENCED
+                                                           : ERR_OK;
+}
+
 static err_t marker(const struct producer_state *state, struct producer_append *append,
                     struct producer *producer, const struct batch_header *header,
-                    const uint8_t *data, enum producer_origin origin) {
+                    const uint8_t *data, const struct producer_rules *rules) {
     int type;
     int32_t coordinator_epoch;
     if (!batch_marker_read(header, data, &type, &coordinator_epoch)) {
         return ERR_OK; /* the cleaner emptied it */
     }
-    if (origin != PRODUCER_ORIGIN_REPLICATION) {
-        if (header->producer_epoch < producer->window.epoch) {
-            return ERR_INVALID_PRODUCER_EPOCH;
-        }
-        if (coordinator_epoch < producer->coordinator_epoch) {
-            return ERR_TRANSACTION_COORDINATOR_FENCED;
+    if (rules->origin != PRODUCER_ORIGIN_REPLICATION) {
+        err_t err = check_marker(producer, header, coordinator_epoch, rules);
+        if (err != ERR_OK) {
+            return err;
         }
     }
     int64_t first_offset = producer->current_txn_offset;
@@ -268,20 +294,57 @@ static err_t marker(const struct producer_state *state, struct producer_append *
     producer->coordinator_epoch = coordinator_epoch;
     producer->last_timestamp_ms = header->max_timestamp_ms;
     producer->current_txn_offset = -1;
+    producer->last_marker_offset = header->base_offset;
     return ERR_OK;
 }
 
-static err_t data_batch(struct producer_append *append, struct producer *producer,
-                        const struct batch_header *header, enum producer_origin origin) {
-    bool transactional = (header->attributes & BATCH_TRANSACTIONAL) != 0;
-    if (origin != PRODUCER_ORIGIN_REPLICATION) {
-        if (header->producer_epoch < producer->window.epoch) {
-            return ERR_INVALID_PRODUCER_EPOCH;
-        }
-        if (producer->current_txn_offset >= 0 && !transactional) {
-            return ERR_INVALID_TXN_STATE;
-        }
+static err_t check_verified(const struct producer *producer, const struct batch_header *header,
+                            const struct producer_rules *rules) {
+    if (header->producer_epoch < producer->window.epoch) {
+        return ERR_INVALID_PRODUCER_EPOCH;
     }
+    bool open =
+        producer->current_txn_offset >= 0 && producer->window.epoch == header->producer_epoch;
+    bool begins = (header->attributes & BATCH_TRANSACTIONAL) != 0 && !open;
+    return begins && rules->verified && rules->guard != producer->last_marker_offset
+               ? ERR_INVALID_TXN_STATE
+               : ERR_OK;
+}
+
+static err_t check_sequence(const struct producer *producer, const struct batch_header *header,
+                            const struct producer_rules *rules,
+                            const struct sequence_batch **ret_duplicate) {
+    if (rules->from_zero && producer->window.epoch == PRODUCER_EPOCH_NONE &&
+        header->base_sequence != 0) {
+        return ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+    }
+    return sequence_window_check(&producer->window, header->producer_epoch, header->base_sequence,
+                                 batch_last_sequence(header), ret_duplicate);
+}
+
+/* In Kafka's order. */
+static err_t check_data(const struct producer *producer, const struct batch_header *header,
+                        const struct producer_rules *rules,
+                        const struct sequence_batch **ret_duplicate) {
+    err_t sequence_err = rules->origin == PRODUCER_ORIGIN_CLIENT
+                             ? check_sequence(producer, header, rules, ret_duplicate)
+                             : ERR_OK;
+    if (sequence_err == ERR_OK && *ret_duplicate != NULL) {
+        return ERR_OK;
+    }
+    err_t err = check_verified(producer, header, rules);
+    if (err == ERR_OK) {
+        err = sequence_err;
+    }
+    bool transactional = (header->attributes & BATCH_TRANSACTIONAL) != 0;
+    return err == ERR_OK && producer->current_txn_offset >= 0 && !transactional
+               ? ERR_INVALID_TXN_STATE
+               : err;
+}
+
+static void data_batch(struct producer_append *append, struct producer *producer,
+                       const struct batch_header *header) {
+    bool transactional = (header->attributes & BATCH_TRANSACTIONAL) != 0;
     struct sequence_batch batch = {
         .first_sequence = header->base_sequence,
         .last_sequence = batch_last_sequence(header),
@@ -295,12 +358,11 @@ static err_t data_batch(struct producer_append *append, struct producer *produce
         producer->current_txn_offset = header->base_offset;
         change_add(append, producer->id, header->base_offset, -1);
     }
-    return ERR_OK;
 }
 
 err_t producer_append_batch(const struct producer_state *state, struct producer_append *append,
                             const struct batch_header *header, const uint8_t *data,
-                            enum producer_origin origin,
+                            const struct producer_rules *rules,
                             const struct sequence_batch **ret_duplicate) {
     append->end_offset = header->last_offset + 1;
     *ret_duplicate = NULL;
@@ -309,19 +371,15 @@ err_t producer_append_batch(const struct producer_state *state, struct producer_
     }
     struct producer *producer = working_copy(state, append, header->producer_id);
     if ((header->attributes & BATCH_CONTROL) != 0) {
-        return marker(state, append, producer, header, data, origin);
+        return marker(state, append, producer, header, data, rules);
     }
-    if (origin == PRODUCER_ORIGIN_CLIENT) {
-        const struct sequence_batch *duplicate;
-        err_t err =
-            sequence_window_check(&producer->window, header->producer_epoch, header->base_sequence,
-                                  batch_last_sequence(header), &duplicate);
-        if (err != ERR_OK || duplicate != NULL) {
-            *ret_duplicate = duplicate;
-            return err;
-        }
+    err_t err = rules->origin == PRODUCER_ORIGIN_REPLICATION
+                    ? ERR_OK
+                    : check_data(producer, header, rules, ret_duplicate);
+    if (err == ERR_OK && *ret_duplicate == NULL) {
+        data_batch(append, producer, header);
     }
-    return data_batch(append, producer, header, origin);
+    return err;
 }
 
 void producer_append_commit(struct producer_state *state, const struct producer_append *append) {

@@ -23,6 +23,7 @@ struct producer {
     int32_t coordinator_epoch; /* -1: none */
     int64_t last_timestamp_ms;
     int64_t current_txn_offset; /* -1: no open transaction */
+    int64_t last_marker_offset; /* since the log was opened; -1: none */
 };
 
 struct producer_txn {
@@ -69,6 +70,20 @@ enum producer_origin {
     PRODUCER_ORIGIN_REPLICATION, /* from a leader, or from the log itself: only followed */
 };
 
+/* How the batches of an append are looked at. */
+struct producer_rules {
+    enum producer_origin origin;
+    int16_t transaction_version; /* of markers */
+    bool verified;               /* a transaction begins only while the guard holds */
+    bool from_zero;              /* who is not known begins with sequence 0 */
+    int64_t guard;               /* see producer_txn_guard */
+};
+
+/* What a verification that begins now has to find again when its append comes: it changes with each
+ * marker of the producer. *ret_open: no verification is needed, at this epoch. */
+int64_t producer_txn_guard(const struct producer_state *state, int64_t producer_id, int16_t epoch,
+                           bool *ret_open);
+
 struct producer_append {
     struct producer *producers; /* as they will be */
     size_t producer_count;
@@ -88,7 +103,7 @@ void producer_append_done(struct producer_append *append);
  * repeats: then the append is to be answered with that one, and is over. Errors: see log_append. */
 err_t producer_append_batch(const struct producer_state *state, struct producer_append *append,
                             const struct batch_header *header, const uint8_t *data,
-                            enum producer_origin origin,
+                            const struct producer_rules *rules,
                             const struct sequence_batch **ret_duplicate);
 
 void producer_append_commit(struct producer_state *state, const struct producer_append *append);

@@ -184,6 +184,14 @@ bool log_producer_known(struct log *log, int64_t producer_id) {
     return known;
 }
 
+bool log_txn_is_open(struct log *log, int64_t producer_id, int16_t epoch, int64_t *ret_guard) {
+    sys_lock_take(&log->lock);
+    bool open;
+    *ret_guard = producer_txn_guard(&log->producers, producer_id, epoch, &open);
+    sys_lock_give(&log->lock);
+    return open;
+}
+
 void log_producers_expire(struct log *log, int64_t now_ms) {
     sys_lock_take(&log->lock);
     producer_state_expire(&log->producers, now_ms, log->config.producer_expiration_ms);

@@ -171,8 +171,9 @@ static err_t batch_follow(struct log *log, const struct recovery_batch *batch, b
     }
     const struct sequence_batch *duplicate;
     producer_append_begin(&log->append);
-    err_t err = producer_append_batch(&log->producers, &log->append, &batch->header, batch->data,
-                                      PRODUCER_ORIGIN_REPLICATION, &duplicate);
+    err_t err =
+        producer_append_batch(&log->producers, &log->append, &batch->header, batch->data,
+                              &(struct producer_rules){PRODUCER_ORIGIN_REPLICATION}, &duplicate);
     for (size_t i = 0; i < log->append.aborted_count && err == ERR_OK && index; i++) {
         err = log_note(log, txn_index_add(&log->segments[log->recovery->segment]->aborted,
                                           &log->append.aborted[i]));

@@ -219,6 +219,12 @@ static void take_result(struct partition_append *append, const struct log_append
         result->duplicate ? result->duplicate_timestamp_ms : append->validated.log_append_time_ms;
 }
 
+static int flags_of(const struct partition_append *append) {
+    return (append->coordinator ? LOG_APPEND_COORDINATOR : 0) |
+           (append->txn.verified ? LOG_APPEND_VERIFIED : 0) |
+           (append->txn.from_zero ? LOG_APPEND_FROM_ZERO : 0);
+}
+
 static err_t run_append(struct partition_write *write, struct partition *partition,
                         struct log *log) {
     struct partition_append *append = container_of(write, struct partition_append, write);
@@ -242,13 +248,17 @@ static err_t run_append(struct partition_write *write, struct partition *partiti
     if (refused_waits(partition, log, append)) {
         return ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
     }
+    struct log_append log_append_of = {
+        .data = append->validated.records,
+        .size = append->validated.size,
+        .leader_epoch = leader_epoch,
+        .now_ms = now_ms,
+        .flags = flags_of(append),
+        .transaction_version = append->txn.version,
+        .txn_guard = append->txn.guard,
+    };
     struct log_append_result result;
-    err = log_append(log,
-                     &(struct log_append){.data = append->validated.records,
-                                          .size = append->validated.size,
-                                          .leader_epoch = leader_epoch,
-                                          .now_ms = now_ms},
-                     &result);
+    err = log_append(log, &log_append_of, &result);
     err = volume_log_err(volume_note(partition->volume, err));
     if (err != ERR_OK) {
         return err;
@@ -309,6 +319,30 @@ err_t partition_append(struct partition *partition, struct partition_append *app
         refused_note(partition, append, append->write.err); /* there was no log to ask */
     }
     return err;
+}
+
+void partition_append_refuse(struct partition *partition, struct partition_append *append,
+                             err_t err) {
+    refused_note(partition, append, err);
+    append->write.err = err;
+}
+
+err_t partition_txn_is_open(struct partition *partition, int64_t producer_id, int16_t epoch,
+                            bool *ret_open, int64_t *ret_guard) {
+    sys_lock_take(&partition->lock);
+    err_t err = partition_check(partition, PARTITION_ANY_EPOCH);
+    struct log *log = partition->log;
+    sys_lock_give(&partition->lock);
+    if (err != ERR_OK) {
+        return err;
+    }
+    if (log == NULL) {
+        *ret_open = false; /* it is being made, and nobody wrote to it */
+        *ret_guard = LOG_TXN_GUARD_NEW;
+    } else {
+        *ret_open = log_txn_is_open(log, producer_id, epoch, ret_guard);
+    }
+    return ERR_OK;
 }
 
 void partition_append_done(struct partition_append *append) {

@@ -74,15 +74,24 @@ struct partition_write {
  * be. */
 err_t partition_submit(struct partition *partition, struct partition_write *write);
 
+/* What is known of a transaction that an append writes for. Zero: nothing is asked of it. */
+struct partition_txn {
+    bool verified;   /* a transaction begins only while `guard` holds, else INVALID_TXN_STATE */
+    bool from_zero;  /* a producer that is not known here begins with sequence 0 */
+    int16_t version; /* of a marker's transaction: 2 demands an epoch above its records' */
+    int64_t guard;   /* of partition_txn_is_open */
+};
+
 struct partition_append {
     struct partition_write write; /* its done, loop and err are the caller's to use */
 
     /* In. Everything must live until it is done. */
     uint8_t *records;
     size_t size;
-    int32_t leader_epoch;            /* the caller's, or PARTITION_ANY_EPOCH */
-    bool all_acks;                   /* acks=all: min.insync.replicas must be met */
-    bool coordinator;                /* the node's own records: any number of batches */
+    int32_t leader_epoch; /* the caller's, or PARTITION_ANY_EPOCH */
+    bool all_acks;        /* acks=all: min.insync.replicas must be met */
+    bool coordinator;     /* the node's own records: any number of batches */
+    struct partition_txn txn;
     struct arena *arena;             /* for the refusal; nobody else uses it meanwhile */
     struct compression *compression; /* of the calling thread */
 
@@ -106,6 +115,16 @@ struct partition_append {
 /* Checks leadership, in-sync replicas and records, and appends. As partition_submit. The records
  * are changed in place. */
 err_t partition_append(struct partition *partition, struct partition_append *append);
+
+/* Takes note that an append is refused before it is made, for a reason that may pass: what its
+ * producer sends after it must not come first. */
+void partition_append_refuse(struct partition *partition, struct partition_append *append,
+                             err_t err);
+
+/* Whether the producer has an open transaction here at this epoch; if not, the guard for an append
+ * that is verified from now on. Memory only. */
+err_t partition_txn_is_open(struct partition *partition, int64_t producer_id, int16_t epoch,
+                            bool *ret_open, int64_t *ret_guard);
 
 /* Frees what an append holds; after it is done. */
 void partition_append_done(struct partition_append *append);

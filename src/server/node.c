@@ -90,6 +90,7 @@ void node_free(struct node *node) {
     net_server_free(node->net);
     broker_free(node->broker);
     assignments_free(node->assignments);
+    coord_free(node->transactions);
     coord_free(node->coord);
     sys_pool_free(node->group_pool);
     replicas_free(node->replicas);

@@ -4,6 +4,7 @@
 
 #include "controller/controller.h"
 #include "coord/coord.h"
+#include "coord/transactions.h"
 #include "log/cache.h"
 #include "net/net.h"
 #include "quorum/quorum.h"
@@ -85,7 +86,9 @@ struct node {
     struct sys_task failure_task; /* a log directory failed */
     _Atomic bool failure_posted;
     struct sys_pool *group_pool; /* for long work of groups */
-    struct coord *coord;
+    struct coord *coord;         /* of groups */
+    struct coord *transactions;
+    struct coord_world transactions_world; /* see transactions.c */
 
     struct listener listeners[NODE_LISTENERS_MAX];
     int listener_count;
@@ -110,10 +113,16 @@ void node_fail_start(struct node *node, err_t err, const char *format, ...)
 /* --- start.c: the steps from node_start to serving, on reactor 0 --- */
 void node_start_steps(struct node *node);
 
+/* The reactor of one of the node's loops. */
+struct reactor *node_reactor(struct node *node, const struct sys_loop *loop);
+
 /* The committed image, for threads that are no reactor; meta_image_unref is due. */
 struct meta_image *node_image_ref(struct node *node);
 void node_apply_image(struct node *node, struct meta_image *image,
                       const struct meta_changes *changes);
+
+/* --- transactions.c: what the transaction coordinators need of the node --- */
+void node_make_transactions_world(struct node *node);
 
 /* --- stop.c --- */
 void node_stop_steps(struct node *node);

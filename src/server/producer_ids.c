@@ -3,27 +3,18 @@
 #include <stdlib.h>
 
 #include "base/list.h"
+#include "coord/transactions.h"
 #include "server/broker.h"
 #include "server/node_int.h"
-#include "server/request.h"
 
 enum { CALL_MS = 10 * 1000 };
-
-struct waiting {
-    struct list link;
-    struct sys_task task;
-    struct request *request;
-    void (*done)(struct request *request, err_t err, int64_t producer_id);
-    err_t err;
-    int64_t producer_id;
-};
 
 struct producer_ids {
     struct node *node;
     struct sys_lock lock; /* guards next, end, waiters, asking */
     int64_t next;
     int64_t end;
-    struct list waiters;
+    struct list waiters; /* struct coord_id_wait */
     bool asking;
 
     /* The call for a block; reactor 0's. */
@@ -51,20 +42,21 @@ void producer_ids_free(struct producer_ids *ids) {
 }
 
 static void tell(struct sys_task *task) {
-    struct waiting *waiting = container_of(task, struct waiting, task);
-    waiting->done(waiting->request, waiting->err, waiting->producer_id);
+    struct coord_id_wait *wait = container_of(task, struct coord_id_wait, task);
+    wait->done(wait, wait->err, wait->producer_id);
 }
 
 /* With the lock held: everybody gets an id, or the error. Whoever is left waits for the next
  * block. */
 static void serve_waiters(struct producer_ids *ids, err_t err) {
-    while (!list_empty(&ids->waiters) && (err != ERR_OK || ids->next < ids->end)) {
-        struct waiting *waiting =
-            container_of(list_take_first(&ids->waiters), struct waiting, link);
-        waiting->err = err;
-        waiting->producer_id = err == ERR_OK ? ids->next++ : -1;
-        waiting->task.run = tell;
-        sys_loop_post(waiting->request->reactor->loop, &waiting->task);
+    struct list *link;
+    while ((err != ERR_OK || ids->next < ids->end) &&
+           (link = list_take_first(&ids->waiters)) != NULL) {
+        struct coord_id_wait *wait = container_of(link, struct coord_id_wait, link);
+        wait->err = err;
+        wait->producer_id = err == ERR_OK ? ids->next++ : -1;
+        wait->task.run = tell;
+        sys_loop_post(wait->loop, &wait->task);
     }
 }
 
@@ -108,23 +100,23 @@ static void ask(struct sys_task *task) {
     controller_allocate_producer_ids(node->controller, &ids->call, &ids->request, &ids->response);
 }
 
-void producer_ids_next(struct producer_ids *ids, struct request *request,
-                       void (*done)(struct request *request, err_t err, int64_t producer_id)) {
+bool producer_ids_take(struct producer_ids *ids, int64_t *ret_producer_id) {
     sys_lock_take(&ids->lock);
-    if (ids->next < ids->end) {
-        int64_t id = ids->next++;
-        sys_lock_give(&ids->lock);
-        done(request, ERR_OK, id);
-        return;
+    bool left = ids->next < ids->end;
+    if (left) {
+        *ret_producer_id = ids->next++;
     }
-    struct waiting *waiting = ARENA_NEW(&request->arena, struct waiting);
-    waiting->request = request;
-    waiting->done = done;
-    list_add_last(&ids->waiters, &waiting->link);
-    bool first = !ids->asking;
-    ids->asking = true;
     sys_lock_give(&ids->lock);
-    net_request_park(request->net);
+    return left;
+}
+
+void producer_ids_await(struct producer_ids *ids, struct coord_id_wait *wait) {
+    sys_lock_take(&ids->lock);
+    list_add_last(&ids->waiters, &wait->link);
+    serve_waiters(ids, ERR_OK); /* a block may have come meanwhile */
+    bool first = !ids->asking && !list_empty(&ids->waiters);
+    ids->asking = ids->asking || first;
+    sys_lock_give(&ids->lock);
     if (first) {
         ids->ask_task.run = ask;
         sys_loop_post(ids->node->loops[0], &ids->ask_task);

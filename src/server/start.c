@@ -11,6 +11,7 @@
  *
  * Images that come while logs are being opened are caught up with afterwards, all at once.
  */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/limits.h"
@@ -60,12 +61,22 @@ void node_apply_image(struct node *node, struct meta_image *image,
     if (node->replicas_loaded) {
         replicas_apply(node->replicas, image, changes);
         coord_update(node->coord, image, node->config, changes);
+        coord_update(node->transactions, image, node->config, changes);
     } else {
         node->image_pending = true;
     }
     for (int i = 0; i < node->reactor_count; i++) {
         reactor_post_image(&node->reactors[i], image, node->config);
     }
+}
+
+struct reactor *node_reactor(struct node *node, const struct sys_loop *loop) {
+    int index = 0;
+    while (node->reactors[index].loop != loop) {
+        index++;
+        assert(index < node->reactor_count);
+    }
+    return &node->reactors[index];
 }
 
 struct meta_image *node_image_ref(struct node *node) {
@@ -153,6 +164,7 @@ static void logs_open(void *arg, err_t err, const char *text) {
         replicas_catch_up(node->replicas, node->image);
     }
     coord_update(node->coord, node->image, node->config, NULL);
+    coord_update(node->transactions, node->image, node->config, NULL);
     if (!stopping(node)) {
         broker_unfence(node->broker, serve);
     }
@@ -251,6 +263,7 @@ static err_t make_coordinators(struct node *node) {
         return err;
     }
     struct coord_settings settings = {
+        .kind = &coord_groups_kind,
         .sys = node->sys,
         .loops = node->loops,
         .loop_count = node->reactor_count,
@@ -262,6 +275,10 @@ static err_t make_coordinators(struct node *node) {
         .image = node->image,
     };
     node->coord = coord_new(&settings);
+    node_make_transactions_world(node);
+    settings.kind = &coord_transactions_kind;
+    settings.world = &node->transactions_world;
+    node->transactions = coord_new(&settings);
     return ERR_OK;
 }
 

@@ -3,6 +3,7 @@
  *
  *   leave        the controller moves leadership away, or fences us          broker_shut_down
  *   groups       everybody who waits for others is answered                  coord_stop
+ *   transactions likewise; what is prepared is ended by whoever comes next   coord_stop
  *   network      no new requests; those that wait are answered               net_server_stop
  *   controller   nothing is decided any more                                 controller_stop
  *   quorum       the metadata log is closed                                  quorum_stop
@@ -83,8 +84,13 @@ static void stop_network(struct node *node) {
     }
 }
 
-static void stop_groups_done(void *arg) {
+static void stop_transactions_done(void *arg) {
     stop_network(arg);
+}
+
+static void stop_groups_done(void *arg) {
+    struct node *node = arg;
+    coord_stop(node->transactions, stop_transactions_done, node);
 }
 
 static void stop_groups(struct node *node) {

@@ -191,3 +191,15 @@ void batch_build_control(struct buffer *out, const struct batch_options *options
                       NULL, 0);
     batch_builder_finish(&builder, NULL);
 }
+
+void batch_build_end_transaction(struct buffer *out, const struct batch_options *options,
+                                 int64_t timestamp, bool commit, int32_t coordinator_epoch) {
+    enum { VALUE_VERSION = 0, VALUE_SIZE = 6 };
+    struct batch_options end = *options;
+    end.attributes |= RECORD_BATCH_TRANSACTIONAL;
+    uint8_t value[VALUE_SIZE];
+    put_be16(value, VALUE_VERSION);
+    put_be32(value + 2, (uint32_t)coordinator_epoch);
+    batch_build_control(out, &end, timestamp, commit ? CONTROL_RECORD_COMMIT : CONTROL_RECORD_ABORT,
+                        (struct bytes){.data = value, .size = sizeof value});
+}

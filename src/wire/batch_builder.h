@@ -64,6 +64,10 @@ void batch_builder_finish(struct batch_builder *builder, struct compression *com
  * behind the header's room, packed with options.compression. */
 void batch_builder_finish_packed(struct batch_builder *builder);
 
+/* Adds the end of a transaction: a control batch of options' producer. */
+void batch_build_end_transaction(struct buffer *out, const struct batch_options *options,
+                                 int64_t timestamp, bool commit, int32_t coordinator_epoch);
+
 /* Adds one whole control batch with one record. */
 void batch_build_control(struct buffer *out, const struct batch_options *options, int64_t timestamp,
                          enum control_record_type type, struct bytes value);

@@ -9,8 +9,10 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 CACHE = os.path.join(ROOT, ".cache")
 
 JAVA_CHECKS = ["codecs", "recompression", "log append time", "large", "tombstones", "wide", "times",
-               "admin"]
-GO_CHECKS = ["codecs", "partitions", "large", "tombstones", "times", "admin"]
+               "admin", "transactions", "offsets in transactions", "fencing",
+               "administration of transactions"]
+GO_CHECKS = ["codecs", "partitions", "large", "tombstones", "times", "admin", "transactions",
+             "offsets in transactions"]
 
 
 @pytest.fixture(scope="module")

@@ -367,6 +367,24 @@ void audit_read(struct audit_partition *partition, int64_t offset, uint64_t valu
     (void)note(partition, offset, value);
 }
 
+void audit_read_marker(struct audit_partition *partition, int64_t offset) {
+    struct audit *audit = partition->audit;
+    uint64_t before = seen_at(partition, offset);
+    if (before == 0) {
+        return;
+    }
+    if (partition->seen[offset].cut < audit->said_cut) {
+        forget_from(partition, offset);
+    } else if (audit->said_cut == audit->cut_count) {
+        audit_fail(audit, "%s-%d: offset %" PRId64 " had value %" PRIu64 ", and now has a marker",
+                   partition->topic, partition->partition, offset, before);
+    }
+}
+
+uint64_t audit_value_at(const struct audit_partition *partition, int64_t offset) {
+    return seen_at(partition, offset);
+}
+
 /* --- walks --- */
 
 void audit_walk_ask(struct audit_partition *partition) {
@@ -397,15 +415,23 @@ void audit_walk_begin(struct audit_partition *partition, int64_t start_offset) {
     partition->walk_synced = partition->synced_end;
 }
 
-void audit_walk_record(struct audit_partition *partition, int64_t offset, uint64_t id) {
-    struct audit *audit = partition->audit;
+static void walk_on(struct audit_partition *partition, int64_t offset) {
     assert(partition->walk_offset != OFFSET_NONE);
     if (offset != partition->walk_offset) {
-        audit_fail(audit, "%s-%d: after offset %" PRId64 " comes %" PRId64, partition->topic,
-                   partition->partition, partition->walk_offset - 1, offset);
+        audit_fail(partition->audit, "%s-%d: after offset %" PRId64 " comes %" PRId64,
+                   partition->topic, partition->partition, partition->walk_offset - 1, offset);
     }
-    audit->figures.walked++;
+    partition->audit->figures.walked++;
     partition->walk_offset = offset + 1;
+}
+
+void audit_walk_marker(struct audit_partition *partition, int64_t offset) {
+    walk_on(partition, offset);
+    audit_read_marker(partition, offset);
+}
+
+void audit_walk_record(struct audit_partition *partition, int64_t offset, uint64_t id) {
+    walk_on(partition, offset);
     (void)note(partition, offset, id);
     if (seen_at(partition, offset) == id) {
         check_order(partition, offset, id); /* with all before it known */

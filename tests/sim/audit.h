@@ -71,12 +71,19 @@ void audit_deleted(struct audit_partition *partition, int64_t start_offset);
 /* A reader saw the record at this offset. */
 void audit_read(struct audit_partition *partition, int64_t offset, uint64_t value);
 
+/* A reader saw the end of a transaction at this offset. */
+void audit_read_marker(struct audit_partition *partition, int64_t offset);
+
+/* The value that is at this offset as far as anybody saw, or 0. */
+uint64_t audit_value_at(const struct audit_partition *partition, int64_t offset);
+
 /* A walk over a whole log: its start is asked for; begin, with the answer; a call per record in the
  * order of offsets; end, which was asked for after the begin. In one walk the log may grow behind
  * it, but nothing may crash. */
 void audit_walk_ask(struct audit_partition *partition);
 void audit_walk_begin(struct audit_partition *partition, int64_t start_offset);
 void audit_walk_record(struct audit_partition *partition, int64_t offset, uint64_t value);
+void audit_walk_marker(struct audit_partition *partition, int64_t offset);
 void audit_walk_end(struct audit_partition *partition, int64_t end_offset);
 
 /* --- faults --- */

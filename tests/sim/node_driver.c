@@ -227,6 +227,10 @@ static void make_clients(struct node_sim *sim) {
                 node_reader_new(sim, line);
             } else if (strcmp(line->name, "member") == 0) {
                 node_member_new(sim, line);
+            } else if (strcmp(line->name, "transact") == 0) {
+                node_txn_new(sim, line);
+            } else if (strcmp(line->name, "read-committed") == 0) {
+                node_txn_reader_new(sim, line);
             } else if (strcmp(line->name, "library-produce") == 0) {
                 library_producer_new(sim, line);
             } else if (strcmp(line->name, "library-consume") == 0) {
@@ -251,6 +255,7 @@ static void *begin(struct run *run) {
     err = sys_loop_start(sim->loop);
     assert(err == ERR_OK);
     (void)err;
+    sim->txns = audit_txns_new(run->audit);
     make_disks(sim);
     topics_read(sim);
     make_clients(sim);
@@ -277,11 +282,17 @@ static bool all_over(struct node_sim *sim, const char *name) {
 
 static bool is_finished(void *state) {
     struct node_sim *sim = state;
-    if (!all_over(sim, "producer") || !all_over(sim, "admin") || !all_over(sim, "member")) {
+    if (!all_over(sim, "producer") || !all_over(sim, "admin") || !all_over(sim, "member") ||
+        !all_over(sim, "transactional")) {
         return false;
     }
     sim->final_walk = true;
-    return all_over(sim, "walker") && all_over(sim, "reader") && all_over(sim, "library-consumer");
+    if (!all_over(sim, "walker") || !all_over(sim, "reader") ||
+        !all_over(sim, "committed-reader") || !all_over(sim, "library-consumer")) {
+        return false;
+    }
+    audit_txns_check(sim->txns);
+    return true;
 }
 
 static const char *waits_for(void *state) {
@@ -300,6 +311,7 @@ static void end(void *state) {
         sim->clients = client->next;
         client->free(client);
     }
+    audit_txns_free(sim->txns);
     free(sim->producer_ids);
     free(sim);
 }

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "audit.h"
+#include "audit_txn.h"
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "base/text_log.h"
@@ -15,6 +16,7 @@
 #include "sys/loop.h"
 #include "wire/compression.h"
 #include "wire/messages.h"
+#include "wire/record_batch.h"
 
 /*
  * The driver of the real node: its process, and clients that speak the wire to it.
@@ -27,6 +29,8 @@
  *   node_walker    reads whole logs, from begin to end, after each power cut and at the end
  *   node_admin     creates, changes and deletes topics, and looks whether what it was told holds
  *   node_member    members of consumer groups; see node_member.h
+ *   node_txn       transactional producers; see node_txn.h
+ *   node_txn_reader  reads committed records only
  *   library_*      clients of libottla; see library.h
  *
  *   config  log.dirs=/data                      any of the broker's settings, and
@@ -36,6 +40,8 @@
  *   client  read count=2 wait=10ms-200ms
  *   client  admin wait=200ms-2s
  *   client  member group=readers protocol=classic count=3
+ *   client  transact count=3 version=2 late=yes
+ *   client  read-committed count=2
  *
  * All clients live on one host that nothing ever happens to, and on one loop.
  */
@@ -137,6 +143,9 @@ struct node_fetched {
     struct bytes records;
     int64_t high_watermark;
     void (*take)(void *arg, const struct node_fetched *fetched, int64_t offset, uint64_t value);
+    void (*marker)(void *arg, const struct node_fetched *fetched,
+                   const struct record_batch *batch);             /* may be NULL */
+    bool (*skips)(void *arg, const struct record_batch *batch); /* aborted; may be NULL */
     void *arg;
 };
 
@@ -164,6 +173,8 @@ void node_walker_new(struct node_sim *sim);
 void node_member_new(struct node_sim *sim, struct scenario_line *line);
 void library_producer_new(struct node_sim *sim, struct scenario_line *line);
 void library_consumer_new(struct node_sim *sim, struct scenario_line *line);
+void node_txn_new(struct node_sim *sim, struct scenario_line *line);
+void node_txn_reader_new(struct node_sim *sim, struct scenario_line *line);
 void node_members_topic_begins(struct node_topic *topic); /* a new incarnation is asked for */
 void node_client_add(struct node_sim *sim, struct node_client *client, const char *name);
 
@@ -192,6 +203,8 @@ struct node_sim {
     struct node_client *clients;
     struct node_group *groups; /* node_member.h */
     struct library_group *library_groups;
+    struct audit_txns *txns;
+    int txn_client_count;
     struct arena arena; /* of the settings */
     int dir_count;
     int64_t *producer_ids;

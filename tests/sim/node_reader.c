@@ -147,6 +147,13 @@ static void take_record(void *arg, const struct node_fetched *fetched, int64_t o
     audit_read(fetched->topic->partitions[fetched->partition].audit, offset, value);
 }
 
+static void take_marker(void *arg, const struct node_fetched *fetched,
+                        const struct record_batch *batch) {
+    (void)arg;
+    audit_read_marker(fetched->topic->partitions[fetched->partition].audit,
+                      record_batch_base_offset(batch->data));
+}
+
 static void out_of_range(struct reader *reader, struct position *position) {
     struct node_sim *sim = reader->client.sim;
     const struct node_topic *topic = position->topic;
@@ -180,6 +187,7 @@ static void take_partition(struct reader *reader, struct position *position,
         .records = data->records,
         .high_watermark = data->high_watermark,
         .take = take_record,
+        .marker = take_marker,
     };
     int64_t before = position->offset;
     (void)node_records_read(reader->records, &fetched, &position->offset);

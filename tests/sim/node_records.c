@@ -22,6 +22,17 @@ static bool read_batch(struct node_records *records, const struct record_batch *
                        const struct node_fetched *fetched, int64_t *offset) {
     const struct node_topic *topic = fetched->topic;
     struct node_sim *sim = topic->sim;
+    if (record_batch_is_control(batch->data)) {
+        if (fetched->marker != NULL) {
+            fetched->marker(fetched->arg, fetched, batch);
+        }
+        *offset = record_batch_next_offset(batch->data);
+        return true;
+    }
+    if (fetched->skips != NULL && fetched->skips(fetched->arg, batch)) {
+        *offset = record_batch_next_offset(batch->data);
+        return true;
+    }
     struct record_iter iter;
     buffer_clear(&records->scratch);
     err_t err = record_iter_init(&iter, batch->data, batch->size, records->compression,

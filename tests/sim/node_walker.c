@@ -158,6 +158,15 @@ static void take_record(void *arg, const struct node_fetched *fetched, int64_t o
     }
 }
 
+static void take_marker(void *arg, const struct node_fetched *fetched,
+                        const struct record_batch *batch) {
+    struct walker *walker = arg;
+    int64_t offset = record_batch_base_offset(batch->data);
+    if (offset < walker->end_offset) {
+        audit_walk_marker(fetched->topic->partitions[fetched->partition].audit, offset);
+    }
+}
+
 static int64_t take_partition(struct walker *walker,
                               const struct fetch_response_partition_data *data) {
     struct node_topic *topic = topic_of(walker);
@@ -179,6 +188,7 @@ static int64_t take_partition(struct walker *walker,
         .records = data->records,
         .high_watermark = data->high_watermark,
         .take = take_record,
+        .marker = take_marker,
         .arg = walker,
     };
     int64_t before = walker->offset;

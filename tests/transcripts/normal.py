@@ -188,7 +188,7 @@ class Normaliser:
         if name == "records" and isinstance(value, str):
             value = batches.show(base64.b64decode(value))
             return self.show_value(api, path, value, owner)
-        if name == "errorCode" and type(value) is int:
+        if name in ("errorCode", "partitionErrorCode") and type(value) is int:
             return ERRORS.get(value, value)
         if isinstance(value, str):
             value = re.sub(what, "*", value) if how == "mask" else value

@@ -170,6 +170,32 @@ class Player:
             else:
                 time.sleep(0.1)
 
+    def transaction_state(self, transactional_id):
+        connection = self.connection("broker")
+        connection.send("DescribeTransactions:0 " +
+                        json.dumps({"transactionalIds": [transactional_id]}))
+        return connection.receive()["answer"]["transactionStates"][0]
+
+    def act_transactions(self, transactional_id):
+        """Waits until the transactional id has a coordinator."""
+        connection = self.connection("broker")
+        for _ in range(300):
+            connection.send("FindCoordinator:4 " +
+                            json.dumps({"keyType": 1, "coordinatorKeys": [transactional_id]}))
+            found = connection.receive()["answer"]["coordinators"][0]["errorCode"] == 0
+            if found and self.transaction_state(transactional_id)["errorCode"] in (0, 105):
+                return
+            time.sleep(0.1)
+        raise RuntimeError(f"{transactional_id} has no coordinator")
+
+    def act_ended(self, transactional_id):
+        """Waits until the last transaction has ended in its partitions."""
+        for _ in range(300):
+            if not self.transaction_state(transactional_id)["transactionState"].startswith("Prepare"):
+                return
+            time.sleep(0.1)
+        raise RuntimeError(f"the transaction of {transactional_id} does not end")
+
     def partition_folder(self, partition):
         for folder in self.folders:
             path = os.path.join(folder, partition)

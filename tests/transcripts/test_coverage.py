@@ -36,7 +36,7 @@ def error_codes(value):
     if not isinstance(value, dict):
         return set()
     codes = {code for item in value.values() for code in error_codes(item)}
-    return codes | ({value["errorCode"]} if "errorCode" in value else set())
+    return codes | {value[name] for name in ("errorCode", "partitionErrorCode") if name in value}
 
 
 def is_success(answer):

@@ -1,8 +1,9 @@
 /*
- * FindCoordinator: which broker coordinates a group. Version 4 and later ask for many at once.
+ * FindCoordinator: which broker coordinates a group or a transactional id. Version 4 and later ask
+ * for many at once.
  *
  * Where the topic of the coordinators is not there yet it is made now, and the client is told to
- * ask again. Transactions and share groups have no coordinators yet.
+ * ask again. Share groups have no coordinators yet.
  */
 #include "server/auto_create.h"
 #include "server/handlers/handlers.h"
@@ -14,6 +15,7 @@ typedef struct find_coordinator_response_coordinator answer_coordinator;
 enum coordinator_type { COORDINATOR_GROUP = 0, COORDINATOR_TRANSACTION = 1, COORDINATOR_SHARE = 2 };
 
 static const struct str offsets_topic = {"__consumer_offsets", 18};
+static const struct str transactions_topic = {"__transaction_state", 19};
 
 /* Apache Kafka's words; some clients show them. */
 static const struct str not_available_text = STR("The coordinator is not available.");
@@ -21,17 +23,17 @@ static const struct str invalid_text =
     STR("This most likely occurs because of a request being malformed by the client library or the "
         "message was sent to an incompatible broker. See the broker logs for more details.");
 
-static err_t find_group(struct request *request, struct auto_create **create, struct str group,
-                        answer_coordinator *answer) {
-    const struct meta_topic *topic = meta_image_topic(request_image(request), offsets_topic);
+static err_t find_in(struct request *request, struct auto_create **create, struct coord *coord,
+                     struct str topic_name, struct str key, answer_coordinator *answer) {
+    const struct meta_topic *topic = meta_image_topic(request_image(request), topic_name);
     if (topic == NULL) {
         if (*create == NULL) {
-            (void)auto_create_add(create, request, offsets_topic, 1);
+            (void)auto_create_add(create, request, topic_name, 1);
         }
         return ERR_COORDINATOR_NOT_AVAILABLE;
     }
     const struct meta_partition *partition =
-        meta_topic_partition(topic, coord_partition(request->node->coord, group));
+        meta_topic_partition(topic, coord_partition(coord, key));
     struct topic_endpoint endpoint;
     if (partition == NULL || !topic_endpoint_find(request, partition->leader, &endpoint)) {
         return ERR_COORDINATOR_NOT_AVAILABLE;
@@ -48,7 +50,10 @@ static void find(struct request *request, struct auto_create **create, struct st
     *answer = (answer_coordinator){.key = key, .node_id = -1, .host = STR(""), .port = -1};
     err_t err = ERR_COORDINATOR_NOT_AVAILABLE;
     if (message->key_type == COORDINATOR_GROUP) {
-        err = find_group(request, create, key, answer);
+        err = find_in(request, create, request->node->coord, offsets_topic, key, answer);
+    } else if (message->key_type == COORDINATOR_TRANSACTION) {
+        err =
+            find_in(request, create, request->node->transactions, transactions_topic, key, answer);
     } else if (message->key_type == COORDINATOR_SHARE && request->version < 6) {
         err = ERR_INVALID_REQUEST;
     }

@@ -32,7 +32,7 @@ static struct coord_call make_call(struct request *request, struct str host, con
     };
 }
 
-/* --- one group --- */
+/* --- one group or transaction --- */
 
 static void done(struct coord_call *call) {
     struct group_request *sent = container_of(call, struct group_request, call);
@@ -49,17 +49,43 @@ static void cancel(struct request *request) {
     coord_cancel(&sent->call);
 }
 
-void group_request_send(struct request *request, const void *message, void *context,
-                        void (*finish)(struct group_request *group_request)) {
+/* The request was parked. */
+static struct group_request *make(struct request *request, int16_t api_key, const void *message,
+                                  void *context,
+                                  void (*finish)(struct group_request *group_request)) {
     struct group_request *sent = ARENA_NEW(&request->arena, struct group_request);
     sent->call = make_call(request, client_host(request), message, &request->arena, done);
+    sent->call.api_key = api_key;
     sent->request = request;
     sent->finish = finish;
     sent->context = context;
     request->context = sent;
     request->cancel = cancel;
+    return sent;
+}
+
+static void send(struct request *request, struct coord *coord, int16_t api_key, const void *message,
+                 void *context, void (*finish)(struct group_request *group_request)) {
     net_request_park(request->net);
+    coord_submit(coord, &make(request, api_key, message, context, finish)->call);
+}
+
+void group_request_send_verified(struct request *request, const void *message,
+                                 const struct partition_txn *txn, void *context,
+                                 void (*finish)(struct group_request *group_request)) {
+    struct group_request *sent = make(request, request->api->key, message, context, finish);
+    sent->call.txn = txn;
     coord_submit(request->node->coord, &sent->call);
+}
+
+void group_request_send(struct request *request, const void *message, void *context,
+                        void (*finish)(struct group_request *group_request)) {
+    send(request, request->node->coord, request->api->key, message, context, finish);
+}
+
+void txn_request_send(struct request *request, int16_t api_key, const void *message, void *context,
+                      void (*finish)(struct group_request *group_request)) {
+    send(request, request->node->transactions, api_key, message, context, finish);
 }
 
 void group_request_pass(struct request *request) {
@@ -78,16 +104,17 @@ void group_request_pass_long(struct request *request) {
 
 /* --- many --- */
 
-static struct group_fan *fan_new(struct request *request, int32_t parts_max) {
+static struct group_fan *fan_new(struct request *request, struct coord *coord, int32_t parts_max) {
     struct group_fan *fan = ARENA_NEW(&request->arena, struct group_fan);
     fan->request = request;
+    fan->coord = coord;
     fan->parts = ARENA_ARRAY(&request->arena, struct group_part, parts_max);
     return fan;
 }
 
-struct group_fan *group_fan_new_all(struct request *request) {
-    int32_t count = coord_partition_count(request->node->coord);
-    struct group_fan *fan = fan_new(request, count);
+static struct group_fan *fan_all(struct request *request, struct coord *coord) {
+    int32_t count = coord_partition_count(coord);
+    struct group_fan *fan = fan_new(request, coord, count);
     fan->part_count = count;
     for (int32_t i = 0; i < count; i++) {
         fan->parts[i].shard = i;
@@ -95,15 +122,16 @@ struct group_fan *group_fan_new_all(struct request *request) {
     return fan;
 }
 
-struct group_fan *group_fan_new(struct request *request, const struct str *ids, int32_t count) {
+static struct group_fan *fan_by_shard(struct request *request, struct coord *coord,
+                                      const struct str *ids, int32_t count) {
     struct arena *arena = &request->arena;
-    int32_t shard_count = coord_partition_count(request->node->coord);
+    int32_t shard_count = coord_partition_count(coord);
     int32_t *shards = ARENA_ARRAY(arena, int32_t, count);
     struct group_part **by_shard = ARENA_ARRAY(arena, struct group_part *, shard_count);
-    struct group_fan *fan = fan_new(request, count < shard_count ? count : shard_count);
+    struct group_fan *fan = fan_new(request, coord, count < shard_count ? count : shard_count);
     int32_t *counts = ARENA_ARRAY(arena, int32_t, shard_count);
     for (int32_t i = 0; i < count; i++) {
-        shards[i] = coord_partition(request->node->coord, ids[i]) % shard_count;
+        shards[i] = coord_partition(coord, ids[i]) % shard_count;
         counts[shards[i]]++;
     }
     for (int32_t i = 0; i < count; i++) {
@@ -114,6 +142,36 @@ struct group_fan *group_fan_new(struct request *request, const struct str *ids, 
             part->places = ARENA_ARRAY(arena, int32_t, counts[shards[i]]);
         }
         part->places[part->count++] = i;
+    }
+    return fan;
+}
+
+struct group_fan *group_fan_new_all(struct request *request) {
+    return fan_all(request, request->node->coord);
+}
+
+struct group_fan *txn_fan_new_all(struct request *request) {
+    return fan_all(request, request->node->transactions);
+}
+
+struct group_fan *group_fan_new(struct request *request, const struct str *ids, int32_t count) {
+    return fan_by_shard(request, request->node->coord, ids, count);
+}
+
+struct group_fan *txn_fan_new(struct request *request, const struct str *ids, int32_t count) {
+    return fan_by_shard(request, request->node->transactions, ids, count);
+}
+
+struct group_fan *txn_fan_new_each(struct request *request, const struct str *ids, int32_t count) {
+    struct coord *coord = request->node->transactions;
+    struct group_fan *fan = fan_new(request, coord, count);
+    int32_t *places = ARENA_ARRAY(&request->arena, int32_t, count);
+    fan->part_count = count;
+    for (int32_t i = 0; i < count; i++) {
+        places[i] = i;
+        fan->parts[i].shard = coord_partition(coord, ids[i]);
+        fan->parts[i].places = &places[i];
+        fan->parts[i].count = 1;
     }
     return fan;
 }
@@ -160,6 +218,6 @@ void group_fan_send(struct group_fan *fan, void (*finish)(struct group_fan *fan)
         arena_init(&part->arena, SIZE_MAX);
         part->call = make_call(request, host, part->message, &part->arena, part_done);
         part->call.room = &fan->room;
-        coord_submit_to(request->node->coord, &part->call, part->shard);
+        coord_submit_to(fan->coord, &part->call, part->shard);
     }
 }

@@ -4,8 +4,9 @@
 #include "server/request.h"
 
 /*
- * Requests that group coordinators answer. Parked before they are passed on; a client that goes
- * away is told to the coordinator, so that nothing of it stays.
+ * Requests that coordinators answer, of groups (group_…) or of transactions (txn_…). Parked before
+ * they are passed on; a client that goes away is told to the coordinator, so that nothing of it
+ * stays.
  */
 
 /* Passes the request on as it is; the answer leaves as it comes. */
@@ -23,6 +24,14 @@ struct group_request {
 };
 void group_request_send(struct request *request, const void *message, void *context,
                         void (*finish)(struct group_request *group_request));
+/* As a request of that API. */
+void txn_request_send(struct request *request, int16_t api_key, const void *message, void *context,
+                      void (*finish)(struct group_request *group_request));
+
+/* The same for a request that was parked while its transaction was verified. */
+void group_request_send_verified(struct request *request, const void *message,
+                                 const struct partition_txn *txn, void *context,
+                                 void (*finish)(struct group_request *group_request));
 
 /*
  * A request about many groups: a part for each shard, all at the same time; then `finish`, where
@@ -39,6 +48,7 @@ struct group_part {
 };
 struct group_fan {
     struct request *request;
+    struct coord *coord;
     struct group_part *parts;
     int32_t part_count;
     int32_t pending;
@@ -49,8 +59,12 @@ struct group_fan {
 
 /* Parts for these groups; in the request's arena. */
 struct group_fan *group_fan_new(struct request *request, const struct str *ids, int32_t count);
+struct group_fan *txn_fan_new(struct request *request, const struct str *ids, int32_t count);
+/* A part for each, also for the same id. */
+struct group_fan *txn_fan_new_each(struct request *request, const struct str *ids, int32_t count);
 /* A part for every shard there is. */
 struct group_fan *group_fan_new_all(struct request *request);
+struct group_fan *txn_fan_new_all(struct request *request);
 
 /* Finishes at once when there is no part. */
 void group_fan_send(struct group_fan *fan, void (*finish)(struct group_fan *fan));

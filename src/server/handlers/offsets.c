@@ -42,6 +42,8 @@ struct list_offsets {
     bool isolation_wrong;
 };
 
+enum { NO_REPLICA = -1 }; /* a consumer asks; for others nothing is uncommitted */
+
 /* The special timestamps that a version of the request may ask for; others are refused as Kafka
  * refuses them. */
 static bool timestamp_supported(int64_t timestamp, int16_t version) {
@@ -219,7 +221,7 @@ void handle_list_offsets(struct request *request) {
     const struct list_offsets_request *message = request->message;
     struct list_offsets *list = ARENA_NEW(&request->arena, struct list_offsets);
     list->request = request;
-    list->committed_only = message->isolation_level == 1;
+    list->committed_only = message->isolation_level == 1 && message->replica_id == NO_REPLICA;
     list->isolation_wrong = message->isolation_level < 0 || message->isolation_level > 1;
     wire_init(&list_offsets_response_type, &list->response);
     begin_all(list);

@@ -1,9 +1,11 @@
 /*
  * Produce: records into partitions.
  *
- *   per partition   name or id ──► partition ──► append ──┬── done
- *                                                          └── pending: its worker will tell
- *   when none is pending                                    answer
+ *   with transactional records   produce_txn.h: the partitions are in the transaction
+ *   per partition                name or id ──► partition ──► append ──┬── done
+ *                                                                       └── pending: its worker
+ *                                                                           will tell
+ *   when none is pending         answer
  *
  * All partitions are begun in the order of the request, and a partition takes its appends in the
  * order in which they were begun, so the order of requests on a connection is kept whatever is
@@ -17,6 +19,7 @@
 #include "base/map.h"
 #include "replica/partition.h"
 #include "server/handlers/handlers.h"
+#include "server/handlers/produce_txn.h"
 #include "server/handlers/topics.h"
 #include "server/node_int.h"
 
@@ -28,11 +31,28 @@ typedef struct produce_response_batch_index_and_error_message record_error;
 
 enum { VERSION_OF_LEADERS = 10 };
 
+/* A partition as the request names it. */
+struct named_part {
+    int32_t topic; /* its place in the request */
+    const produce_partition *data;
+    topic_answer *answer;
+    bool superseded;               /* named again later */
+    const struct produce_txn *txn; /* NULL: its records are of no transaction */
+};
+
+struct named_parts {
+    struct named_part *items;
+    int32_t count;
+};
+
 struct produce {
     struct request *request;
     struct produce_response response;
-    err_t refused; /* all of it */
-    int32_t pending;
+    struct named_parts parts;
+    struct produce_txns txns;
+    err_t refused;   /* all of it, */
+    struct str why;  /* with this message; may be null */
+    int32_t pending; /* appends, and one for all that is yet to be begun */
     bool failed;
     bool parked;
 };
@@ -164,15 +184,22 @@ static void fill_answer(struct produce_part *part) {
     part->partition = NULL;
 }
 
+static void one_done(struct produce *produce) {
+    produce->pending--;
+    if (produce->pending > 0) {
+        return;
+    }
+    if (produce->parked) {
+        atomic_fetch_sub(&produce->request->node->produces_pending, 1);
+    }
+    respond(produce);
+}
+
 static void part_done(struct partition_write *write) {
     struct produce_part *part = container_of(write, struct produce_part, append.write);
     struct produce *produce = part->produce;
     fill_answer(part);
-    produce->pending--;
-    if (produce->pending == 0 && produce->parked) {
-        atomic_fetch_sub(&produce->request->node->produces_pending, 1);
-        respond(produce);
-    }
+    one_done(produce);
 }
 
 static bool is_transactional(struct bytes records) {
@@ -180,16 +207,13 @@ static bool is_transactional(struct bytes records) {
            record_batch_is_transactional(records.data);
 }
 
-/* Nobody coordinates transactions, so whether one has this partition cannot be known; a producer
- * tries again. */
-static err_t check_transaction(struct produce_part *part, struct bytes records) {
-    if (!is_transactional(records)) {
+static err_t check_transaction(struct produce_part *part, const struct produce_txn *txn) {
+    if (txn == NULL) {
         return ERR_OK;
     }
-    part->append.refusal.message =
-        STR("Unable to verify the partition has been added to the transaction. "
-            "Underlying error: COORDINATOR_NOT_AVAILABLE");
-    return ERR_NOT_ENOUGH_REPLICAS;
+    part->append.txn = txn->txn;
+    part->append.refusal.message = txn->message;
+    return txn->err;
 }
 
 /* What coordinators write is theirs; Kafka lets one client mend it, which it knows by its name. */
@@ -200,9 +224,11 @@ static err_t check_internal(const struct request *request, const struct meta_top
 
 /* Finds the partition, in Kafka's order of checks. */
 static err_t find_part(struct request *request, const struct meta_topic *topic, err_t topic_err,
-                       const produce_partition *data, struct produce_part *part) {
+                       const struct named_part *named, struct produce_part *part) {
     const struct produce_request *message = request->message;
+    const produce_partition *data = named->data;
     if (part->produce->refused != ERR_OK) {
+        part->append.refusal.message = part->produce->why;
         return part->produce->refused;
     }
     if (topic_err != ERR_OK) {
@@ -215,11 +241,11 @@ static err_t find_part(struct request *request, const struct meta_topic *topic, 
     if (err == ERR_CORRUPT_MESSAGE) {
         part->append.refusal.message = record_set_corrupt_message(data->records, &part->arena);
     }
+    if (err == ERR_OK) {
+        err = check_transaction(part, named->txn);
+    }
     if (err == ERR_OK && (message->acks < -1 || message->acks > 1)) {
         err = ERR_INVALID_REQUIRED_ACKS;
-    }
-    if (err == ERR_OK) {
-        err = check_transaction(part, data->records);
     }
     if (err == ERR_OK) {
         err = check_internal(request, topic);
@@ -228,9 +254,20 @@ static err_t find_part(struct request *request, const struct meta_topic *topic, 
                          : err;
 }
 
+/* Records that wait for their transaction: none that follow may come first. */
+static void note_unverified(struct request *request, const struct meta_topic *topic,
+                            struct produce_part *part, err_t err) {
+    struct partition *partition;
+    if (topic_partition_find(request, topic, part->answer->index, &partition) == ERR_OK) {
+        partition_append_refuse(partition, &part->append, err);
+        partition_unref(partition);
+    }
+}
+
 static void begin_part(struct produce *produce, const struct meta_topic *topic, err_t topic_err,
-                       const produce_partition *data, partition_answer *answer) {
+                       const struct named_part *named, partition_answer *answer) {
     struct request *request = produce->request;
+    const produce_partition *data = named->data;
     const struct produce_request *message = request->message;
     *answer = (partition_answer){.index = data->index,
                                  .current_leader = {.leader_id = -1, .leader_epoch = -1}};
@@ -249,9 +286,12 @@ static void begin_part(struct produce *produce, const struct meta_topic *topic, 
         .arena = &part->arena,
         .compression = request->reactor->compression,
     };
-    err_t err = find_part(request, topic, topic_err, data, part);
+    err_t err = find_part(request, topic, topic_err, named, part);
     if (err != ERR_OK) {
         part->append.write.err = err;
+        if (topic != NULL && named->txn != NULL && named->txn->err != ERR_OK) {
+            note_unverified(request, topic, part, err);
+        }
         fill_answer(part);
         return;
     }
@@ -264,19 +304,6 @@ static void begin_part(struct produce *produce, const struct meta_topic *topic, 
 }
 
 /* --- the request --- */
-
-/* A partition as the request names it. */
-struct named_part {
-    int32_t topic; /* its place in the request */
-    const produce_partition *data;
-    topic_answer *answer;
-    bool superseded; /* named again later */
-};
-
-struct named_parts {
-    struct named_part *items;
-    int32_t count;
-};
 
 static struct bytes topic_key(const struct request *request, const produce_topic *topic) {
     return request->version >= 13
@@ -347,8 +374,9 @@ static err_t find_topic(struct request *request, const produce_topic *data,
                                   : topic_find(request, data->name, ret_topic);
 }
 
-static void begin_parts(struct produce *produce, const struct named_parts *parts) {
+static void begin_parts(struct produce *produce) {
     struct request *request = produce->request;
+    const struct named_parts *parts = &produce->parts;
     const struct produce_request *message = request->message;
     for (int32_t i = 0; i < produce->response.responses_count; i++) {
         topic_answer *answer = &produce->response.responses[i];
@@ -367,7 +395,7 @@ static void begin_parts(struct produce *produce, const struct named_parts *parts
         }
         if (!part->superseded) {
             topic_answer *answer = part->answer;
-            begin_part(produce, topic, err, part->data,
+            begin_part(produce, topic, err, part,
                        &answer->partition_responses[answer->partition_responses_count++]);
         }
     }
@@ -383,27 +411,96 @@ static err_t check_request(const struct produce_request *message, const struct n
     return ERR_OK;
 }
 
+/* --- transactions --- */
+
+static void verified(struct produce_txns *txns) {
+    struct produce *produce = container_of(txns, struct produce, txns);
+    begin_parts(produce);
+    one_done(produce);
+}
+
+/* The part's records of a transaction, if Kafka would look at them. */
+static bool find_txn(struct request *request, const struct named_part *part,
+                     struct produce_txn *ret_txn) {
+    const struct produce_request *message = request->message;
+    const struct meta_topic *topic;
+    struct bytes records = part->data->records;
+    if (part->superseded || !is_transactional(records) ||
+        record_batch_producer_id(records.data) < 0 ||
+        find_topic(request, &message->topic_data[part->topic], &topic) != ERR_OK ||
+        meta_topic_partition(topic, part->data->index) == NULL ||
+        record_set_check_request(request->version, records) != ERR_OK) {
+        return false;
+    }
+    *ret_txn = (struct produce_txn){
+        .topic = arena_str(&request->arena, topic->name), /* the image may move on */
+        .index = part->data->index,
+        .producer_id = record_batch_producer_id(records.data),
+        .producer_epoch = record_batch_producer_epoch(records.data),
+    };
+    return true;
+}
+
+/* INVALID_PRODUCER_ID_MAPPING: they are of more than one producer. */
+static err_t list_txns(struct produce *produce) {
+    struct request *request = produce->request;
+    struct produce_txns *txns = &produce->txns;
+    *txns = (struct produce_txns){
+        .request = request,
+        .items = ARENA_ARRAY(&request->arena, struct produce_txn, produce->parts.count),
+        .done = verified,
+    };
+    for (int32_t i = 0; i < produce->parts.count; i++) {
+        struct named_part *part = &produce->parts.items[i];
+        struct produce_txn *txn = &txns->items[txns->count];
+        if (!find_txn(request, part, txn)) {
+            continue;
+        }
+        if (txn->producer_id != txns->items[0].producer_id ||
+            txn->producer_epoch != txns->items[0].producer_epoch) {
+            produce->why = STR("Transactional records contained more than one producer ID");
+            return ERR_INVALID_PRODUCER_ID_MAPPING;
+        }
+        part->txn = txn;
+        txns->count++;
+    }
+    return ERR_OK;
+}
+
+static void park(struct produce *produce) {
+    struct request *request = produce->request;
+    produce->parked = true;
+    atomic_fetch_add(&request->node->produces_pending, 1);
+    net_request_park(request->net);
+    /* What comes next on the connection finds these records there, as with Kafka. */
+    net_request_hold_others(request->net);
+}
+
 void handle_produce(struct request *request) {
     const struct produce_request *message = request->message;
     struct produce *produce = ARENA_NEW(&request->arena, struct produce);
     produce->request = request;
+    produce->pending = 1;
     wire_init(&produce_response_type, &produce->response);
     produce->response.responses =
         ARENA_ARRAY(&request->arena, topic_answer, message->topic_data_count);
-    struct named_parts parts;
-    list_parts(produce, &parts);
-    if (parts.count > 1) {
-        find_superseded(&request->arena, &parts);
+    list_parts(produce, &produce->parts);
+    if (produce->parts.count > 1) {
+        find_superseded(&request->arena, &produce->parts);
     }
-    produce->refused = check_request(message, &parts);
-    begin_parts(produce, &parts);
-    if (produce->pending == 0) {
-        respond(produce);
-    } else {
-        produce->parked = true;
-        atomic_fetch_add(&request->node->produces_pending, 1);
-        net_request_park(request->net);
-        /* What comes next on the connection finds these records there, as with Kafka. */
-        net_request_hold_others(request->net);
+    produce->refused = check_request(message, &produce->parts);
+    if (produce->refused == ERR_OK && message->transactional_id.data != NULL) {
+        produce->refused = list_txns(produce);
     }
+    if (produce->refused == ERR_OK && produce->txns.count > 0 &&
+        produce_txns_look(&produce->txns)) {
+        park(produce);
+        produce_txns_ask(&produce->txns);
+        return;
+    }
+    begin_parts(produce);
+    if (produce->pending > 1) {
+        park(produce);
+    }
+    one_done(produce);
 }

@@ -237,6 +237,109 @@ func admin(ctx context.Context) error {
 	return deleted.Error()
 }
 
+// ends commits two of three transactions, each of a record in every partition.
+func ends(ctx context.Context) error {
+	const partitions, count = 3, 30
+	if err := createTopic(ctx, "go-ends", partitions, nil); err != nil {
+		return err
+	}
+	writer := client(kgo.TransactionalID("go-ends"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	defer writer.Close()
+	for n := 0; n < count; n++ {
+		if err := writer.BeginTransaction(); err != nil {
+			return err
+		}
+		for p := int32(0); p < partitions; p++ {
+			writer.Produce(ctx, &kgo.Record{Topic: "go-ends", Partition: p, Value: []byte(fmt.Sprint(n))}, nil)
+		}
+		if err := writer.Flush(ctx); err != nil {
+			return err
+		}
+		if err := writer.EndTransaction(ctx, kgo.TransactionEndTry(n%3 != 0)); err != nil {
+			return err
+		}
+	}
+	offsets := map[int32]kgo.Offset{}
+	for p := int32(0); p < partitions; p++ {
+		offsets[p] = kgo.NewOffset().AtStart()
+	}
+	reader := client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{"go-ends": offsets}),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+	defer reader.Close()
+	next := map[int32]int{0: 1, 1: 1, 2: 1}
+	for read := 0; read < partitions*count*2/3; {
+		fetches := reader.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			return err
+		}
+		for _, record := range fetches.Records() {
+			if string(record.Value) != fmt.Sprint(next[record.Partition]) {
+				return fmt.Errorf("partition %d: %q instead of %d", record.Partition, record.Value, next[record.Partition])
+			}
+			next[record.Partition]++
+			if next[record.Partition]%3 == 0 {
+				next[record.Partition]++
+			}
+			read++
+		}
+	}
+	return nil
+}
+
+// offsetsInTransactions copies a topic, and commits how far it came with what it wrote.
+func offsetsInTransactions(ctx context.Context) error {
+	for _, topic := range []string{"go-source", "go-target"} {
+		if err := createTopic(ctx, topic, 1, nil); err != nil {
+			return err
+		}
+	}
+	writer := client()
+	defer writer.Close()
+	for n := 0; n < 100; n++ {
+		writer.Produce(ctx, &kgo.Record{Topic: "go-source", Value: []byte(fmt.Sprint(n))}, nil)
+	}
+	if err := writer.Flush(ctx); err != nil {
+		return err
+	}
+	session, err := kgo.NewGroupTransactSession(kgo.SeedBrokers(bootstrap), kgo.TransactionalID("go-copy"),
+		kgo.ConsumerGroup("go-copy"), kgo.ConsumeTopics("go-source"), kgo.RequireStableFetchOffsets(),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	for copied := 0; copied < 100; {
+		fetches := session.PollRecords(ctx, 10)
+		if err := fetches.Err(); err != nil {
+			return err
+		}
+		if err := session.Begin(); err != nil {
+			return err
+		}
+		records := fetches.Records()
+		for _, record := range records {
+			session.Produce(ctx, &kgo.Record{Topic: "go-target", Value: record.Value}, nil)
+		}
+		committed, err := session.End(ctx, kgo.TryCommit)
+		if err != nil {
+			return err
+		}
+		if committed {
+			copied += len(records)
+		}
+	}
+	records, err := readAll(ctx, "go-target", 1, 100)
+	if err != nil {
+		return err
+	}
+	for n, record := range records {
+		if string(record.Value) != fmt.Sprint(n) {
+			return fmt.Errorf("record %d is %q", n, record.Value)
+		}
+	}
+	return nil
+}
+
 func main() {
 	bootstrap = os.Args[1]
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
@@ -247,6 +350,7 @@ func main() {
 	}{
 		{"codecs", codecs}, {"partitions", partitions}, {"large", large},
 		{"tombstones", tombstones}, {"times", times}, {"admin", admin},
+		{"transactions", ends}, {"offsets in transactions", offsetsInTransactions},
 	}
 	failed := false
 	for _, check := range checks {

@@ -44,7 +44,7 @@ public final class Clients {
         void run() throws Exception;
     }
 
-    private static Properties properties(Object... pairs) {
+    static Properties properties(Object... pairs) {
         Properties properties = new Properties();
         properties.put("bootstrap.servers", bootstrap);
         for (int i = 0; i < pairs.length; i += 2) {
@@ -53,21 +53,21 @@ public final class Clients {
         return properties;
     }
 
-    private static KafkaProducer<byte[], byte[]> producer(Object... pairs) {
+    static KafkaProducer<byte[], byte[]> producer(Object... pairs) {
         return new KafkaProducer<>(properties(pairs), new ByteArraySerializer(), new ByteArraySerializer());
     }
 
-    private static KafkaConsumer<byte[], byte[]> consumer(Object... pairs) {
+    static KafkaConsumer<byte[], byte[]> consumer(Object... pairs) {
         return new KafkaConsumer<>(properties(pairs), new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }
 
-    private static void expect(boolean condition, String what) {
+    static void expect(boolean condition, String what) {
         if (!condition) {
             throw new IllegalStateException(what);
         }
     }
 
-    private static void createTopic(String name, int partitions, Map<String, String> configs) throws Exception {
+    static void createTopic(String name, int partitions, Map<String, String> configs) throws Exception {
         try (Admin admin = Admin.create(properties())) {
             admin.createTopics(List.of(new NewTopic(name, partitions, (short) 1).configs(configs))).all().get();
         }
@@ -88,7 +88,7 @@ public final class Clients {
         return records;
     }
 
-    private static byte[] text(Object value) {
+    static byte[] text(Object value) {
         return value.toString().getBytes(StandardCharsets.UTF_8);
     }
 
@@ -261,6 +261,10 @@ public final class Clients {
         checks.put("wide", Clients::wide);
         checks.put("times", Clients::times);
         checks.put("admin", Clients::admin);
+        checks.put("transactions", Transactions::ends);
+        checks.put("offsets in transactions", Transactions::offsets);
+        checks.put("fencing", Transactions::fencing);
+        checks.put("administration of transactions", Transactions::administration);
         boolean failed = false;
         for (Map.Entry<String, Check> check : checks.entrySet()) {
             try {

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/list.h"
+#include "sys/loop.h"
+
+/*
+ * The transaction coordinators of a node, beside coord.h: a coord of the kind
+ * coord_transactions_kind has one shard for each partition of __transaction_state, whose requests
+ * are InitProducerId, AddPartitionsToTxn, EndTxn, DescribeTransactions and ListTransactions.
+ *
+ * AddPartitionsToTxn goes to a shard in the form of version 4 and later, one transaction in each
+ * call; with verify_only it asks whether partitions are part of a transaction, as leaders do for
+ * producers of before. AddOffsetsToTxn is the same, for a partition of __consumer_offsets.
+ *
+ * What coordinators need of the rest of the node comes in as a struct coord_world.
+ */
+struct txn_partition {
+    struct str topic;
+    int32_t partition;
+};
+
+/* The end of one producer's transaction, to be written into partitions by their leaders. */
+struct coord_markers {
+    int64_t producer_id;
+    int16_t producer_epoch;
+    int32_t coordinator_epoch;
+    int16_t transaction_version; /* of the client, or of the cluster when it was not the client */
+    bool commit;
+    const struct txn_partition *partitions;
+    int32_t partition_count;
+    err_t *errors; /* of each partition, filled in: ERR_OK when its marker is committed */
+    struct sys_loop *loop;
+    void (*done)(struct coord_markers *markers); /* once, on the loop */
+    void *world;                                 /* for whoever carries it out */
+};
+
+/* A producer id that nobody has had. */
+struct coord_id_wait {
+    struct sys_loop *loop;
+    void (*done)(struct coord_id_wait *wait, err_t err, int64_t producer_id); /* on the loop */
+
+    /* Of whoever carries it out. */
+    struct list link;
+    struct sys_task task;
+    err_t err;
+    int64_t producer_id;
+};
+
+/* Called on a shard's loop; `done` may come before it returns. */
+struct coord_world {
+    void *arg;
+    void (*write_markers)(void *arg, struct coord_markers *markers);
+    void (*next_producer_id)(void *arg, struct coord_id_wait *wait);
+};
+
+/* --- ListTransactions, whichever shard it is --- */
+
+/* Whether a filter names a state that there is. */
+bool coord_txn_state_known(struct str name);
+
+/* INVALID_REGULAR_EXPRESSION, or OK; linear in its length. */
+err_t coord_txn_pattern_check(struct str pattern);

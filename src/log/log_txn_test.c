@@ -1,0 +1,385 @@
+/* Transactions in a log: who may end them, who may begin them, and what survives which end. */
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "log/log_fixture_test.h"
+
+static int setup(void **state) {
+    struct fixture *f = calloc(1, sizeof *f);
+    fixture_init(f);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state) {
+    fixture_done(*state);
+    free(*state);
+    return 0;
+}
+
+/* --- the fixture's appends, with what a leader knows of transactions --- */
+
+static err_t data(struct fixture *f, int64_t producer_id, int16_t epoch, int32_t sequence) {
+    struct log_append_result result;
+    return fixture_try_append(f,
+                              &(struct batch_spec){.producer_id = producer_id,
+                                                   .producer_epoch = epoch,
+                                                   .sequence = sequence,
+                                                   .transactional = true},
+                              &result);
+}
+
+static err_t verified(struct fixture *f, int64_t producer_id, int16_t epoch, int32_t sequence,
+                      int64_t guard, int flags) {
+    struct buffer batch = {0};
+    batch_make(f,
+               &(struct batch_spec){.producer_id = producer_id,
+                                    .producer_epoch = epoch,
+                                    .sequence = sequence,
+                                    .transactional = true},
+               &batch);
+    struct log_append append = {.data = batch.data,
+                                .size = batch.size,
+                                .now_ms = f->now_ms,
+                                .flags = LOG_APPEND_VERIFIED | flags,
+                                .txn_guard = guard};
+    struct log_append_result result;
+    err_t err = log_append(f->log, &append, &result);
+    buffer_done(&batch);
+    return err;
+}
+
+static int64_t guard(struct fixture *f, int64_t producer_id, int16_t epoch, bool open) {
+    int64_t value;
+    assert_int_equal(log_txn_is_open(f->log, producer_id, epoch, &value), open);
+    return value;
+}
+
+static void commit_all(struct fixture *f) {
+    log_high_watermark_set(f->log, log_end_offset(f->log));
+}
+
+static size_t aborted_count(struct fixture *f, int64_t start_offset, int64_t end_offset) {
+    struct log_aborted *aborted;
+    size_t count;
+    assert_int_equal(log_aborted_transactions(f->log, start_offset, end_offset, &aborted, &count),
+                     ERR_OK);
+    free(aborted);
+    return count;
+}
+
+static struct log_producer producer_of(struct fixture *f, int64_t producer_id) {
+    struct log_producer *producers;
+    struct log_producer found = {.producer_id = -1};
+    size_t count;
+    log_producers(f->log, &producers, &count);
+    for (size_t i = 0; i < count; i++) {
+        found = producers[i].producer_id == producer_id ? producers[i] : found;
+    }
+    free(producers);
+    return found;
+}
+
+/* --- who may end a transaction --- */
+
+static void an_older_epoch_ends_nothing(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    assert_int_equal(data(f, 9, 3, 0), ERR_OK);
+    assert_int_equal(fixture_marker_of(f, 9, 2, true, 0, 0), ERR_INVALID_PRODUCER_EPOCH);
+    assert_int_equal(fixture_marker_of(f, 9, 2, true, 0, 2), ERR_INVALID_PRODUCER_EPOCH);
+    assert_int_equal(producer_of(f, 9).current_txn_offset, 0);
+    assert_int_equal(log_end_offset(f->log), 1);
+}
+
+/* Before version 2 the marker has its records' epoch; from then on a higher one, and one of the
+ * records' epoch is of the transaction before. */
+static void version_2_demands_a_higher_epoch(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    assert_int_equal(data(f, 9, 3, 0), ERR_OK);
+    assert_int_equal(fixture_marker_of(f, 9, 3, true, 0, 2), ERR_INVALID_PRODUCER_EPOCH);
+    assert_int_equal(producer_of(f, 9).current_txn_offset, 0);
+    assert_int_equal(fixture_marker_of(f, 9, 4, true, 0, 2), ERR_OK);
+    assert_int_equal(producer_of(f, 9).current_txn_offset, -1);
+    assert_int_equal(producer_of(f, 9).epoch, 4);
+
+    /* The same one again, as its answer was lost: nothing is open that it could end. */
+    assert_int_equal(fixture_marker_of(f, 9, 4, true, 0, 2), ERR_OK);
+    assert_int_equal(data(f, 9, 4, 0), ERR_OK);
+    assert_int_equal(fixture_marker_of(f, 9, 4, true, 0, 2), ERR_INVALID_PRODUCER_EPOCH);
+    assert_int_equal(fixture_marker_of(f, 9, 4, true, 0, 1), ERR_OK);
+    assert_int_equal(producer_of(f, 9).current_txn_offset, -1);
+}
+
+static void an_older_coordinator_ends_nothing(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    assert_int_equal(data(f, 9, 0, 0), ERR_OK);
+    assert_int_equal(fixture_marker_of(f, 9, 1, true, 5, 2), ERR_OK);
+    assert_int_equal(producer_of(f, 9).coordinator_epoch, 5);
+    assert_int_equal(data(f, 9, 1, 0), ERR_OK);
+    assert_int_equal(fixture_marker_of(f, 9, 2, true, 4, 2), ERR_TRANSACTION_COORDINATOR_FENCED);
+    assert_int_equal(producer_of(f, 9).current_txn_offset, 2);
+    assert_int_equal(fixture_marker_of(f, 9, 2, true, 5, 2), ERR_OK);
+}
+
+/* An abort is of (id, epoch): others' transactions and later ones stay (T16). */
+static void an_abort_is_of_one_producer(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    assert_int_equal(data(f, 9, 0, 0), ERR_OK);
+    assert_int_equal(data(f, 10, 0, 0), ERR_OK);
+    assert_int_equal(fixture_marker_of(f, 9, 1, false, 0, 2), ERR_OK); /* at 2 */
+    assert_int_equal(data(f, 9, 1, 0), ERR_OK);                        /* at 3 */
+    commit_all(f);
+    assert_int_equal(log_last_stable_offset(f->log), 1);
+    assert_int_equal(producer_of(f, 10).current_txn_offset, 1);
+    assert_int_equal(producer_of(f, 9).current_txn_offset, 3);
+    assert_int_equal(aborted_count(f, 0, 4), 1);
+    assert_int_equal(aborted_count(f, 3, 4), 0);
+}
+
+/* After an abort that raised the epoch, the same sequences are new records (T13). */
+static void sequences_begin_anew_with_the_epoch(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    assert_int_equal(data(f, 9, 0, 0), ERR_OK);
+    assert_int_equal(fixture_marker_of(f, 9, 1, false, 0, 2), ERR_OK);
+    assert_int_equal(data(f, 9, 0, 0), ERR_INVALID_PRODUCER_EPOCH);
+    assert_int_equal(data(f, 9, 1, 1), ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    assert_int_equal(data(f, 9, 1, 0), ERR_OK);
+    assert_int_equal(log_end_offset(f->log), 3);
+}
+
+static void others_records_stay_out_of_a_transaction(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    assert_int_equal(data(f, 9, 0, 0), ERR_OK);
+    struct log_append_result result;
+    struct batch_spec plain = {.producer_id = 9, .sequence = 1};
+    assert_int_equal(fixture_try_append(f, &plain, &result), ERR_INVALID_TXN_STATE);
+    plain.sequence = 2;
+    assert_int_equal(fixture_try_append(f, &plain, &result), ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+}
+
+/* --- who may begin one --- */
+
+static void only_what_was_verified_begins(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    assert_int_equal(guard(f, 9, 0, false), LOG_TXN_GUARD_NEW);
+    assert_int_equal(verified(f, 9, 0, 0, LOG_TXN_GUARD_NONE, 0), ERR_INVALID_TXN_STATE);
+    assert_int_equal(log_end_offset(f->log), 0);
+    assert_int_equal(verified(f, 9, 0, 0, LOG_TXN_GUARD_NEW, 0), ERR_OK);
+
+    /* It is open: what follows is of it, whatever the guard. */
+    (void)guard(f, 9, 0, true);
+    assert_int_equal(verified(f, 9, 0, 1, LOG_TXN_GUARD_NONE, 0), ERR_OK);
+
+    /* Not so at another epoch. */
+    int64_t newer = guard(f, 9, 1, false);
+    assert_int_equal(verified(f, 9, 1, 0, LOG_TXN_GUARD_NONE, 0), ERR_INVALID_TXN_STATE);
+    assert_int_equal(verified(f, 9, 1, 0, newer, 0), ERR_OK);
+    assert_int_equal(verified(f, 9, 0, 2, newer, 0), ERR_INVALID_PRODUCER_EPOCH);
+}
+
+/* The coordinator's word was about a transaction that a marker ended meanwhile: a record that came
+ * now would be open for ever. */
+static void a_marker_ends_a_verification(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    int64_t before = guard(f, 9, 0, false);
+    assert_int_equal(fixture_marker_of(f, 9, 0, false, 0, 0), ERR_OK);
+    assert_int_equal(verified(f, 9, 0, 0, before, 0), ERR_INVALID_TXN_STATE);
+    int64_t first = guard(f, 9, 0, false);
+    assert_int_equal(fixture_marker_of(f, 9, 0, false, 0, 0), ERR_OK);
+    assert_int_equal(verified(f, 9, 0, 0, first, 0), ERR_INVALID_TXN_STATE);
+    assert_int_equal(verified(f, 9, 0, 0, guard(f, 9, 0, false), 0), ERR_OK);
+
+    /* One that was open when it was looked at has no guard. */
+    assert_int_equal(fixture_marker_of(f, 9, 0, true, 0, 0), ERR_OK);
+    assert_int_equal(verified(f, 9, 0, 1, LOG_TXN_GUARD_NONE, 0), ERR_INVALID_TXN_STATE);
+
+    /* A repeated batch is known all the same. */
+    assert_int_equal(verified(f, 9, 0, 0, LOG_TXN_GUARD_NONE, 0), ERR_OK);
+    assert_int_equal(log_end_offset(f->log), 4);
+}
+
+static void a_new_producer_begins_with_sequence_0(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    assert_int_equal(verified(f, 9, 0, 7, LOG_TXN_GUARD_NEW, LOG_APPEND_FROM_ZERO),
+                     ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    assert_int_equal(verified(f, 9, 0, 0, LOG_TXN_GUARD_NEW, LOG_APPEND_FROM_ZERO), ERR_OK);
+    assert_int_equal(verified(f, 9, 0, 1, LOG_TXN_GUARD_NONE, LOG_APPEND_FROM_ZERO), ERR_OK);
+    assert_int_equal(verified(f, 10, 0, 7, LOG_TXN_GUARD_NEW, 0), ERR_OK); /* before version 2 */
+}
+
+/* --- the last stable offset --- */
+
+static void it_moves_when_the_marker_is_committed(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    assert_int_equal(data(f, 9, 0, 0), ERR_OK);
+    commit_all(f);
+    assert_int_equal(fixture_marker_of(f, 9, 1, true, 0, 2), ERR_OK); /* at 1 */
+    assert_int_equal(log_last_stable_offset(f->log), 0);
+    log_high_watermark_set(f->log, 1);
+    assert_int_equal(log_last_stable_offset(f->log), 0);
+    log_high_watermark_set(f->log, 2);
+    assert_int_equal(log_last_stable_offset(f->log), 2);
+}
+
+/* Ended in another order than begun: the oldest one that is not stable holds it. */
+static void the_oldest_holds_it(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    assert_int_equal(data(f, 9, 0, 0), ERR_OK);  /* 0 */
+    assert_int_equal(data(f, 10, 0, 0), ERR_OK); /* 1 */
+    assert_int_equal(data(f, 11, 0, 0), ERR_OK); /* 2 */
+    commit_all(f);
+    assert_int_equal(fixture_marker_of(f, 10, 0, false, 0, 0), ERR_OK); /* 3 */
+    commit_all(f);
+    assert_int_equal(log_last_stable_offset(f->log), 0);
+    assert_int_equal(fixture_marker_of(f, 9, 0, true, 0, 0), ERR_OK); /* 4 */
+    log_high_watermark_set(f->log, 4);
+    assert_int_equal(log_last_stable_offset(f->log), 0);
+    log_high_watermark_set(f->log, 5);
+    assert_int_equal(log_last_stable_offset(f->log), 2);
+    assert_int_equal(log_delete_records(f->log, 3), ERR_OK);
+    assert_int_equal(log_last_stable_offset(f->log), 3);
+}
+
+/* The list is complete and in the order of the markers, over segments. */
+static void all_aborts_are_told(void **state) {
+    struct fixture *f = *state;
+    f->config.segment_bytes = 400;
+    fixture_open(f);
+    for (int i = 0; i < 10; i++) { /* data at 2i, marker at 2i + 1 */
+        assert_int_equal(data(f, 100 + i, 0, 0), ERR_OK);
+        assert_int_equal(fixture_marker_of(f, 100 + i, 0, i % 2 == 0, 0, 0), ERR_OK);
+    }
+    commit_all(f);
+    assert_true(log_segment_count(f->log) > 3);
+    struct log_aborted *aborted;
+    size_t count;
+    assert_int_equal(log_aborted_transactions(f->log, 0, 20, &aborted, &count), ERR_OK);
+    assert_int_equal(count, 5);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(aborted[i].producer_id, 101 + 2 * (int64_t)i);
+        assert_int_equal(aborted[i].first_offset, 4 * (int64_t)i + 2);
+    }
+    free(aborted);
+    assert_int_equal(aborted_count(f, 3, 6), 1); /* its marker alone is in it */
+    assert_int_equal(aborted_count(f, 4, 6), 0);
+    assert_int_equal(aborted_count(f, 0, 2), 0);
+    assert_int_equal(aborted_count(f, 19, 20), 1);
+}
+
+/* --- what survives --- */
+
+static void expect_state(struct fixture *f) {
+    commit_all(f);
+    assert_int_equal(log_last_stable_offset(f->log), 3);
+    assert_int_equal(producer_of(f, 10).current_txn_offset, 3);
+    assert_int_equal(producer_of(f, 9).current_txn_offset, -1);
+    assert_int_equal(producer_of(f, 9).epoch, 1);
+    assert_int_equal(producer_of(f, 9).coordinator_epoch, 7);
+    assert_int_equal(aborted_count(f, 0, 5), 1);
+    assert_int_equal(fixture_marker_of(f, 9, 1, true, 6, 2), ERR_TRANSACTION_COORDINATOR_FENCED);
+    assert_int_equal(fixture_marker_of(f, 9, 0, true, 7, 2), ERR_INVALID_PRODUCER_EPOCH);
+    assert_int_equal(fixture_marker_of(f, 10, 0, true, 7, 2), ERR_INVALID_PRODUCER_EPOCH);
+    assert_int_equal(data(f, 9, 1, 1), ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+}
+
+static void every_end_is_survived(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    assert_int_equal(data(f, 9, 0, 0), ERR_OK);
+    assert_int_equal(data(f, 9, 0, 1), ERR_OK);
+    assert_int_equal(fixture_marker_of(f, 9, 1, false, 7, 2), ERR_OK); /* 2 */
+    assert_int_equal(data(f, 10, 0, 0), ERR_OK);                       /* 3 */
+    assert_int_equal(data(f, 10, 0, 1), ERR_OK);
+    expect_state(f);
+    fixture_close(f);
+    fixture_open(f);
+    expect_state(f);
+    fixture_crash(f, false);
+    fixture_open(f);
+    expect_state(f);
+    assert_int_equal(log_flush(f->log, INT64_MAX), ERR_OK);
+    fixture_checkpoint(f);
+    fixture_crash(f, true);
+    fixture_open(f);
+    expect_state(f);
+    assert_int_equal(fixture_marker_of(f, 10, 1, true, 7, 2), ERR_OK);
+    commit_all(f);
+    assert_int_equal(log_last_stable_offset(f->log), 6);
+}
+
+/* What is taken back is as if it had never been: the transaction is open again, and nothing of it
+ * was aborted. */
+static void a_marker_is_taken_back(void **state) {
+    struct fixture *f = *state;
+    f->config.segment_bytes = 300;
+    fixture_open(f);
+    assert_int_equal(data(f, 9, 0, 0), ERR_OK);
+    for (int i = 0; i < 10; i++) {
+        fixture_append(f, &(struct batch_spec){0});
+    }
+    assert_int_equal(fixture_marker_of(f, 9, 1, false, 7, 2), ERR_OK); /* 11 */
+    fixture_append(f, &(struct batch_spec){0});
+    commit_all(f);
+    assert_int_equal(aborted_count(f, 0, 13), 1);
+    assert_int_equal(log_truncate_to(f->log, 11), ERR_OK);
+    for (int round = 0; round < 2; round++) {
+        commit_all(f);
+        assert_int_equal(log_last_stable_offset(f->log), 0);
+        assert_int_equal(producer_of(f, 9).current_txn_offset, 0);
+        assert_int_equal(producer_of(f, 9).epoch, 0);
+        assert_int_equal(aborted_count(f, 0, 13), 0);
+        assert_int_equal(log_flush(f->log, INT64_MAX), ERR_OK);
+        fixture_checkpoint(f);
+        fixture_crash(f, round > 0);
+        fixture_open(f);
+    }
+    assert_int_equal(fixture_marker_of(f, 9, 1, true, 7, 2), ERR_OK);
+    commit_all(f);
+    assert_int_equal(log_last_stable_offset(f->log), 12);
+    assert_int_equal(aborted_count(f, 0, 13), 0);
+}
+
+static void an_open_transaction_does_not_expire(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    assert_int_equal(data(f, 9, 0, 0), ERR_OK);
+    assert_int_equal(data(f, 10, 0, 0), ERR_OK);
+    assert_int_equal(fixture_marker_of(f, 10, 0, true, 0, 0), ERR_OK);
+    log_producers_expire(f->log, f->now_ms + f->config.producer_expiration_ms);
+    assert_int_equal(producer_of(f, 9).current_txn_offset, 0);
+    assert_int_equal(producer_of(f, 10).producer_id, -1);
+    commit_all(f);
+    assert_int_equal(log_last_stable_offset(f->log), 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(an_older_epoch_ends_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(version_2_demands_a_higher_epoch, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_older_coordinator_ends_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_abort_is_of_one_producer, setup, teardown),
+        cmocka_unit_test_setup_teardown(sequences_begin_anew_with_the_epoch, setup, teardown),
+        cmocka_unit_test_setup_teardown(others_records_stay_out_of_a_transaction, setup, teardown),
+        cmocka_unit_test_setup_teardown(only_what_was_verified_begins, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_marker_ends_a_verification, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_new_producer_begins_with_sequence_0, setup, teardown),
+        cmocka_unit_test_setup_teardown(it_moves_when_the_marker_is_committed, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_oldest_holds_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(all_aborts_are_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(every_end_is_survived, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_marker_is_taken_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_open_transaction_does_not_expire, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

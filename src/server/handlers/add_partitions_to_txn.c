@@ -1,0 +1,166 @@
+/*
+ * AddPartitionsToTxn: of a client up to version 3, for one transaction; of leaders from version 4
+ * on, for many. A partition that does not exist keeps all of its transaction from being added.
+ *
+ * The coordinator takes one transaction at a time, in the form of version 4, so that whoever names
+ * one twice adds twice.
+ */
+#include "server/handlers/group_request.h"
+#include "server/handlers/handlers.h"
+#include "server/handlers/topics.h"
+#include "server/node_int.h"
+
+typedef struct add_partitions_to_txn_request add_request;
+typedef struct add_partitions_to_txn_response add_response;
+typedef struct add_partitions_to_txn_request_add_partitions_to_txn_topic asked_topic;
+typedef struct add_partitions_to_txn_request_add_partitions_to_txn_transaction asked_transaction;
+typedef struct add_partitions_to_txn_response_add_partitions_to_txn_result answer_transaction;
+typedef struct add_partitions_to_txn_response_add_partitions_to_txn_topic_result answer_topic;
+typedef struct add_partitions_to_txn_response_add_partitions_to_txn_partition_result
+    answer_partition;
+
+/* --- partitions that do not exist --- */
+
+static bool exists(const struct meta_topic *topic, int32_t partition) {
+    return topic != NULL && meta_topic_partition(topic, partition) != NULL;
+}
+
+static const struct meta_topic *find_topic(struct request *request, struct str name) {
+    const struct meta_topic *topic = NULL;
+    return topic_find(request, name, &topic) == ERR_OK ? topic : NULL;
+}
+
+static bool all_exist(struct request *request, const asked_transaction *asked) {
+    for (int32_t i = 0; i < asked->topics_count; i++) {
+        const struct meta_topic *topic = find_topic(request, asked->topics[i].name);
+        for (int32_t k = 0; k < asked->topics[i].partitions_count; k++) {
+            if (!exists(topic, asked->topics[i].partitions[k])) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static void refuse(struct request *request, const asked_transaction *asked,
+                   answer_transaction *answer) {
+    struct arena *arena = &request->arena;
+    answer->transactional_id = asked->transactional_id;
+    answer->topic_results = ARENA_ARRAY(arena, answer_topic, (size_t)asked->topics_count);
+    answer->topic_results_count = asked->topics_count;
+    for (int32_t i = 0; i < asked->topics_count; i++) {
+        const asked_topic *topic = &asked->topics[i];
+        const struct meta_topic *found = find_topic(request, topic->name);
+        answer_topic *made = &answer->topic_results[i];
+        made->name = topic->name;
+        made->results_by_partition_count = topic->partitions_count;
+        made->results_by_partition =
+            ARENA_ARRAY(arena, answer_partition, (size_t)topic->partitions_count);
+        for (int32_t k = 0; k < topic->partitions_count; k++) {
+            bool there = exists(found, topic->partitions[k]);
+            made->results_by_partition[k] = (answer_partition){
+                .partition_index = topic->partitions[k],
+                .partition_error_code =
+                    (int16_t)(there ? ERR_OPERATION_NOT_ATTEMPTED : ERR_UNKNOWN_TOPIC_OR_PARTITION),
+            };
+        }
+    }
+}
+
+/* --- of a client --- */
+
+static void respond_to_client(struct request *request, answer_transaction *answer) {
+    add_response response;
+    wire_init(&add_partitions_to_txn_response_type, &response);
+    response.results_by_topic_v3_and_below = answer->topic_results;
+    response.results_by_topic_v3_and_below_count = answer->topic_results_count;
+    for (int32_t i = 0; i < answer->topic_results_count; i++) {
+        answer_topic *topic = &answer->topic_results[i];
+        for (int32_t k = 0; k < topic->results_by_partition_count; k++) {
+            int16_t *code = &topic->results_by_partition[k].partition_error_code;
+            bool unknown_to_it = request->version < 2 && *code == ERR_PRODUCER_FENCED;
+            *code = unknown_to_it ? (int16_t)ERR_INVALID_PRODUCER_EPOCH : *code;
+        }
+    }
+    request_respond(request, &response);
+}
+
+static void added_of_client(struct group_request *sent) {
+    const add_response *made = sent->call.response;
+    respond_to_client(sent->request, &made->results_by_transaction[0]);
+}
+
+static void add_of_client(struct request *request) {
+    const add_request *message = request->message;
+    struct arena *arena = &request->arena;
+    asked_transaction *transaction = ARENA_NEW(arena, asked_transaction);
+    *transaction = (asked_transaction){
+        .transactional_id = message->v3_and_below_transactional_id,
+        .producer_id = message->v3_and_below_producer_id,
+        .producer_epoch = message->v3_and_below_producer_epoch,
+        .topics = message->v3_and_below_topics,
+        .topics_count = message->v3_and_below_topics_count,
+    };
+    if (!all_exist(request, transaction)) {
+        answer_transaction answer;
+        refuse(request, transaction, &answer);
+        respond_to_client(request, &answer);
+        return;
+    }
+    add_request *pass = ARENA_NEW(arena, add_request);
+    pass->transactions = transaction;
+    pass->transactions_count = 1;
+    txn_request_send(request, API_ADD_PARTITIONS_TO_TXN, pass, NULL, added_of_client);
+}
+
+/* --- of leaders --- */
+
+static void added(struct group_fan *fan) {
+    const add_request *message = fan->request->message;
+    answer_transaction *answers = fan->context;
+    add_response response;
+    wire_init(&add_partitions_to_txn_response_type, &response);
+    response.results_by_transaction = answers;
+    response.results_by_transaction_count = message->transactions_count;
+    for (int32_t i = 0; i < fan->part_count; i++) {
+        const add_response *made = fan->parts[i].call.response;
+        answers[fan->parts[i].places[0]] = made->results_by_transaction[0];
+    }
+    request_respond(fan->request, &response);
+}
+
+static void add_of_leader(struct request *request) {
+    const add_request *message = request->message;
+    struct arena *arena = &request->arena;
+    int32_t count = message->transactions_count;
+    struct str *ids = ARENA_ARRAY(arena, struct str, (size_t)count);
+    int32_t *places = ARENA_ARRAY(arena, int32_t, (size_t)count);
+    answer_transaction *answers = ARENA_ARRAY(arena, answer_transaction, (size_t)count);
+    int32_t id_count = 0;
+    for (int32_t i = 0; i < count; i++) {
+        if (all_exist(request, &message->transactions[i])) {
+            places[id_count] = i;
+            ids[id_count++] = message->transactions[i].transactional_id;
+        } else {
+            refuse(request, &message->transactions[i], &answers[i]);
+        }
+    }
+    struct group_fan *fan = txn_fan_new_each(request, ids, id_count);
+    fan->context = answers;
+    for (int32_t i = 0; i < fan->part_count; i++) {
+        add_request *pass = ARENA_NEW(arena, add_request);
+        fan->parts[i].places[0] = places[i];
+        pass->transactions = &message->transactions[places[i]];
+        pass->transactions_count = 1;
+        fan->parts[i].message = pass;
+    }
+    group_fan_send(fan, added);
+}
+
+void handle_add_partitions_to_txn(struct request *request) {
+    if (request->version < 4) {
+        add_of_client(request);
+    } else {
+        add_of_leader(request);
+    }
+}

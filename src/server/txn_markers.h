@@ -1,0 +1,51 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "sys/loop.h"
+
+/*
+ * The end of a transaction in partitions of this node: a COMMIT or ABORT marker of one producer in
+ * each. The transaction's coordinator calls it, and the handler of WriteTxnMarkers.
+ */
+struct node;
+
+/* A partition and what became of its marker:
+ *   OK                             it is in the log and committed
+ *   UNKNOWN_TOPIC_OR_PARTITION     it is not kept here. Its leader may be elsewhere or be starting:
+ *                                  only who sees in the image that it is gone has no marker to
+ * write NOT_LEADER_OR_FOLLOWER, KAFKA_STORAGE_ERROR, NOT_ENOUGH_REPLICAS try again later; of
+ * __consumer_offsets also while it is loaded INVALID_PRODUCER_EPOCH         the producer is at a
+ * newer epoch there, or, with version 2, at this one with a transaction that is open
+ *   TRANSACTION_COORDINATOR_FENCED a newer coordinator has written there
+ */
+struct txn_marker_part {
+    struct str topic;
+    int32_t partition;
+    err_t err; /* out */
+};
+
+struct txn_markers {
+    /* The caller's; all of it stays as it is until `done`. */
+    int64_t producer_id;
+    int16_t producer_epoch;
+    int32_t coordinator_epoch;   /* leader epoch of the coordinator's partition */
+    int16_t transaction_version; /* of the transaction: 2 demands an epoch above the records' */
+    bool commit;                 /* else abort */
+    struct txn_marker_part *parts;
+    int32_t part_count;
+    struct sys_loop *loop; /* one of the node's */
+    void (*done)(
+        struct txn_markers *markers); /* on `loop`, once; perhaps before the call returns */
+
+    /* This module's. */
+    struct txn_marker_write *writes;
+    int32_t pending;
+};
+
+/* On `markers->loop`. The same marker may be written again: one that ends no transaction changes
+ * nothing but the producer's epochs. */
+void txn_markers_write(struct node *node, struct txn_markers *markers);

@@ -1,0 +1,232 @@
+/*
+ * What is known of a transaction, and from where:
+ *
+ *   may be visible   its commit was asked for
+ *   is visible       its commit was answered; a record of it was read; its offset was fetched
+ *   is not visible   its abort was answered; a reader passed a record of it without being given it;
+ *                    an older offset was fetched
+ *
+ * Two of the last rows for one transaction are a violation, whichever come together.
+ */
+#include "audit_txn.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct audit_txn {
+    struct audit_txns *txns;
+    struct audit_txn *next; /* older */
+    uint64_t number;
+    char who[64];
+    bool commit_asked;
+    bool abort_asked;
+    const char *visible_by; /* for people; NULL: not known */
+    const char *hidden_by;
+    const char *group; /* NULL: no offsets */
+    int64_t from;
+    int64_t to;
+    bool offsets_acked;
+};
+
+struct txn_value {
+    struct audit_txn *txn; /* NULL: of no transaction */
+    uint64_t stretch;      /* in which it was read last */
+    bool acked;
+};
+
+struct audit_txns {
+    struct audit *audit;
+    struct audit_txn *newest;
+    uint64_t count;
+    uint64_t stretch_count;
+    struct txn_value *values; /* by id - 1 */
+    uint64_t value_capacity;
+};
+
+struct audit_txns *audit_txns_new(struct audit *audit) {
+    struct audit_txns *txns = calloc(1, sizeof *txns);
+    assert(txns != NULL);
+    txns->audit = audit;
+    return txns;
+}
+
+void audit_txns_free(struct audit_txns *txns) {
+    while (txns->newest != NULL) {
+        struct audit_txn *txn = txns->newest;
+        txns->newest = txn->next;
+        free(txn);
+    }
+    free(txns->values);
+    free(txns);
+}
+
+/* --- what is known --- */
+
+static void tell_both(const struct audit_txn *txn) {
+    audit_fail(txn->txns->audit, "transaction %" PRIu64 " of %s is applied in part: %s, but %s",
+               txn->number, txn->who, txn->visible_by, txn->hidden_by);
+}
+
+static void is_visible(struct audit_txn *txn, const char *by) {
+    txn->visible_by = txn->visible_by == NULL ? by : txn->visible_by;
+    if (txn->hidden_by != NULL) {
+        tell_both(txn);
+    }
+}
+
+static void is_hidden(struct audit_txn *txn, const char *by) {
+    txn->hidden_by = txn->hidden_by == NULL ? by : txn->hidden_by;
+    if (txn->visible_by != NULL) {
+        tell_both(txn);
+    }
+}
+
+/* --- what producers do --- */
+
+struct audit_txn *audit_txn_begin(struct audit_txns *txns, const char *who) {
+    struct audit_txn *txn = calloc(1, sizeof *txn);
+    assert(txn != NULL);
+    txn->txns = txns;
+    txn->next = txns->newest;
+    txn->number = ++txns->count;
+    strncpy(txn->who, who, sizeof txn->who - 1);
+    txns->newest = txn;
+    return txn;
+}
+
+static struct txn_value *value_of(const struct audit_txns *txns, uint64_t value) {
+    struct txn_value *known =
+        value >= 1 && value <= txns->value_capacity ? &txns->values[value - 1] : NULL;
+    return known != NULL && known->txn != NULL ? known : NULL;
+}
+
+void audit_txn_value(struct audit_txn *txn, uint64_t value) {
+    struct audit_txns *txns = txn->txns;
+    if (value > txns->value_capacity) {
+        uint64_t capacity = value * 2 + 1024;
+        txns->values = realloc(txns->values, capacity * sizeof *txns->values);
+        assert(txns->values != NULL);
+        memset(txns->values + txns->value_capacity, 0,
+               (capacity - txns->value_capacity) * sizeof *txns->values);
+        txns->value_capacity = capacity;
+    }
+    txns->values[value - 1] = (struct txn_value){.txn = txn};
+}
+
+void audit_txn_acked(struct audit_txns *txns, uint64_t value) {
+    value_of(txns, value)->acked = true;
+}
+
+void audit_txn_offsets(struct audit_txn *txn, const char *group, int64_t from, int64_t to) {
+    txn->group = group;
+    txn->from = from;
+    txn->to = to;
+}
+
+void audit_txn_offsets_acked(struct audit_txn *txn) {
+    txn->offsets_acked = true;
+}
+
+void audit_txn_end_asked(struct audit_txn *txn, bool commit) {
+    if (commit) {
+        txn->commit_asked = true;
+    } else {
+        txn->abort_asked = true;
+    }
+}
+
+void audit_txn_ended(struct audit_txn *txn, bool commit) {
+    if (commit) {
+        is_visible(txn, "its commit was answered");
+    } else {
+        is_hidden(txn, "its abort was answered");
+    }
+}
+
+/* --- what readers see --- */
+
+uint64_t audit_txns_stretch(struct audit_txns *txns) {
+    return ++txns->stretch_count;
+}
+
+bool audit_txns_read(struct audit_txns *txns, uint64_t stretch, uint64_t id) {
+    struct txn_value *value = value_of(txns, id);
+    if (value == NULL) {
+        return false;
+    }
+    struct audit_txn *txn = value->txn;
+    if (!txn->commit_asked) {
+        audit_fail(txns->audit, "%s: value %" PRIu64 " of transaction %" PRIu64 " of %s",
+                   txn->abort_asked ? "an aborted record is read"
+                                    : "a record of an open transaction is read",
+                   id, txn->number, txn->who);
+    }
+    value->stretch = stretch;
+    is_visible(txn, "a record of it was read");
+    return true;
+}
+
+void audit_txns_covered(struct audit_txns *txns, uint64_t stretch, uint64_t id) {
+    struct txn_value *value = value_of(txns, id);
+    if (value != NULL && value->stretch != stretch) {
+        is_hidden(value->txn, "a record of it was passed over");
+    }
+}
+
+void audit_txns_fetched(struct audit_txns *txns, const char *group, int64_t offset) {
+    bool found = offset < 0;
+    for (struct audit_txn *txn = txns->newest; txn != NULL; txn = txn->next) {
+        if (txn->group == NULL || strcmp(txn->group, group) != 0) {
+            continue;
+        }
+        if (txn->to == offset) {
+            found = true;
+            if (!txn->commit_asked) {
+                audit_fail(txns->audit,
+                           "group %s has offset %" PRId64 " of transaction %" PRIu64
+                           ", which nobody committed",
+                           group, offset, txn->number);
+            }
+            is_visible(txn, "its offset was committed");
+        } else if (txn->to > offset && txn->offsets_acked) {
+            is_hidden(txn, "its offset was not committed");
+        }
+    }
+    if (!found) {
+        audit_fail(txns->audit, "group %s has offset %" PRId64 ", which nobody sent", group,
+                   offset);
+    }
+}
+
+/* --- at the end --- */
+
+/* The visible transaction of the same group whose offsets end below it the last. */
+static const struct audit_txn *before(const struct audit_txns *txns, const struct audit_txn *txn) {
+    const struct audit_txn *found = NULL;
+    for (const struct audit_txn *other = txns->newest; other != NULL; other = other->next) {
+        if (other->group != NULL && other->visible_by != NULL && other->to < txn->to &&
+            strcmp(other->group, txn->group) == 0 && (found == NULL || other->to > found->to)) {
+            found = other;
+        }
+    }
+    return found;
+}
+
+void audit_txns_check(struct audit_txns *txns) {
+    for (const struct audit_txn *txn = txns->newest; txn != NULL; txn = txn->next) {
+        if (txn->group == NULL || txn->visible_by == NULL) {
+            continue;
+        }
+        const struct audit_txn *last = before(txns, txn);
+        int64_t expected = last == NULL ? 0 : last->to;
+        if (txn->from != expected) {
+            audit_fail(txns->audit,
+                       "group %s: transaction %" PRIu64 " of %s consumed from %" PRId64
+                       " on, but all below %" PRId64 " was consumed: %s",
+                       txn->group, txn->number, txn->who, txn->from, expected,
+                       txn->from < expected ? "input was taken twice" : "input was skipped");
+        }
+    }
+}

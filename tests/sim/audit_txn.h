@@ -1,0 +1,59 @@
+#pragma once
+
+#include "audit.h"
+
+/*
+ * What readers of committed records may see: the model of all transactions of a run, beside the
+ * table of audit.h, which holds for their records as for all others (nothing invented, one value
+ * per offset, no duplicates, order, nothing acknowledged lost, aborted or not).
+ *
+ *   8. no aborted read         a record of a transaction that was aborted is not read
+ *   9. no read in the future   nor one of a transaction whose commit nobody asked for yet
+ *  10. nothing committed lost  when the commit was answered, each acknowledged record is read
+ *  11. all or nothing          of a transaction all records are read, or none; and its offsets are
+ *                              the group's, or they are not. A commit without an answer is either
+ *  12. each input once         transactions that consume and commit offsets follow one another:
+ *                              each begins where the last committed one ended
+ *
+ * Cycles of writes between transactions are fine: Kafka promises nothing there.
+ */
+struct audit_txns;
+struct audit_txn;
+
+struct audit_txns *audit_txns_new(struct audit *audit);
+void audit_txns_free(struct audit_txns *txns);
+
+/* --- what producers do --- */
+
+/* who: copied, for people. */
+struct audit_txn *audit_txn_begin(struct audit_txns *txns, const char *who);
+
+/* A record of audit_send is about to be sent in it; it was acknowledged. */
+void audit_txn_value(struct audit_txn *txn, uint64_t value);
+void audit_txn_acked(struct audit_txns *txns, uint64_t value);
+
+/* It consumes a group's input from one offset to another, which is asked to be committed; no two
+ * have the same `to`. Then it was acknowledged. The group's name is borrowed. */
+void audit_txn_offsets(struct audit_txn *txn, const char *group, int64_t from, int64_t to);
+void audit_txn_offsets_acked(struct audit_txn *txn);
+
+/* EndTxn is about to be sent; and was answered. */
+void audit_txn_end_asked(struct audit_txn *txn, bool commit);
+void audit_txn_ended(struct audit_txn *txn, bool commit);
+
+/* --- what readers see --- */
+
+/* A reader of committed records begins to take a stretch of a log; its number. */
+uint64_t audit_txns_stretch(struct audit_txns *txns);
+
+/* In the stretch a value was read. True: it is of a transaction. */
+bool audit_txns_read(struct audit_txns *txns, uint64_t stretch, uint64_t value);
+
+/* The stretch held this value, read or not. */
+void audit_txns_covered(struct audit_txns *txns, uint64_t stretch, uint64_t value);
+
+/* While no transaction of the group's was open its offset was this; -1: none. */
+void audit_txns_fetched(struct audit_txns *txns, const char *group, int64_t offset);
+
+/* All came to its end, and each log was read from begin to end. */
+void audit_txns_check(struct audit_txns *txns);

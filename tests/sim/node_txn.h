@@ -1,0 +1,165 @@
+#pragma once
+
+#include "audit_txn.h"
+#include "node_int.h"
+
+/*
+ * Transactional producers that speak the protocol themselves, of every transaction.version.
+ *
+ *   node_txn           a producer: its transactional id, its sessions, what goes wrong with them
+ *   node_txn_session   one session: which request comes next, and what its answer means
+ *   node_txn_requests  requests as values, that can be sent again, late, and over any connection
+ *   node_txn_late      copies of requests that arrive late
+ *
+ *   client  transact count=2 version=0-2     versions 0 and 1 add partitions before they produce
+ *                    records=1-5 wait=..     records of a batch; between requests
+ *                    timeout=2s-6s           of its transactions; now and then one takes longer
+ *                    offsets=yes             consumes and transforms: offsets go with the records
+ *                    late=yes                requests come late and twice, over other connections
+ *
+ * A session that crashes is followed by another one with the same transactional id; half of them go
+ * on nevertheless, as zombies. Or nobody comes back, and the transaction has to time out.
+ */
+enum { TXN_SESSIONS = 3, TXN_WRITES_MAX = 6, TXN_LATE_MAX = 8 };
+
+struct txn_client;
+
+enum txn_kind {
+    TXN_FIND,       /* the coordinator of transactions */
+    TXN_FIND_GROUP, /* and that of the group */
+    TXN_INIT,
+    TXN_FETCH, /* the group's offset */
+    TXN_ADD,
+    TXN_PRODUCE,
+    TXN_ADD_OFFSETS,
+    TXN_OFFSETS,
+    TXN_END,
+    TXN_KINDS,
+};
+
+/* A request, with all it says. */
+struct txn_message {
+    enum txn_kind kind;
+    bool version_2;
+    char id[48]; /* transactional */
+    int64_t producer_id;
+    int16_t epoch;
+    int32_t timeout_ms;
+    bool commit;
+    struct node_topic *topic;
+    int32_t partition;
+    const char *group;
+    int64_t offset;
+    uint64_t first_value;
+    int32_t count;
+    int16_t produce_version;
+    struct buffer batch;
+    struct audit_txn *txn; /* NULL: of none */
+    int64_t first_sent_ms; /* -1: not yet */
+    int sends;
+};
+
+/* node_txn_requests.c */
+void txn_message_copy(struct txn_message *to, const struct txn_message *from);
+void txn_message_done(struct txn_message *request);
+err_t txn_message_send(struct txn_message *request, struct node_link *link, client_done_fn done,
+                       void *arg);
+/* The outcome; of an InitProducerId or EndTxn also id and epoch, of a Produce or fetch the offset. */
+struct txn_answer {
+    int16_t code;
+    int64_t producer_id;
+    int16_t epoch;
+    int64_t offset;
+};
+struct txn_answer txn_answer_read(const struct txn_message *request, const void *message);
+bool txn_error_passes(int16_t code);
+bool txn_error_fences(int16_t code);
+bool txn_error_aborts(int16_t code);
+
+struct txn_write {
+    struct node_topic *topic;
+    int32_t partition;
+};
+
+struct txn_session {
+    struct txn_client *client;
+    struct node_link link;
+    struct sys_timer timer;
+    bool active;
+    bool zombie;
+    uint32_t life; /* answers of another one are not heeded */
+    uint32_t number;
+    int64_t zombie_ends_ms;
+    int64_t fenced_ms; /* when its successor had its id; -1: not */
+    char id[48];
+
+    struct txn_message request; /* that is under way, or to be sent again */
+    bool has_request;
+    bool busy;
+    bool found;
+    bool found_group;
+    bool knows_offset;
+    int64_t producer_id; /* -1: none yet */
+    int16_t epoch;
+    int64_t timeout_ms;
+    bool looked; /* at the end: the group's offset */
+    int32_t sequences[SIM_TOPICS_MAX][SIM_PARTITIONS_MAX];
+    struct audit_producer *audits[SIM_TOPICS_MAX][SIM_PARTITIONS_MAX];
+
+    struct audit_txn *txn; /* NULL: none is open */
+    int64_t begin_ms;      /* its first request was sent; -1: not yet */
+    bool wants_commit;
+    struct txn_write writes[TXN_WRITES_MAX];
+    bool added[SIM_TOPICS_MAX][SIM_PARTITIONS_MAX];
+    int write_count;
+    int written;
+    bool added_offsets;
+    bool sent_offsets;
+    bool stalls; /* once in this transaction, until it has timed out */
+    int64_t offset;
+    int64_t to;
+};
+
+struct txn_late {
+    struct txn_client *client;
+    struct txn_message request;
+    struct sys_timer timer;
+    uint32_t session; /* number */
+    bool used;
+};
+
+struct txn_client {
+    struct node_client client;
+    struct txn_session sessions[TXN_SESSIONS];
+    struct txn_session *current;
+    struct txn_late lates[TXN_LATE_MAX];
+    struct node_link late_link;
+    char name[40];
+    char group[40];
+    int number;
+    int ids;            /* transactional ids it has had */
+    uint32_t session_count;
+    bool version_2;
+    bool offsets;
+    bool late;
+    int64_t last_to;
+    int64_t loose_until_ms; /* an InitProducerId that may come in late fences who it should not */
+    int64_t dies_one_in;
+    struct scenario_range wait;
+    struct scenario_range records;
+    struct scenario_range timeout;
+};
+
+/* node_txn.c */
+void txn_client_crash(struct txn_session *session);
+/* An InitProducerId without an answer may take effect any time soon. */
+void txn_client_loosen(struct txn_client *client);
+
+/* node_txn_session.c */
+void txn_session_begin(struct txn_session *session);
+void txn_session_turn(struct txn_session *session);
+bool txn_session_is_over(const struct txn_session *session);
+
+/* node_txn_late.c: perhaps a copy of what was just sent is sent again later. */
+void txn_late_offer(struct txn_session *session, const struct txn_message *request);
+bool txn_lates_pending(const struct txn_client *client);

@@ -110,6 +110,13 @@
  * about two milliseconds of work. */
 #define INLINE_DECOMPRESSION_SIZE_MAX (256 * 1024)
 
+/* A cleaning that is ahead of its rate waits when it would be for this long; shorter pauses cost
+ * more than they are worth. */
+#define CLEANER_PAUSE_MIN_NS (10 * 1000 * 1000)
+
+/* The cleaner reads at least this much at a time, whatever the settings leave for it. */
+#define CLEANER_IO_BYTES_MIN (4 * 1024)
+
 /* --- controller --- */
 
 /* Operations accepted by the controller and not yet committed. A node has some thousand connections

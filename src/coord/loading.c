@@ -185,16 +185,19 @@ static err_t read_slice(struct shard_load *load) {
         .leader_epoch = PARTITION_ANY_EPOCH,
         .fetched_epoch = PARTITION_ANY_EPOCH,
     };
-    err_t err = partition_read(load->partition, &read);
+    struct partition_offsets offsets;
+    err_t err = partition_offsets(load->partition, PARTITION_ANY_EPOCH, &offsets);
+    if (err == ERR_OK) {
+        err = partition_read(load->partition, &read);
+    }
     if (err != ERR_OK) {
         return err;
     }
-    if (read.slice.size == 0) {
-        struct partition_offsets offsets;
-        err = partition_offsets(load->partition, PARTITION_ANY_EPOCH, &offsets);
-        load->at_end = err == ERR_OK && load->offset >= offsets.log_end_offset;
+    if (read.slice.size == 0) { /* the end, or records up to it were compacted away */
+        load->at_end = load->offset >= offsets.log_end_offset ||
+                       offsets.high_watermark >= offsets.log_end_offset;
         log_slice_release(&read.slice);
-        return err != ERR_OK || load->at_end ? err : ERR_WOULD_BLOCK; /* not committed yet */
+        return load->at_end ? ERR_OK : ERR_WOULD_BLOCK; /* not committed yet */
     }
     err = read_bytes(load, &read.slice);
     log_slice_release(&read.slice);

@@ -191,6 +191,11 @@ void cached_file_give(struct cached_file *file) {
     sys_file_close(surplus);
 }
 
+void cached_file_moved(struct cached_file *file, char *path) {
+    free(file->path);
+    file->path = path;
+}
+
 err_t cached_file_create(struct cached_file *file) {
     assert(file->file == NULL);
     struct sys_file *open;

@@ -9,7 +9,7 @@
 /*
  * A file that is open while it is used, and as long after as there is room. Embedded in what it
  * belongs to. Taking and giving may happen on any thread; the path is set before and changes only
- * while nobody uses the file.
+ * by cached_file_moved.
  */
 struct cached_file {
     struct log_cache *cache;
@@ -27,6 +27,10 @@ void cached_file_done(struct cached_file *file);
 /* Opens the file if need be (WOULD_BLOCK with no_wait) and holds it open until it is given back. */
 err_t cached_file_take(struct cached_file *file, bool no_wait, struct sys_file **ret_file);
 void cached_file_give(struct cached_file *file);
+
+/* The file was renamed; takes over `path`. The caller holds it open, so nobody asks for the path.
+ */
+void cached_file_moved(struct cached_file *file, char *path);
 
 /* Makes the file, empty, and leaves it open. */
 err_t cached_file_create(struct cached_file *file);

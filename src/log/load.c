@@ -3,8 +3,10 @@
  *
  *   *.deleted            waited for its removal: put into the trash again
  *   *.cleaned            an unfinished output of the cleaner: removed
- *   *.swap               a finished one that replaces the segments it covers; one whose offset is
- *                        not below the smallest .cleaned belongs to an unfinished split: removed
+ *   *.swap               of a finished one that replaces the segments it covers. With a .log.swap,
+ *                        those are removed first; without, they were, and only names are missing.
+ *                        One whose offset is not below the smallest .cleaned is not finished:
+ *                        removed, before the .cleaned that tells so
  *   an index without     its segment is gone: removed
  *   its .log
  *
@@ -97,42 +99,73 @@ struct swap_range {
     int64_t end;
 };
 
-/* Removes what is not to be swapped in; tells the range of what is. */
-static err_t swaps_find(struct log *log, const struct sys_dir_list *list,
-                        struct swap_range *ret_range) {
-    *ret_range = (struct swap_range){.start = INT64_MAX, .end = INT64_MIN};
-    int64_t cleaned_min = INT64_MAX, offset;
+static int64_t cleaned_least(const struct sys_dir_list *list) {
+    int64_t least = INT64_MAX, offset;
     enum segment_file file;
     for (size_t i = 0; i < list->count; i++) {
-        if (name_parse(list->names[i], ".cleaned", &offset, &file) && offset < cleaned_min) {
-            cleaned_min = offset;
+        if (name_parse(list->names[i], ".cleaned", &offset, &file) && offset < least) {
+            least = offset;
         }
     }
-    for (size_t i = 0; i < list->count; i++) {
-        const char *name = list->names[i];
-        err_t err = ERR_OK;
-        if (ends_with(name, ".cleaned")) {
-            err = remove_file(log, name);
-        } else if (name_parse(name, ".swap", &offset, &file) && offset >= cleaned_min) {
-            err = remove_file(log, name);
-        } else if (ends_with(name, ".log.swap") && name_parse(name, ".swap", &offset, &file)) {
-            int64_t end;
-            err = swap_end(log, name, offset, &end);
-            if (err == ERR_OK) {
-                ret_range->start = offset < ret_range->start ? offset : ret_range->start;
-                ret_range->end = end > ret_range->end ? end : ret_range->end;
-            }
-        }
-        if (err != ERR_OK) {
-            return err;
-        }
-    }
-    return ERR_OK;
+    return least;
 }
 
-/* Removes the segments that the swapped ones cover, then gives those their names. */
-static err_t swaps_apply(struct log *log, const struct sys_dir_list *list,
-                         const struct swap_range *range) {
+/* Whether a name is that of a file to be swapped in, or of one that must not. */
+static bool is_swap(const char *name, int64_t cleaned_min, bool finished, int64_t *ret_offset,
+                    enum segment_file *ret_file) {
+    return name_parse(name, ".swap", ret_offset, ret_file) &&
+           (*ret_offset < cleaned_min) == finished;
+}
+
+/* What is not finished goes. */
+static err_t unfinished_remove(struct log *log, const struct sys_dir_list *list,
+                               int64_t cleaned_min) {
+    err_t err = ERR_OK;
+    int64_t offset;
+    enum segment_file file;
+    bool removed = false;
+    for (size_t i = 0; i < list->count && err == ERR_OK; i++) {
+        if (is_swap(list->names[i], cleaned_min, false, &offset, &file)) {
+            err = remove_file(log, list->names[i]);
+            removed = true;
+        }
+    }
+    if (err == ERR_OK && removed) {
+        err = log_note(log, sys_dir_sync(log->sys, log->path));
+    }
+    for (size_t i = 0; i < list->count && err == ERR_OK; i++) {
+        if (ends_with(list->names[i], ".cleaned")) {
+            err = remove_file(log, list->names[i]);
+        }
+    }
+    return err;
+}
+
+/* Which offsets the finished ones cover. One without a batch covers its own. */
+static err_t swaps_find(struct log *log, const struct sys_dir_list *list, int64_t cleaned_min,
+                        struct swap_range *ret_range) {
+    *ret_range = (struct swap_range){.start = INT64_MAX, .end = INT64_MIN};
+    err_t err = ERR_OK;
+    int64_t offset, end;
+    enum segment_file file;
+    for (size_t i = 0; i < list->count && err == ERR_OK; i++) {
+        if (!is_swap(list->names[i], cleaned_min, true, &offset, &file) || file != SEGMENT_LOG) {
+            continue;
+        }
+        err = swap_end(log, list->names[i], offset, &end);
+        if (err == ERR_OK) {
+            end = end > offset ? end : offset + 1;
+            ret_range->start = offset < ret_range->start ? offset : ret_range->start;
+            ret_range->end = end > ret_range->end ? end : ret_range->end;
+        }
+    }
+    return err;
+}
+
+/* Removes the segments that the swapped ones cover, for good, and all of them but the producer
+ * snapshot where the first begins. */
+static err_t covered_remove(struct log *log, const struct sys_dir_list *list,
+                            const struct swap_range *range) {
     if (range->start == INT64_MAX) {
         return ERR_OK;
     }
@@ -143,18 +176,27 @@ static err_t swaps_apply(struct log *log, const struct sys_dir_list *list,
     err_t err = ERR_OK;
     for (size_t i = 0; i < list->count && err == ERR_OK; i++) {
         if (name_parse(list->names[i], "", &offset, &file) && offset >= range->start &&
-            offset < range->end) {
+            offset < range->end && !(file == SEGMENT_SNAPSHOT && offset == range->start)) {
             err = remove_file(log, list->names[i]);
         }
     }
+    return err == ERR_OK ? log_note(log, sys_dir_sync(log->sys, log->path)) : err;
+}
+
+/* The .log first, for good: while it is not named, what the others are named is of the old one. */
+static err_t swaps_name(struct log *log, const struct sys_dir_list *list, int64_t cleaned_min,
+                        bool logs) {
+    int64_t offset;
+    enum segment_file file;
+    err_t err = ERR_OK;
     for (size_t i = 0; i < list->count && err == ERR_OK; i++) {
-        if (name_parse(list->names[i], ".swap", &offset, &file)) {
+        if (is_swap(list->names[i], cleaned_min, true, &offset, &file) &&
+            (file == SEGMENT_LOG) == logs) {
             char *from = path_join(log->path, list->names[i]);
             char *to = segment_path(log->path, offset, file, "");
-            err = sys_path_rename(log->sys, from, to);
+            err = log_note(log, sys_path_rename(log->sys, from, to));
             free(from);
             free(to);
-            err = log_note(log, err == ERR_NOT_FOUND ? ERR_OK : err);
         }
     }
     return err == ERR_OK ? log_note(log, sys_dir_sync(log->sys, log->path)) : err;
@@ -173,9 +215,19 @@ static err_t leftovers_clear(struct log *log, const struct sys_dir_list *list, b
     if (!*ret_changed) {
         return ERR_OK;
     }
+    int64_t cleaned_min = cleaned_least(list);
     struct swap_range range;
-    err_t err = swaps_find(log, list, &range);
-    return err == ERR_OK ? swaps_apply(log, list, &range) : err;
+    err_t err = unfinished_remove(log, list, cleaned_min);
+    if (err == ERR_OK) {
+        err = swaps_find(log, list, cleaned_min, &range);
+    }
+    if (err == ERR_OK) {
+        err = covered_remove(log, list, &range);
+    }
+    if (err == ERR_OK) {
+        err = swaps_name(log, list, cleaned_min, true);
+    }
+    return err == ERR_OK ? swaps_name(log, list, cleaned_min, false) : err;
 }
 
 /* --- segments --- */

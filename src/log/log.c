@@ -22,6 +22,9 @@ void log_config_init(struct log_config *config) {
         .flush_ms = INT64_MAX,
         .file_delete_delay_ms = 60 * 1000,
         .producer_expiration_ms = 24ll * 60 * 60 * 1000,
+        .delete_retention_ms = 24ll * 60 * 60 * 1000,
+        .max_compaction_lag_ms = INT64_MAX,
+        .min_cleanable_ratio = 0.5,
         .cleanup_delete = true,
     };
 }
@@ -86,6 +89,13 @@ struct log_segment *log_segment_take_out(struct log *log, size_t index) {
     memmove(&log->segments[index], &log->segments[index + 1],
             (log->segment_count - index) * sizeof *log->segments);
     return segment;
+}
+
+bool log_is_renaming(struct log *log, int64_t offset) {
+    sys_lock_take(&log->lock);
+    bool renaming = offset < log->renaming_end;
+    sys_lock_give(&log->lock);
+    return renaming;
 }
 
 void log_segment_unsynced(struct log *log, struct log_segment *segment) {
@@ -161,7 +171,7 @@ err_t log_snapshot_write(struct log *log) {
 }
 
 err_t log_segment_rename(struct log *log, struct log_segment *segment) {
-    err_t err = segment_rename_deleted(log->sys, log->path, segment);
+    err_t err = segment_rename_deleted(log->sys, log->path, segment, true);
     sys_lock_take(&log->lock);
     log->folder_changes++;
     sys_lock_give(&log->lock);

@@ -230,6 +230,7 @@ struct log_producer {
     int64_t last_timestamp_ms;
     int32_t coordinator_epoch;  /* -1: none */
     int64_t current_txn_offset; /* -1: no open transaction */
+    int64_t last_data_offset;   /* -1: none */
 };
 void log_producers(struct log *log, struct log_producer **ret_producers, size_t *ret_count);
 
@@ -277,8 +278,9 @@ err_t log_delete_records(struct log *log, int64_t offset);
 bool log_start_checkpointed(const struct log *log);
 
 /* [writer] Drops everything at and above `offset`; nothing when the log ends below it. The caller
- * writes the RECOVERY_POINT checkpoint before the next append: it may have gone down. */
+ * writes the RECOVERY_POINT checkpoint before the next append: it may have gone down. BUSY, and
+ * nothing was done, while the cleaner renames files of segments that would be cut: try again. */
 err_t log_truncate_to(struct log *log, int64_t offset);
 
-/* [writer] Drops everything and goes on at `offset`. */
+/* [writer] Drops everything and goes on at `offset`. BUSY as above. */
 err_t log_truncate_fully(struct log *log, int64_t offset);

@@ -19,6 +19,10 @@ struct log_config {
     int64_t flush_ms;               /* flush.ms */
     int64_t file_delete_delay_ms;   /* file.delete.delay.ms */
     int64_t producer_expiration_ms; /* producer.id.expiration.ms (broker) */
+    int64_t delete_retention_ms;    /* delete.retention.ms */
+    int64_t min_compaction_lag_ms;  /* min.compaction.lag.ms */
+    int64_t max_compaction_lag_ms;  /* max.compaction.lag.ms */
+    double min_cleanable_ratio;     /* min.cleanable.dirty.ratio */
     bool preallocate;               /* preallocate */
     bool cleanup_delete;            /* cleanup.policy has "delete" */
     bool cleanup_compact;           /* cleanup.policy has "compact" */

@@ -36,7 +36,10 @@ struct log {
     int64_t recovery_point;          /* lock, flush */
     int64_t dirty_bytes;             /* lock, flush: appended and not synced */
     int64_t last_flush_ms;           /* lock, flush: wall clock */
-    uint64_t truncations;            /* lock: how often offsets were taken back */
+    uint64_t truncations;            /* lock: how often what may have been found was taken back, or
+                                        its segments replaced */
+    int64_t cleaned_offset;          /* lock: below it the log is compacted; -1: not known */
+    int64_t renaming_end;            /* lock: of segments below, the cleaner renames files */
     uint64_t folder_changes;         /* lock: files made or renamed */
     uint64_t folder_synced;          /* lock, flush: of them on the disk */
     uint64_t writeback_from;         /* lock: in the active segment */
@@ -74,6 +77,13 @@ size_t log_segment_floor(const struct log *log, int64_t offset);
 /* Under the lock. Takes over the reference. */
 void log_segment_insert(struct log *log, struct log_segment *segment);
 struct log_segment *log_segment_take_out(struct log *log, size_t index);
+
+/* Whether the cleaner is renaming files of segments from `offset` on. */
+bool log_is_renaming(struct log *log, int64_t offset);
+
+/* [any] As log_aborted_transactions, with all that the indexes say. */
+err_t log_aborted_entries(struct log *log, int64_t start_offset, int64_t end_offset,
+                          struct txn_index_entry **ret_entries, size_t *ret_count);
 
 /* Notes that the indexes of a segment will have to be synced again. */
 void log_segment_unsynced(struct log *log, struct log_segment *segment);

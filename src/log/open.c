@@ -28,6 +28,7 @@ static struct log *log_alloc(struct log_directory *directory, const struct log_f
     log->folder.topic.data = log->folder.name;
     log->config = *config;
     log->snapshot_offset = -1;
+    log->cleaned_offset = -1;
     log->last_flush_ms = sys_wall_ms(log->sys);
     sys_lock_init(&log->lock, SYS_RANK_LOG);
     producer_state_init(&log->producers, 0);
@@ -195,6 +196,8 @@ err_t log_open(struct log_directory *directory, const char *name, const struct l
         bool has_recovery_point = log_directory_checkpoint_get(
             directory, LOG_CHECKPOINT_RECOVERY_POINT, log_topic(log), log_partition(log), &offset);
         log->recovery_point = offset;
+        (void)log_directory_checkpoint_get(directory, LOG_CHECKPOINT_CLEANER, log_topic(log),
+                                           log_partition(log), &log->cleaned_offset);
         if (log_directory_was_clean(directory, NULL)) {
             err = open_clean(log, &plan, has_recovery_point);
         } else {

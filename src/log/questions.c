@@ -169,6 +169,8 @@ void log_producers(struct log *log, struct log_producer **ret_producers, size_t 
             .last_timestamp_ms = producer->last_timestamp_ms,
             .coordinator_epoch = producer->coordinator_epoch,
             .current_txn_offset = producer->current_txn_offset,
+            .last_data_offset =
+                window->count == 0 ? -1 : window->batches[window->count - 1].last_offset,
         };
     }
     sys_lock_give(&log->lock);

@@ -103,7 +103,7 @@ void log_slice_release(struct log_slice *slice) {
 /* --- aborted transactions --- */
 
 struct aborted_list {
-    struct log_aborted *items;
+    struct txn_index_entry *items;
     size_t count;
     size_t capacity;
 };
@@ -113,10 +113,7 @@ static void aborted_add(struct aborted_list *list, const struct txn_index_entry 
         list->capacity = list->capacity == 0 ? 4 : list->capacity * 2;
         list->items = realloc(list->items, list->capacity * sizeof *list->items);
     }
-    list->items[list->count++] = (struct log_aborted){
-        .producer_id = entry->producer_id,
-        .first_offset = entry->first_offset,
-    };
+    list->items[list->count++] = *entry;
 }
 
 /* Adds what overlaps. *ret_complete: later markers cannot be of a transaction that began below
@@ -140,9 +137,8 @@ static err_t aborted_collect(struct log_segment *segment, int64_t start_offset, 
     return ERR_OK;
 }
 
-err_t log_aborted_transactions(struct log *log, int64_t start_offset, int64_t end_offset,
-                               struct log_aborted **ret_aborted, size_t *ret_count) {
-    struct aborted_list list = {0};
+static err_t aborted_collect_all(struct log *log, int64_t start_offset, int64_t end_offset,
+                                 struct aborted_list *list) {
     bool complete = false;
     int64_t after = INT64_MIN;
     while (!complete) {
@@ -150,15 +146,51 @@ err_t log_aborted_transactions(struct log *log, int64_t start_offset, int64_t en
         if (segment == NULL) {
             break;
         }
-        err_t err = aborted_collect(segment, start_offset, end_offset, &list, &complete);
+        err_t err = aborted_collect(segment, start_offset, end_offset, list, &complete);
         after = segment->base_offset;
         segment_unref(segment);
+        if (err != ERR_OK) {
+            return err;
+        }
+    }
+    return ERR_OK;
+}
+
+err_t log_aborted_entries(struct log *log, int64_t start_offset, int64_t end_offset,
+                          struct txn_index_entry **ret_entries, size_t *ret_count) {
+    for (;;) {
+        struct range range = range_read(log);
+        struct aborted_list list = {0};
+        err_t err = aborted_collect_all(log, start_offset, end_offset, &list);
+        if (range_read(log).truncations != range.truncations) {
+            free(list.items);
+            continue; /* files were cut or replaced under our feet */
+        }
         if (err != ERR_OK) {
             free(list.items);
             return err;
         }
+        *ret_entries = list.items;
+        *ret_count = list.count;
+        return ERR_OK;
     }
-    *ret_aborted = list.items;
-    *ret_count = list.count;
+}
+
+err_t log_aborted_transactions(struct log *log, int64_t start_offset, int64_t end_offset,
+                               struct log_aborted **ret_aborted, size_t *ret_count) {
+    struct txn_index_entry *entries;
+    size_t count;
+    err_t err = log_aborted_entries(log, start_offset, end_offset, &entries, &count);
+    if (err != ERR_OK) {
+        return err;
+    }
+    struct log_aborted *aborted = count == 0 ? NULL : calloc(count, sizeof *aborted);
+    for (size_t i = 0; i < count; i++) {
+        aborted[i] = (struct log_aborted){.producer_id = entries[i].producer_id,
+                                          .first_offset = entries[i].first_offset};
+    }
+    free(entries);
+    *ret_aborted = aborted;
+    *ret_count = count;
     return ERR_OK;
 }

@@ -122,8 +122,10 @@ err_t log_retention_step(struct log *log, int64_t now_ms, bool *ret_more) {
         return err;
     }
     struct candidate candidate = oldest(log);
-    const char *reason;
-    err = reason_find(&candidate, now_ms, &reason);
+    const char *reason = NULL;
+    if (!log_is_renaming(log, candidate.segment->base_offset)) {
+        err = reason_find(&candidate, now_ms, &reason);
+    }
     if (err == ERR_OK && reason != NULL && candidate.last) {
         err = log_roll(log);
     }

@@ -39,6 +39,12 @@ char *segment_path(const char *folder, int64_t base_offset, enum segment_file fi
 
 struct log_segment *segment_new(struct log_cache *cache, const char *folder, int64_t base_offset,
                                 const struct segment_sizes *sizes, int64_t next_offset) {
+    return segment_new_named(cache, folder, base_offset, "", sizes, next_offset);
+}
+
+struct log_segment *segment_new_named(struct log_cache *cache, const char *folder,
+                                      int64_t base_offset, const char *suffix,
+                                      const struct segment_sizes *sizes, int64_t next_offset) {
     struct log_segment *segment = calloc(1, sizeof *segment);
     segment->references = 1;
     segment->cache = cache;
@@ -46,16 +52,17 @@ struct log_segment *segment_new(struct log_cache *cache, const char *folder, int
     segment->size = sizes->file[SEGMENT_LOG];
     segment->next_offset = next_offset;
     sys_lock_init(&segment->lock, SYS_RANK_SEGMENT);
-    cached_file_init(&segment->log, cache, segment_path(folder, base_offset, SEGMENT_LOG, ""));
+    cached_file_init(&segment->log, cache, segment_path(folder, base_offset, SEGMENT_LOG, suffix));
     index_file_init(&segment->offsets, cache, &segment->lock,
-                    segment_path(folder, base_offset, SEGMENT_INDEX, ""), OFFSET_INDEX_ENTRY_SIZE,
-                    sizes->present[SEGMENT_INDEX], sizes->file[SEGMENT_INDEX]);
+                    segment_path(folder, base_offset, SEGMENT_INDEX, suffix),
+                    OFFSET_INDEX_ENTRY_SIZE, sizes->present[SEGMENT_INDEX],
+                    sizes->file[SEGMENT_INDEX]);
     index_file_init(&segment->times, cache, &segment->lock,
-                    segment_path(folder, base_offset, SEGMENT_TIME_INDEX, ""),
+                    segment_path(folder, base_offset, SEGMENT_TIME_INDEX, suffix),
                     TIME_INDEX_ENTRY_SIZE, sizes->present[SEGMENT_TIME_INDEX],
                     sizes->file[SEGMENT_TIME_INDEX]);
     txn_index_init(&segment->aborted, cache, &segment->lock,
-                   segment_path(folder, base_offset, SEGMENT_TXN_INDEX, ""),
+                   segment_path(folder, base_offset, SEGMENT_TXN_INDEX, suffix),
                    sizes->file[SEGMENT_TXN_INDEX]);
     return segment;
 }
@@ -338,9 +345,11 @@ err_t segment_reset_indexes(struct log_segment *segment, bool with_aborted) {
     return err;
 }
 
-err_t segment_rename_deleted(struct sys *sys, const char *folder, struct log_segment *segment) {
+err_t segment_rename_deleted(struct sys *sys, const char *folder, struct log_segment *segment,
+                             bool with_snapshot) {
+    int count = with_snapshot ? SEGMENT_FILE_COUNT : SEGMENT_SNAPSHOT;
     err_t result = ERR_OK;
-    for (int i = 0; i < SEGMENT_FILE_COUNT && result == ERR_OK; i++) {
+    for (int i = 0; i < count && result == ERR_OK; i++) {
         char *from = segment_path(folder, segment->base_offset, (enum segment_file)i, "");
         char *to = segment_path(folder, segment->base_offset, (enum segment_file)i, ".deleted");
         err_t err = sys_path_rename(sys, from, to);
@@ -351,6 +360,51 @@ err_t segment_rename_deleted(struct sys *sys, const char *folder, struct log_seg
         free(to);
     }
     return result;
+}
+
+err_t segment_hold(struct log_segment *segment) {
+    struct sys_file *file;
+    err_t err = cached_file_take(&segment->log, false, &file);
+    if (err != ERR_OK) {
+        return err;
+    }
+    err = cached_file_take(&segment->offsets.file, false, &file);
+    if (err == ERR_OK) {
+        err = cached_file_take(&segment->times.file, false, &file);
+        if (err == ERR_OK && segment->aborted.size > 0) {
+            err = cached_file_take(&segment->aborted.file, false, &file);
+            if (err != ERR_OK) {
+                cached_file_give(&segment->times.file);
+            }
+        }
+        if (err != ERR_OK) {
+            cached_file_give(&segment->offsets.file);
+        }
+    }
+    if (err != ERR_OK) {
+        cached_file_give(&segment->log);
+    }
+    return err;
+}
+
+void segment_let_go(struct log_segment *segment) {
+    cached_file_give(&segment->log);
+    cached_file_give(&segment->offsets.file);
+    cached_file_give(&segment->times.file);
+    if (segment->aborted.size > 0) {
+        cached_file_give(&segment->aborted.file);
+    }
+}
+
+void segment_named(struct log_segment *segment, const char *folder) {
+    struct cached_file *files[] = {[SEGMENT_LOG] = &segment->log,
+                                   [SEGMENT_INDEX] = &segment->offsets.file,
+                                   [SEGMENT_TIME_INDEX] = &segment->times.file,
+                                   [SEGMENT_TXN_INDEX] = &segment->aborted.file};
+    for (int i = SEGMENT_LOG; i <= SEGMENT_TXN_INDEX; i++) {
+        cached_file_moved(files[i],
+                          segment_path(folder, segment->base_offset, (enum segment_file)i, ""));
+    }
 }
 
 uint64_t segment_cuts(struct log_segment *segment) {

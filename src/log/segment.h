@@ -81,6 +81,11 @@ struct segment_sizes {
  * (the caller finds it with segment_scan_tail). */
 struct log_segment *segment_new(struct log_cache *cache, const char *folder, int64_t base_offset,
                                 const struct segment_sizes *sizes, int64_t next_offset);
+
+/* The same for files whose names end in `suffix`. */
+struct log_segment *segment_new_named(struct log_cache *cache, const char *folder,
+                                      int64_t base_offset, const char *suffix,
+                                      const struct segment_sizes *sizes, int64_t next_offset);
 struct log_segment *segment_ref(struct log_segment *segment);
 void segment_unref(struct log_segment *segment); /* [any], accepts NULL */
 
@@ -116,9 +121,18 @@ err_t segment_truncate(struct log_segment *segment, uint64_t position, int64_t n
  * transactions too. */
 err_t segment_reset_indexes(struct log_segment *segment, bool with_aborted);
 
-/* [writer] Renames the files to *.deleted. Open ones stay readable. On an error it has all its
- * files still. */
-err_t segment_rename_deleted(struct sys *sys, const char *folder, struct log_segment *segment);
+/* [writer] Renames the files to *.deleted, and the producer snapshot at its beginning. Open ones
+ * stay readable. On an error it has all its files still. */
+err_t segment_rename_deleted(struct sys *sys, const char *folder, struct log_segment *segment,
+                             bool with_snapshot);
+
+/* Holds the files open, so that they are read and renamed without a look at their names, and lets
+ * go of them. */
+err_t segment_hold(struct log_segment *segment);
+void segment_let_go(struct log_segment *segment);
+
+/* The files, held, have the names of a segment now. */
+void segment_named(struct log_segment *segment, const char *folder);
 
 /* --- reading: [any] --- */
 
@@ -139,7 +153,7 @@ err_t segment_scan_tail(struct log_segment *segment, int64_t *ret_next_offset);
 err_t segment_max_timestamp(struct log_segment *segment, int64_t *ret_timestamp_ms,
                             int64_t *ret_offset);
 
-/* The timestamp of the first batch, -1 while empty. [writer] */
+/* The timestamp of the first batch, -1 while empty. [writer], or of a sealed segment. */
 err_t segment_first_timestamp(struct log_segment *segment, int64_t *ret_timestamp_ms);
 
 /* [writer] Takes note of it. */

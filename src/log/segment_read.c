@@ -377,7 +377,12 @@ err_t segment_max_timestamp(struct log_segment *segment, int64_t *ret_timestamp_
 }
 
 err_t segment_first_timestamp(struct log_segment *segment, int64_t *ret_timestamp_ms) {
-    if (!segment->first_timestamp_known && segment->size > 0) {
+    sys_lock_take(&segment->lock);
+    bool known = segment->first_timestamp_known;
+    int64_t timestamp_ms = known ? segment->first_timestamp_ms : -1;
+    uint64_t size = segment->size;
+    sys_lock_give(&segment->lock);
+    if (!known && size > 0) {
         struct sys_file *file;
         err_t err = cached_file_take(&segment->log, false, &file);
         if (err != ERR_OK) {
@@ -385,14 +390,15 @@ err_t segment_first_timestamp(struct log_segment *segment, int64_t *ret_timestam
         }
         struct batch_walk walk;
         struct batch_header header;
-        batch_walk_init(&walk, file, 0, segment->size, false);
+        batch_walk_init(&walk, file, 0, size, false);
         err = batch_walk_next(&walk, &header);
         cached_file_give(&segment->log);
         if (err != ERR_OK) {
             return err;
         }
-        segment_first_timestamp_set(segment, header.max_timestamp_ms);
+        timestamp_ms = header.max_timestamp_ms;
+        segment_first_timestamp_set(segment, timestamp_ms);
     }
-    *ret_timestamp_ms = segment->first_timestamp_known ? segment->first_timestamp_ms : -1;
+    *ret_timestamp_ms = timestamp_ms;
     return ERR_OK;
 }

@@ -250,22 +250,33 @@ static err_t find(struct log *log, int64_t timestamp_ms, struct log_time_offset 
     }
 }
 
-/* Counts how often segments, or their ends, were taken away. */
-static uint64_t removals(struct log *log) {
+/* How often segments, or their ends, were taken away, and files renamed. */
+struct removals {
+    uint64_t truncations;
+    uint64_t folder_changes;
+};
+
+static struct removals removals_read(struct log *log) {
     sys_lock_take(&log->lock);
-    uint64_t count = log->truncations + log->folder_changes;
+    struct removals removals = {.truncations = log->truncations,
+                                .folder_changes = log->folder_changes};
     sys_lock_give(&log->lock);
-    return count;
+    return removals;
 }
 
 err_t log_offset_for_timestamp(struct log *log, int64_t timestamp_ms,
                                struct log_time_offset *ret_found) {
     for (;;) {
-        uint64_t before = removals(log);
+        struct removals before = removals_read(log);
         struct log_time_offset found = {.timestamp_ms = -1, .offset = -1, .leader_epoch = -1};
         err_t err = find(log, timestamp_ms, &found);
-        if ((err == ERR_CORRUPT || err == ERR_NOT_FOUND) && removals(log) != before) {
-            continue; /* a file was cut or removed under our feet */
+        struct removals after = removals_read(log);
+        if (after.truncations != before.truncations) {
+            continue; /* what was found may be of a file that took another's place */
+        }
+        if ((err == ERR_CORRUPT || err == ERR_NOT_FOUND) &&
+            after.folder_changes != before.folder_changes) {
+            continue; /* a file was removed under our feet */
         }
         if (err == ERR_OK) {
             *ret_found = found;

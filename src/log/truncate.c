@@ -18,6 +18,9 @@ static void offsets_lower(struct log *log, int64_t offset) {
     if (log->recovery_point > offset) {
         log->recovery_point = offset;
     }
+    if (log->cleaned_offset > offset) {
+        log->cleaned_offset = offset;
+    }
     log->writeback_from = 0;
     sys_lock_give(&log->lock);
 }
@@ -77,6 +80,9 @@ err_t log_truncate_to(struct log *log, int64_t offset) {
     err_t err = log_writable(log);
     if (err != ERR_OK || offset >= log->end_offset) {
         return err;
+    }
+    if (log_is_renaming(log, offset)) {
+        return ERR_BUSY;
     }
     if (offset <= log->segments[0]->base_offset) {
         return log_truncate_fully(log, offset);
@@ -153,6 +159,9 @@ static err_t snapshots_remove(struct log *log) {
 
 err_t log_truncate_fully(struct log *log, int64_t offset) {
     err_t err = log_writable(log);
+    if (err == ERR_OK && log_is_renaming(log, 0)) {
+        err = ERR_BUSY;
+    }
     if (err != ERR_OK) {
         return err;
     }

@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 
+#include "log/cleaner.h"
 #include "replica/replicas_int.h"
 
 /* Whether the log has a line in this checkpoint, and what it says. */
@@ -18,6 +19,8 @@ static bool read_log(struct log *log, enum log_checkpoint kind, int64_t *ret_off
     case LOG_CHECKPOINT_HIGH_WATERMARK:
         *ret_offset = log_high_watermark(log);
         return true;
+    case LOG_CHECKPOINT_CLEANER:
+        return log_cleaned_offset(log, ret_offset);
     default:
         *ret_offset = log_start_offset(log);
         return log_start_checkpointed(log);
@@ -48,8 +51,9 @@ err_t checkpoint_write(struct volume *volume, enum log_checkpoint kind,
 }
 
 bool checkpoint_names(const struct volume *volume, struct str topic, int32_t index) {
-    static const enum log_checkpoint kinds[] = {
-        LOG_CHECKPOINT_RECOVERY_POINT, LOG_CHECKPOINT_HIGH_WATERMARK, LOG_CHECKPOINT_LOG_START};
+    static const enum log_checkpoint kinds[] = {LOG_CHECKPOINT_RECOVERY_POINT,
+                                                LOG_CHECKPOINT_HIGH_WATERMARK,
+                                                LOG_CHECKPOINT_LOG_START, LOG_CHECKPOINT_CLEANER};
     int64_t offset;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (log_directory_checkpoint_get(volume->directory, kinds[i], topic, index, &offset)) {

@@ -101,7 +101,6 @@ static bool adopt(struct replicas *replicas, struct listing *listing,
         partition_new(replicas->sys, topic->name, topic->id, state->id, replicas->node_id);
     const struct partition_config *config = read_config(listing, topic);
     partition_configure(partition, config);
-    replicas_note_config(replicas, topic->name, config);
     partition_set_leadership(partition, state);
     replicas_put(replicas, partition, listing->volume, true);
     replicas_open_log(replicas, partition, listing->volume, folder->name);

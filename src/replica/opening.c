@@ -16,7 +16,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "replica/replicas_int.h"
+#include "replica/cleaning_int.h"
 
 struct leaving;
 
@@ -101,8 +101,6 @@ static enum sys_job_result open_step(struct sys_job *job) {
     return opening->err == ERR_OK && !done ? SYS_JOB_AGAIN : SYS_JOB_DONE;
 }
 
-static void submit_removal(struct leaving *leaving);
-
 static void note_lack_of_space(struct replicas *replicas, struct partition *partition) {
     uint8_t key[20];
     replica_key(partition_topic_id(partition), partition_index(partition), key);
@@ -154,7 +152,7 @@ static void open_done(struct sys_job *job) {
         open_failed(opening);
     }
     if (opening->leaving != NULL) {
-        submit_removal(opening->leaving);
+        replicas_submit_removal(opening->leaving);
     }
     bool found = opening->folder[0] != '\0' && !opening->again;
     partition_unref(opening->partition);
@@ -332,7 +330,7 @@ static void removal_done(struct partition_write *write) {
     leaving_end(leaving);
 }
 
-static void submit_removal(struct leaving *leaving) {
+void replicas_submit_removal(struct leaving *leaving) {
     if (partition_log(leaving->partition) == NULL) {
         submit_stray(leaving);
         return;
@@ -357,8 +355,8 @@ void replicas_remove_log(struct replicas *replicas, struct partition *partition,
     leaving_add(leaving);
     if (opening != NULL) {
         opening->leaving = leaving;
-    } else {
-        submit_removal(leaving);
+    } else if (!cleaner_delays(replicas->cleaner, partition, leaving)) {
+        replicas_submit_removal(leaving);
     }
 }
 

@@ -50,7 +50,9 @@ struct partition {
     int refused_next;
 
     _Atomic bool unreadable_said;
-    _Atomic bool tended; /* upkeep has a write in the queue: tending.c */
+    _Atomic bool tended;      /* upkeep has a write in the queue: tending.c */
+    _Atomic bool cleaned_now; /* a cleaning goes on: cleaning.c */
+    _Atomic bool uncleanable; /* one failed, as the next would */
 };
 
 /* With the lock held: OK, or why an operation of this caller cannot go on. */

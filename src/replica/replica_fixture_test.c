@@ -338,7 +338,9 @@ static void make_batch(struct fixture *f, const struct batch *batch, struct buff
     struct batch_builder builder;
     batch_builder_init(&builder, out, &options);
     for (int i = 0; i < (batch->records == 0 ? 1 : batch->records); i++) {
-        batch_builder_add(&builder, sys_wall_ms(f->sys), (struct bytes){0},
+        struct bytes key =
+            batch->key == NULL ? (struct bytes){0} : str_bytes(str_from_c(batch->key));
+        batch_builder_add(&builder, sys_wall_ms(f->sys), key,
                           (struct bytes){.data = value, .size = size}, NULL, 0);
     }
     batch_builder_finish(&builder, f->compression);

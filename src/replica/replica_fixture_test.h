@@ -102,6 +102,7 @@ struct batch {
     int64_t producer_id; /* none when 0 */
     int32_t sequence;
     int compression;
+    const char *key; /* of all records; none when NULL */
 };
 
 /* An append on its way. */

@@ -192,22 +192,6 @@ static void settings_reach_a_log_that_is_being_made(void **state) {
     partition_unref(partition);
 }
 
-static void a_policy_that_is_not_followed_is_told_once(void **state) {
-    struct fixture *f = *state;
-    fixture_start(f);
-    (void)fixture_topic(f, "a", 1);
-    (void)fixture_topic(f, "b", 1);
-    fixture_commit(f);
-    assert_false(told(f, "cleanup.policy=compact"));
-    fixture_config(f, META_RESOURCE_TOPIC, "a", "cleanup.policy", "compact");
-    fixture_commit(f);
-    assert_true(told(f, "a has cleanup.policy=compact"));
-    fixture_config(f, META_RESOURCE_TOPIC, "b", "cleanup.policy", "compact,delete");
-    fixture_commit(f);
-    assert_false(told(f, "b has cleanup.policy=compact"));
-    fixture_settle(f);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -221,7 +205,6 @@ int main(void) {
         TEST(a_failed_directory_gets_none),
         TEST(a_directory_for_metadata_only_gets_none),
         TEST(settings_reach_a_log_that_is_being_made),
-        TEST(a_policy_that_is_not_followed_is_told_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

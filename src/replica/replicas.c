@@ -165,22 +165,9 @@ struct volume *replicas_volume(const struct replicas *replicas, int index) {
 
 /* --- following the image --- */
 
-void replicas_note_config(struct replicas *replicas, struct str topic,
-                          const struct partition_config *config) {
-    bool kept_short = str_equal(topic, STR("__consumer_offsets")); /* by its coordinators */
-    if (config->log.cleanup_compact && !kept_short && !replicas->compaction_told) {
-        replicas->compaction_told = true;
-        text_log_warn(replicas->text_log, "log",
-                      "%.*s has cleanup.policy=compact: this version does not compact, and keeps "
-                      "the logs of such topics whole",
-                      STR_ARGS(topic));
-    }
-}
-
 static void configure(struct replicas *replicas, const struct meta_topic *topic) {
     struct partition_config config;
     topic_config_read(replicas->image, topic->name, replicas->node_id, replicas->config, &config);
-    replicas_note_config(replicas, topic->name, &config);
     struct pmap_walk walk;
     const struct meta_partition *state;
     pmap_for_each(&walk, &topic->partitions, state) {
@@ -234,7 +221,6 @@ static void create(struct replicas *replicas, const struct meta_topic *topic,
     struct partition *partition =
         partition_new(replicas->sys, topic->name, topic->id, state->id, replicas->node_id);
     partition_configure(partition, config);
-    replicas_note_config(replicas, topic->name, config);
     partition_set_leadership(partition, state);
     struct volume *volume = replicas_choose_volume(replicas, state);
     replicas_put(replicas, partition, volume, false);

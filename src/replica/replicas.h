@@ -101,6 +101,18 @@ struct log_start_wait {
 void replicas_log_start_wait(struct replicas *replicas, const struct volume *volume,
                              struct log_start_wait *wait);
 
+/* What the cleaner did last, and since the start. Any thread. */
+struct replicas_cleaner_stats {
+    double dirtiest_ratio; /* of the logs it looked at last */
+    double recopy_ratio;   /* bytes that stayed, of those of the last cleaning */
+    double buffer_used;    /* the share of its map's memory */
+    double clean_seconds;  /* how long it took */
+    double delay_seconds;  /* by how much it was late for max.compaction.lag.ms */
+    int64_t since_look_ms;
+    uint64_t io_bytes;
+};
+void replicas_cleaner_stats(struct replicas *replicas, struct replicas_cleaner_stats *ret_stats);
+
 int replicas_volume_count(const struct replicas *replicas);
 int replicas_data_volume_count(const struct replicas *replicas); /* the first ones: of log.dirs */
 struct volume *replicas_volume(const struct replicas *replicas, int index);

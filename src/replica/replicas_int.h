@@ -35,7 +35,6 @@ struct replicas {
     struct map leavings;  /* struct leaving by folder name: folders on their way out */
     struct map openings;  /* struct opening by partition: logs being opened */
     bool lack_space;      /* some replica does */
-    bool compaction_told; /* that there is none */
     size_t tasks_running; /* opens, removals and upkeep that were begun and are not done */
 
     size_t unplaced; /* partitions that no volume can keep, and were not told yet */
@@ -54,6 +53,7 @@ struct replicas {
     void *told_arg;
     struct list listings;
 
+    struct cleaner *cleaner;
     struct upkeep *upkeep; /* one per volume */
     struct sys_timer upkeep_timer;
 
@@ -72,10 +72,6 @@ void replicas_put(struct replicas *replicas, struct partition *partition, struct
 /* Brings the table to what the applied image says, whatever came before. */
 void replicas_follow(struct replicas *replicas);
 
-/* Says, once, what settings that a partition gets ask for and do not get. */
-void replicas_note_config(struct replicas *replicas, struct str topic,
-                          const struct partition_config *config);
-
 /* --- opening.c --- */
 
 /* Opens (folder given) or creates a partition's log on a worker of the volume. */
@@ -88,6 +84,10 @@ void replicas_open_again(struct replicas *replicas);
 /* Takes the log's folder away; the partition was marked deleted and is out of the table. */
 void replicas_remove_log(struct replicas *replicas, struct partition *partition,
                          struct volume *volume);
+
+/* Goes on with a removal that waited for the partition's cleaning to end. */
+struct leaving;
+void replicas_submit_removal(struct leaving *leaving);
 
 /* Renames a folder that belongs to no partition of this node. */
 void replicas_set_stray(struct replicas *replicas, struct volume *volume, const char *folder);
@@ -128,6 +128,9 @@ void replicas_upkeep_configure(struct replicas *replicas);
 
 /* A partition is about to come to the volume: a run that goes on does not know it. */
 void replicas_note_addition(struct replicas *replicas, const struct volume *volume);
+
+/* Some log of the volume was cleaned, as the checkpoint has to say. */
+void replicas_note_cleaned(struct replicas *replicas, struct volume *volume);
 
 /* A folder was deleted: its files wait to be removed, and a run that goes on may still know it. */
 void replicas_note_removal(struct replicas *replicas, struct volume *volume);

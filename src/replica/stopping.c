@@ -58,6 +58,9 @@ static enum sys_job_result seal_step(struct sys_job *job) {
     case 2:
         write_one(sealing, LOG_CHECKPOINT_LOG_START);
         return SYS_JOB_AGAIN;
+    case 3:
+        write_one(sealing, LOG_CHECKPOINT_CLEANER);
+        return SYS_JOB_AGAIN;
     default:
         if (sealing->err == ERR_OK) {
             sealing->err = log_directory_mark_clean(sealing->volume->directory,

@@ -65,6 +65,10 @@ static void read_log(const struct config *topic, const struct config *file,
     log->flush_ms = config_long(topic, TOPIC_CONFIG_FLUSH_MS);
     log->file_delete_delay_ms = config_long(topic, TOPIC_CONFIG_FILE_DELETE_DELAY_MS);
     log->producer_expiration_ms = config_int(file, CONFIG_PRODUCER_ID_EXPIRATION_MS);
+    log->delete_retention_ms = config_long(topic, TOPIC_CONFIG_DELETE_RETENTION_MS);
+    log->min_compaction_lag_ms = config_long(topic, TOPIC_CONFIG_MIN_COMPACTION_LAG_MS);
+    log->max_compaction_lag_ms = config_long(topic, TOPIC_CONFIG_MAX_COMPACTION_LAG_MS);
+    log->min_cleanable_ratio = config_double(topic, TOPIC_CONFIG_MIN_CLEANABLE_DIRTY_RATIO);
     log->preallocate = config_bool(topic, TOPIC_CONFIG_PREALLOCATE);
     log->cleanup_delete = config_list_has(cleanup, STR("delete"));
     log->cleanup_compact = config_list_has(cleanup, STR("compact"));

@@ -8,6 +8,7 @@
  *               FLUSH_INTERVAL is over
  *   checkpoint  after flushes; when a name is    recovery points and high watermarks; log starts
  *               wanted again (replicas_forget)
+ *   cleaned     after a log was cleaned          up to where logs are compacted
  *   log starts  when somebody waits for them     that checkpoint, between any two slices
  *               (log_starts_int.h)
  *   retention   log.retention.check.interval.ms  oldest segments by time, size and log start;
@@ -21,6 +22,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "replica/cleaning_int.h"
 #include "replica/upkeep_int.h"
 #include "sys/sys.h"
 
@@ -89,6 +91,10 @@ void replicas_note_removal(struct replicas *replicas, struct volume *volume) {
     upkeep_of(replicas, volume)->removed = true;
 }
 
+void replicas_note_cleaned(struct replicas *replicas, struct volume *volume) {
+    upkeep_of(replicas, volume)->cleaned = true;
+}
+
 void replicas_note_addition(struct replicas *replicas, const struct volume *volume) {
     atomic_store(&upkeep_of(replicas, volume)->log_starts.outdated, true);
 }
@@ -133,7 +139,8 @@ static void tick_volume(struct upkeep *upkeep, int64_t now_ms) {
         is_over(&upkeep->retention_at_ms, now_ms, true, retention_interval_ms(upkeep->replicas));
     bool trash = upkeep->removed || now_ms >= upkeep->trash_at_ms;
     bool names = !list_empty(&upkeep->forgettings);
-    if (dirty || points || upkeep->retention || trash || atomic_load(&upkeep->starts_moved)) {
+    if (dirty || points || upkeep->retention || trash || upkeep->cleaned ||
+        atomic_load(&upkeep->starts_moved)) {
         upkeep_run(upkeep, UPKEEP_LOGS);
     } else if (names) {
         upkeep_run(upkeep, UPKEEP_RECOVERY_POINTS);
@@ -170,12 +177,14 @@ static void tick(struct sys_timer *timer) {
             look(upkeep, now_ms);
         }
     }
+    cleaner_tick(replicas->cleaner, now_ms);
     sys_timer_set(replicas->loop, timer, now_ms + UPKEEP_TICK_MS);
 }
 
 /* --- life --- */
 
 void replicas_upkeep_new(struct replicas *replicas) {
+    replicas->cleaner = cleaner_new(replicas);
     replicas->upkeep = calloc((size_t)replicas->volume_count, sizeof *replicas->upkeep);
     for (int i = 0; i < replicas->volume_count; i++) {
         replicas->upkeep[i].replicas = replicas;
@@ -201,6 +210,7 @@ void replicas_upkeep_start(struct replicas *replicas) {
 
 void replicas_upkeep_stop(struct replicas *replicas) {
     sys_timer_clear(replicas->loop, &replicas->upkeep_timer);
+    cleaner_stop(replicas->cleaner);
     for (int i = 0; i < replicas->volume_count; i++) {
         if (!replicas->upkeep[i].running) {
             settle(&replicas->upkeep[i]);
@@ -209,6 +219,8 @@ void replicas_upkeep_stop(struct replicas *replicas) {
 }
 
 void replicas_upkeep_free(struct replicas *replicas) {
+    cleaner_free(replicas->cleaner);
+    replicas->cleaner = NULL;
     free(replicas->upkeep);
     replicas->upkeep = NULL;
 }

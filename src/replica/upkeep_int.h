@@ -16,6 +16,7 @@ enum upkeep_phase {
     UPKEEP_RECOVERY_POINTS,
     UPKEEP_HIGH_WATERMARKS,
     UPKEEP_LOG_STARTS,
+    UPKEEP_CLEANED,
     UPKEEP_TRASH
 };
 
@@ -33,6 +34,7 @@ struct upkeep {
     bool late;                 /* a tick could not look, for a run that did only what is awaited */
     bool removed;              /* since the last run began, folders went to the trash */
     _Atomic bool starts_moved; /* log starts that could not be written */
+    bool cleaned;              /* logs were, since that checkpoint was written */
     struct list forgettings;
     struct log_starts log_starts;
 
@@ -48,6 +50,7 @@ struct upkeep {
     bool retention;
     bool write_points;
     bool write_starts;
+    bool write_cleaned;
     err_t err; /* of writing checkpoints */
 };
 

@@ -1,7 +1,7 @@
 /*
  * A run of upkeep goes through its phases on a worker of the volume, one blocking call per slice:
  *
- *   logs ──► recovery points ──► high watermarks ──► log starts ──► trash
+ *   logs ──► recovery points ──► high watermarks ──► log starts ──► cleaned ──► trash
  *
  * or begins with a later one, when nothing else is wanted. Between any two slices log starts are
  * written for those who wait for them. Flushing stands beside the writers; retention queues as one
@@ -120,6 +120,9 @@ static enum sys_job_result upkeep_step(struct sys_job *job) {
     case UPKEEP_LOG_STARTS:
         write_phase(upkeep, LOG_CHECKPOINT_LOG_START, upkeep->write_starts);
         return SYS_JOB_AGAIN;
+    case UPKEEP_CLEANED:
+        write_phase(upkeep, LOG_CHECKPOINT_CLEANER, upkeep->write_cleaned);
+        return SYS_JOB_AGAIN;
     case UPKEEP_TRASH:
         break;
     }
@@ -169,6 +172,9 @@ void upkeep_run(struct upkeep *upkeep, enum upkeep_phase from) {
     upkeep->write_starts =
         from != UPKEEP_LOG_STARTS && (atomic_exchange(&upkeep->starts_moved, false) ||
                                       from == UPKEEP_RECOVERY_POINTS || upkeep->retention);
+    upkeep->write_cleaned =
+        from != UPKEEP_LOG_STARTS && (upkeep->cleaned || from == UPKEEP_RECOVERY_POINTS);
+    upkeep->cleaned &= !upkeep->write_cleaned;
     upkeep->err = ERR_OK;
     upkeep->removed = false;
     upkeep->running = true;

@@ -16,6 +16,9 @@ void emit_labelled(struct metrics_page *page, enum metrics_kind kind, const char
 /* partition_metrics.c: partitions kept here, their logs and directories. */
 void collect_partitions(struct node *node, struct metrics_page *page);
 
+/* cleaner_metrics.c: compaction of logs. */
+void collect_cleaner(struct node *node, struct metrics_page *page);
+
 /* group_metrics.c: groups and their lag. */
 void collect_groups(struct node *node, struct metrics_page *page);
 

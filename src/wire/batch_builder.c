@@ -83,7 +83,8 @@ static uint8_t *start_record(struct batch_builder *builder, int32_t offset_delta
                              uint8_t attributes, size_t content_size) {
     assert(offset_delta > builder->last_offset_delta);
     if (builder->record_count == 0) {
-        builder->base_timestamp = timestamp;
+        bool horizon = (builder->options.attributes & RECORD_BATCH_DELETE_HORIZON) != 0;
+        builder->base_timestamp = horizon ? builder->options.delete_horizon_ms : timestamp;
     }
     int64_t timestamp_delta = (int64_t)((uint64_t)timestamp - (uint64_t)builder->base_timestamp);
     size_t length = 1 + varlong_size(timestamp_delta) + size_of_varint(offset_delta) + content_size;
@@ -122,9 +123,19 @@ void batch_builder_add_at(struct batch_builder *builder, int32_t offset_delta, i
 }
 
 void batch_builder_add_record(struct batch_builder *builder, const struct record *record) {
-    uint8_t *p = start_record(builder, builder->last_offset_delta + 1, record->timestamp,
-                              record->attributes, record->content.size);
+    batch_builder_add_record_at(builder, builder->last_offset_delta + 1, record);
+}
+
+void batch_builder_add_record_at(struct batch_builder *builder, int32_t offset_delta,
+                                 const struct record *record) {
+    uint8_t *p = start_record(builder, offset_delta, record->timestamp, record->attributes,
+                              record->content.size);
     memcpy(p, record->content.data, record->content.size);
+}
+
+void batch_builder_reach(struct batch_builder *builder, int32_t last_offset_delta) {
+    assert(last_offset_delta >= builder->last_offset_delta);
+    builder->last_offset_delta = last_offset_delta;
 }
 
 size_t batch_builder_size(const struct batch_builder *builder) {

@@ -15,6 +15,7 @@ struct batch_options {
     int64_t base_offset;
     int64_t producer_id;
     int64_t log_append_time_ms; /* with RECORD_BATCH_LOG_APPEND_TIME in the attributes */
+    int64_t delete_horizon_ms;  /* with RECORD_BATCH_DELETE_HORIZON: the base timestamp */
     int32_t leader_epoch;
     int32_t base_sequence;
     int16_t producer_epoch;
@@ -52,6 +53,14 @@ void batch_builder_add_at(struct batch_builder *builder, int32_t offset_delta, i
 
 /* Adds a record that was read, at the next offset, with its attributes, key, value and headers. */
 void batch_builder_add_record(struct batch_builder *builder, const struct record *record);
+
+/* The same at this offset; deltas must rise. */
+void batch_builder_add_record_at(struct batch_builder *builder, int32_t offset_delta,
+                                 const struct record *record);
+
+/* Lets the batch end at this offset, which is not below its last record's: those that were there
+ * were taken out. Nothing may be added after. */
+void batch_builder_reach(struct batch_builder *builder, int32_t last_offset_delta);
 
 /* Bytes the batch has now, uncompressed. */
 size_t batch_builder_size(const struct batch_builder *builder);

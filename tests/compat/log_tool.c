@@ -7,7 +7,9 @@
  *   log_tool show DIR                     opens every log (recovering it) and prints what is in it,
  *                                         then closes the directory cleanly
  *   log_tool find DIR FOLDER TIME...      prints the offsets that ListOffsets would give
- *   log_tool bench DIR SIZE COUNT         appends COUNT batches of about SIZE bytes and times it
+ *   log_tool batches FILE...              prints what says how each batch of these segments reads:
+ * its head and a checksum of its records, whatever the codec's bytes are log_tool bench DIR SIZE
+ * COUNT         appends COUNT batches of about SIZE bytes and times it
  *
  * SHAPE: plain, gzip, snappy, lz4, zstd, idempotent, transactions, large
  */
@@ -17,6 +19,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/crc32c.h"
 #include "base/rng.h"
 #include "log/batch_header.h"
 #include "log/directory.h"
@@ -362,6 +365,51 @@ static void command_find(struct tool *tool, const char *path, const char *name, 
     log_free(log);
 }
 
+static uint32_t bytes_add(uint32_t crc, struct bytes bytes) {
+    uint8_t size[4];
+    put_be32(size, bytes.data == NULL ? UINT32_MAX : (uint32_t)bytes.size);
+    return crc32c(crc32c(crc, size, sizeof size), bytes.data, bytes.size);
+}
+
+static void batch_print(struct tool *tool, const uint8_t *data, size_t size) {
+    struct record_iter iter;
+    struct record record;
+    struct buffer scratch = {0};
+    must("records", record_iter_init(&iter, data, size, tool->compression, &scratch, 1 << 30));
+    uint32_t crc = 0;
+    while (record_iter_next(&iter, &record) == ERR_OK) {
+        uint8_t numbers[16];
+        put_be64(numbers, (uint64_t)record.offset);
+        put_be64(numbers + 8, (uint64_t)record.timestamp);
+        crc = crc32c(crc, numbers, sizeof numbers);
+        crc = bytes_add(bytes_add(crc, record.key), record.value);
+        crc = bytes_add(crc, record.headers);
+    }
+    buffer_done(&scratch);
+    printf("%" PRId64 " %" PRId64 " %x %" PRId64 " %d %d %d %d %" PRId64 " %08x\n",
+           record_batch_base_offset(data), record_batch_last_offset(data),
+           record_batch_attributes(data), record_batch_producer_id(data),
+           record_batch_producer_epoch(data), record_batch_base_sequence(data),
+           record_batch_leader_epoch(data), record_batch_record_count(data),
+           record_batch_max_timestamp(data), crc);
+}
+
+static void command_batches(struct tool *tool, char **paths, int count) {
+    for (int i = 0; i < count; i++) {
+        char *data;
+        size_t size, at = 0;
+        must(paths[i], sys_file_read_all(tool->sys, paths[i], INT32_MAX, &data, &size));
+        struct record_batch batch;
+        while (record_batch_next((struct bytes){(uint8_t *)data, size}, &at, &batch) == ERR_OK) {
+            if (!record_batch_crc_matches(batch.data, batch.size)) {
+                die(paths[i], ERR_CORRUPT);
+            }
+            batch_print(tool, batch.data, batch.size);
+        }
+        free(data);
+    }
+}
+
 static void command_bench(struct tool *tool, const char *path, size_t size, int64_t count) {
     struct log_config config;
     log_config_init(&config);
@@ -406,6 +454,8 @@ static void run(struct tool *tool, int argc, char **argv) {
         command_show(tool, argv[2]);
     } else if (strcmp(command, "find") == 0 && argc > 4) {
         command_find(tool, argv[2], argv[3], argv + 4, argc - 4);
+    } else if (strcmp(command, "batches") == 0 && argc > 2) {
+        command_batches(tool, argv + 2, argc - 2);
     } else if (strcmp(command, "bench") == 0 && argc == 5) {
         command_bench(tool, argv[2], (size_t)atoll(argv[3]), atoll(argv[4]));
     } else {

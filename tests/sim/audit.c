@@ -15,6 +15,8 @@
  *   a new value where    all that is old from o on is        o is not below synced_end
  *   an old one was       forgotten; what was acknowledged
  *                        of it is lost to the power
+ *   last walk, of a      the newest offset of each key       a known value was not met, and its
+ *   compacted log                                            key not further on
  *   walk to the end e    as above for e                      a hole; an acknowledged value that is
  *                                                            not at its offset; e below what was
  *                                                            seen when the walk began
@@ -40,6 +42,7 @@ struct seen {
     uint64_t value;
     uint64_t news; /* which piece of news it was, since the cut */
     uint32_t cut;  /* of audit->cut_count */
+    uint32_t walk; /* the last that met it, of walk_number */
 };
 
 struct audit_partition {
@@ -58,6 +61,10 @@ struct audit_partition {
     uint64_t walk_news;       /* audit->news when the walk began: what came later may lie beyond */
     int64_t walk_synced;      /* likewise synced_end */
     int64_t walk_deleted_end; /* likewise, when its start was asked for */
+    int64_t walk_start;
+    uint32_t walk_number;
+    bool compacted;
+    int64_t newest[AUDIT_KEYS]; /* offsets that the walk met, by key */
 };
 
 struct audit_producer {
@@ -309,6 +316,16 @@ static bool note(struct audit_partition *partition, int64_t offset, uint64_t id)
     return true;
 }
 
+/* --- compaction --- */
+
+void audit_compacted(struct audit_partition *partition) {
+    partition->compacted = true;
+}
+
+uint32_t audit_key(uint64_t value) {
+    return (uint32_t)((value * UINT64_C(0x9e3779b97f4a7c15) >> 32) % AUDIT_KEYS);
+}
+
 /* --- sending and reading --- */
 
 void audit_ack(struct audit *audit, uint64_t id, int64_t offset, enum audit_promise promise) {
@@ -411,13 +428,19 @@ void audit_walk_begin(struct audit_partition *partition, int64_t start_offset) {
     }
     partition->start_seen = start_offset;
     partition->walk_offset = start_offset;
+    partition->walk_start = start_offset;
+    partition->walk_number++;
+    for (int i = 0; i < AUDIT_KEYS; i++) {
+        partition->newest[i] = OFFSET_NONE;
+    }
     partition->walk_news = partition->audit->news;
     partition->walk_synced = partition->synced_end;
 }
 
 static void walk_on(struct audit_partition *partition, int64_t offset) {
     assert(partition->walk_offset != OFFSET_NONE);
-    if (offset != partition->walk_offset) {
+    bool may_skip = partition->compacted && offset > partition->walk_offset;
+    if (offset != partition->walk_offset && !may_skip) {
         audit_fail(partition->audit, "%s-%d: after offset %" PRId64 " comes %" PRId64,
                    partition->topic, partition->partition, partition->walk_offset - 1, offset);
     }
@@ -435,12 +458,30 @@ void audit_walk_record(struct audit_partition *partition, int64_t offset, uint64
     (void)note(partition, offset, id);
     if (seen_at(partition, offset) == id) {
         check_order(partition, offset, id); /* with all before it known */
+        partition->seen[offset].walk = partition->walk_number;
+        partition->newest[audit_key(id)] = offset;
+    }
+}
+
+void audit_walk_compacted(struct audit_partition *partition) {
+    for (int64_t at = partition->walk_start; at < partition->end && partition->compacted; at++) {
+        const struct seen *seen = &partition->seen[at];
+        bool met = seen->value == 0 || seen->walk == partition->walk_number;
+        bool lost = is_old(partition, at) && at >= partition->synced_end;
+        if (!met && !lost && partition->newest[audit_key(seen->value)] <= at) {
+            audit_fail(partition->audit,
+                       "%s-%d: value %" PRIu64 " at offset %" PRId64
+                       " was the newest of its key, and is gone",
+                       partition->topic, partition->partition, seen->value, at);
+            break;
+        }
     }
 }
 
 void audit_walk_end(struct audit_partition *partition, int64_t end_offset) {
     struct audit *audit = partition->audit;
-    if (partition->walk_offset != end_offset) {
+    bool may_skip = partition->compacted && partition->walk_offset < end_offset;
+    if (partition->walk_offset != end_offset && !may_skip) {
         audit_fail(audit, "%s-%d: the log ends at offset %" PRId64 ", but was read to %" PRId64,
                    partition->topic, partition->partition, end_offset, partition->walk_offset);
     }

@@ -18,6 +18,8 @@
  *                               may be gone together with all that followed it
  *   5. order                    of an ordered producer the sequences rise with the offsets
  *   6. no duplicates            a value of an idempotent producer is at one offset only
+ *      In a compacted log records may be missing (3, 4): those whose key was written again further
+ *      on. Which key a record has follows from its value id.
  *   7. nothing goes back        the end of a log falls only by a power cut; its start never falls
  *                               below what was promised, and while the node lives not at all
  *
@@ -66,6 +68,13 @@ void audit_delete(struct audit_partition *partition, int64_t start_offset);
 /* They are gone for good: DeleteRecords was acknowledged. */
 void audit_deleted(struct audit_partition *partition, int64_t start_offset);
 
+/* The log is compacted from now on. */
+void audit_compacted(struct audit_partition *partition);
+
+/* The key of a value in a compacted log: one of AUDIT_KEYS. */
+enum { AUDIT_KEYS = 100 };
+uint32_t audit_key(uint64_t value);
+
 /* --- reading --- */
 
 /* A reader saw the record at this offset. */
@@ -85,6 +94,10 @@ void audit_walk_begin(struct audit_partition *partition, int64_t start_offset);
 void audit_walk_record(struct audit_partition *partition, int64_t offset, uint64_t value);
 void audit_walk_marker(struct audit_partition *partition, int64_t offset);
 void audit_walk_end(struct audit_partition *partition, int64_t end_offset);
+
+/* Before the end of a walk beside which nothing was written: of a compacted log, what was not met
+ * was written again further on. */
+void audit_walk_compacted(struct audit_partition *partition);
 
 /* --- faults --- */
 

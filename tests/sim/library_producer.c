@@ -225,10 +225,13 @@ static bool produce_one(struct library_producer *producer, struct node_topic *to
     uint32_t size = (uint32_t)node_draw(sim, producer->size);
     audit_value_fill(sent->value, bytes, size);
     struct ottla_header header = {.key = "h", .key_size = 1, .value = {"", 0}};
+    char key[TOPIC_KEY_MAX];
+    struct bytes key_bytes = topic_key(topic, sent->value, key);
     struct ottla_record record = {
         .topic = topic->name,
         .partition = partition,
         .timestamp_ms = OTTLA_TIMESTAMP_NOW,
+        .key = {key_bytes.data, key_bytes.size},
         .value = {bytes, size},
         .headers = &header,
         .header_count = node_below(sim, TURNS_PER_HEADER) == 0,

@@ -113,6 +113,7 @@ static void create(struct admin *admin, struct node_topic *topic) {
         {STR("internal.segment.bytes"), str_from_c(segment_bytes)},
         {STR("index.interval.bytes"), STR("300")},
         {STR("retention.bytes"), str_from_c(retention_bytes)},
+        {STR("cleanup.policy"), topic->compacted ? STR("compact") : STR("delete")},
         {STR("flush.messages"), STR("1")},
     };
     struct create_topics_request_creatable_topic creatable = {
@@ -120,7 +121,7 @@ static void create(struct admin *admin, struct node_topic *topic) {
         .num_partitions = topic->first_partition_count,
         .replication_factor = 1,
         .configs = settings,
-        .configs_count = topic->synced ? 4 : 3,
+        .configs_count = topic->synced ? 5 : 4,
     };
     struct create_topics_request request;
     wire_init(&create_topics_request_type, &request);

@@ -90,9 +90,14 @@ struct node_topic {
     bool comes_and_goes;  /* is created and deleted during the run */
     bool deletes_records; /* DeleteRecords is called on it */
     bool grows;           /* gets partitions */
+    bool compacted;       /* its records have keys (audit_key) */
     int64_t segment_bytes;
     int64_t retention_bytes; /* -1: none */
 };
+
+/* The key of a record of this topic, as bytes that `text` keeps; none when it is not compacted. */
+enum { TOPIC_KEY_MAX = 16 };
+struct bytes topic_key(const struct node_topic *topic, uint64_t value, char text[TOPIC_KEY_MAX]);
 
 /* Whether clients may work on it. */
 bool topic_is_usable(const struct node_topic *topic);

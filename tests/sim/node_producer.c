@@ -131,7 +131,8 @@ static void build(struct batch *batch) {
         uint32_t size = value_size(producer, value);
         assert(size <= sizeof bytes);
         audit_value_fill(value, bytes, size);
-        batch_builder_add(&builder, batch->timestamp_ms, (struct bytes){0},
+        char key[TOPIC_KEY_MAX];
+        batch_builder_add(&builder, batch->timestamp_ms, topic_key(stream->topic, value, key),
                           (struct bytes){.data = bytes, .size = size}, NULL, 0);
     }
     batch_builder_finish(&builder, producer->compression);

@@ -72,7 +72,7 @@ bool node_records_read(struct node_records *records, const struct node_fetched *
                       fetched->partition, record_batch_base_offset(batch.data));
             return false;
         }
-        if (record_batch_base_offset(batch.data) > *offset) {
+        if (record_batch_base_offset(batch.data) > *offset && !topic->compacted) {
             node_fail(topic->sim,
                       "%s-%d: asked for offset %" PRId64 ", and the next batch is at %" PRId64,
                       topic->name, fetched->partition, *offset,
@@ -89,6 +89,9 @@ bool node_records_read(struct node_records *records, const struct node_fetched *
         }
         if (!read_batch(records, &batch, fetched, offset)) {
             return false;
+        }
+        if (topic->compacted && record_batch_next_offset(batch.data) > *offset) {
+            *offset = record_batch_next_offset(batch.data); /* its last records were taken out */
         }
     }
     if (err == ERR_CORRUPT) {

@@ -9,6 +9,14 @@ bool topic_is_usable(const struct node_topic *topic) {
     return topic->state == TOPIC_PRESENT && topic->id_known;
 }
 
+struct bytes topic_key(const struct node_topic *topic, uint64_t value, char text[TOPIC_KEY_MAX]) {
+    if (!topic->compacted) {
+        return (struct bytes){0};
+    }
+    int size = snprintf(text, TOPIC_KEY_MAX, "key-%u", audit_key(value));
+    return (struct bytes){.data = (const uint8_t *)text, .size = (size_t)size};
+}
+
 static void read_line(struct node_sim *sim, struct scenario_line *line) {
     assert(sim->topic_count < SIM_TOPICS_MAX);
     struct node_topic *topic = &sim->topics[sim->topic_count++];
@@ -19,6 +27,7 @@ static void read_line(struct node_sim *sim, struct scenario_line *line) {
         .comes_and_goes = scenario_flag(line, "comes_and_goes", false),
         .deletes_records = scenario_flag(line, "deletes_records", false),
         .grows = scenario_flag(line, "grows", false),
+        .compacted = scenario_flag(line, "compacted", false),
         .segment_bytes = node_draw(sim, scenario_range(line, "segment", "16KiB")),
         .retention_bytes = node_draw(sim, scenario_range(line, "retention", "-1")),
         .setting = -1,
@@ -68,6 +77,9 @@ static void add_partitions(struct node_topic *topic, int32_t count) {
     for (int32_t p = topic->partition_count; p < count; p++) {
         topic->partitions[p] = (struct topic_partition){
             .audit = audit_partition(topic->sim->run->audit, name, p), .final_end = -1};
+        if (topic->compacted) {
+            audit_compacted(topic->partitions[p].audit);
+        }
     }
     topic->partition_count = count;
 }

@@ -246,6 +246,9 @@ static void go_on(struct walker *walker) {
         if (walker->offset > walker->end_offset) {
             walker->offset = walker->end_offset; /* it grew meanwhile */
         }
+        if (walker->final) {
+            audit_walk_compacted(partition->audit);
+        }
         audit_walk_end(partition->audit, walker->end_offset);
         partition->final_end = walker->end_offset;
         next_partition(walker);

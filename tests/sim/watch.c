@@ -25,6 +25,8 @@ static const struct {
     {"crash_while_reading", SIM_EVENT_CALL, "read", "*/*.log"},
     {"crash_while_deleting", SIM_EVENT_CALL, "rename", "*.deleted"},
     {"crash_while_removing", SIM_EVENT_CALL, "remove", "*"},
+    {"crash_while_cleaning", SIM_EVENT_CALL, "write", "*.cleaned"},
+    {"crash_while_swapping", SIM_EVENT_CALL, "rename", "*.swap"},
     {"crash_while_making_partition", SIM_EVENT_CALL, "make", "*-[0-9]*"},
     {"crash_while_writing_snapshot", SIM_EVENT_CALL, "*", "*/*.snapshot*"},
     {"crash_while_writing_checkpoint", SIM_EVENT_CALL, "*", "*-checkpoint*"},

@@ -1,0 +1,738 @@
+/* Compacted logs on a simulated disk: what is left of them, and that crashes leave them whole. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log/batch_header.h"
+#include "log/cleaner.h"
+#include "log/log_fixture_test.h"
+#include "log/offset_map.h"
+#include "wire/batch_builder.h"
+
+enum { DAY_MS = 24 * 60 * 60 * 1000 };
+
+static int setup(void **state) {
+    struct fixture *f = calloc(1, sizeof *f);
+    fixture_init(f);
+    f->config.cleanup_compact = true;
+    f->config.cleanup_delete = false;
+    f->config.segment_bytes = 1000;
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state) {
+    fixture_done(*state);
+    free(*state);
+    return 0;
+}
+
+/* --- writing and cleaning --- */
+
+struct keyed {
+    const char *keys;  /* one record per character; '-' without a key */
+    const char *value; /* NULL: tombstones */
+    int64_t producer_id;
+    int32_t sequence;
+    bool transactional;
+    int compression;
+};
+
+static int64_t append(struct fixture *f, const struct keyed *keyed) {
+    struct buffer batch = {0};
+    struct batch_options options = {BATCH_OPTIONS_DEFAULT};
+    options.attributes = keyed->transactional ? RECORD_BATCH_TRANSACTIONAL : 0;
+    options.compression = (enum compression_type)keyed->compression;
+    options.level = compression_level_default(options.compression);
+    if (keyed->producer_id > 0) {
+        options.producer_id = keyed->producer_id;
+        options.producer_epoch = 0;
+        options.base_sequence = keyed->sequence;
+    }
+    struct batch_builder builder;
+    batch_builder_init(&builder, &batch, &options);
+    for (const char *key = keyed->keys; *key != '\0'; key++) {
+        struct bytes no = {0};
+        struct bytes value = {.data = (const uint8_t *)keyed->value,
+                              .size = keyed->value == NULL ? 0 : strlen(keyed->value)};
+        batch_builder_add(&builder, ++f->now_ms,
+                          *key == '-' ? no : (struct bytes){(const uint8_t *)key, 1}, value, NULL,
+                          0);
+    }
+    struct compression *compression = compression_new();
+    batch_builder_finish(&builder, compression);
+    compression_free(compression);
+    struct log_append_result result;
+    struct log_append append = {.data = batch.data, .size = batch.size, .now_ms = f->now_ms};
+    assert_int_equal(log_append(f->log, &append, &result), ERR_OK);
+    log_high_watermark_set(f->log, result.last_offset + 1);
+    buffer_done(&batch);
+    return result.first_offset;
+}
+
+static void put(struct fixture *f, const char *keys, const char *value) {
+    append(f, &(struct keyed){.keys = keys, .value = value});
+}
+
+/* Ends a transaction; markers are committed at once, too. */
+static void end_txn(struct fixture *f, int64_t producer_id, bool commit) {
+    assert_int_equal(fixture_marker(f, producer_id, 0, commit, 1), ERR_OK);
+    log_high_watermark_set(f->log, log_end_offset(f->log));
+}
+
+/* Seals what was written, so that it may be cleaned. */
+static void seal(struct fixture *f) {
+    assert_int_equal(log_roll(f->log), ERR_OK);
+    assert_int_equal(log_flush(f->log, INT64_MAX), ERR_OK);
+}
+
+static struct log_cleaning_settings settings_of(const struct fixture *f) {
+    return (struct log_cleaning_settings){
+        .map_bytes = 1 << 20, .map_load = 0.9, .io_bytes = 300, .now_ms = f->now_ms};
+}
+
+static err_t run(struct log_cleaning *cleaning) {
+    enum log_cleaning_next next = LOG_CLEANING_AGAIN;
+    err_t err = ERR_OK;
+    while (err == ERR_OK && next != LOG_CLEANING_DONE) {
+        err = next == LOG_CLEANING_SWAP ? log_cleaning_swap(cleaning) : ERR_OK;
+        if (err == ERR_OK) {
+            err = log_cleaning_step(cleaning, &next);
+        }
+    }
+    return err;
+}
+
+static err_t try_clean(struct fixture *f, const struct log_cleaning_settings *settings) {
+    struct log_cleanable cleanable;
+    err_t err = log_cleanable(f->log, f->now_ms, false, &cleanable);
+    if (err != ERR_OK || cleanable.cleanable_bytes == 0) {
+        return err;
+    }
+    struct log_cleaning *cleaning = log_cleaning_new(f->log, &cleanable, settings);
+    err = run(cleaning);
+    log_cleaning_free(cleaning);
+    return err;
+}
+
+static void clean(struct fixture *f) {
+    struct log_cleaning_settings settings = settings_of(f);
+    assert_int_equal(try_clean(f, &settings), ERR_OK);
+}
+
+/* --- what is in the log, as text --- */
+
+/* The log's batches: "0:a=x 2:b=x |" with each record's offset; "!" before a tombstone's key, "C"
+ * and "A" for markers, "E" for an empty batch, "H" before one with a delete horizon. */
+static void batch_show(struct buffer *out, const struct batch_header *header, const uint8_t *data) {
+    struct compression *compression = compression_new();
+    struct buffer scratch = {0};
+    struct record_iter iter;
+    struct record record;
+    assert_int_equal(record_iter_init(&iter, data, header->size, compression, &scratch, 1 << 20),
+                     ERR_OK);
+    if ((header->attributes & RECORD_BATCH_DELETE_HORIZON) != 0) {
+        buffer_printf(out, "H");
+    }
+    if (header->record_count == 0) {
+        buffer_printf(out, "E%d ", (int)header->last_offset);
+    }
+    while (record_iter_next(&iter, &record) == ERR_OK) {
+        int type;
+        int32_t epoch;
+        if (batch_marker_read(header, data, &type, &epoch)) {
+            buffer_printf(out, "%d:%c ", (int)record.offset, type == MARKER_COMMIT ? 'C' : 'A');
+        } else {
+            buffer_printf(out, "%d:%s%.*s%s%.*s ", (int)record.offset,
+                          record.value.data == NULL ? "!" : "", (int)record.key.size,
+                          (const char *)record.key.data, record.value.data == NULL ? "" : "=",
+                          (int)record.value.size, (const char *)record.value.data);
+        }
+    }
+    buffer_done(&scratch);
+    compression_free(compression);
+}
+
+static struct buffer show(struct fixture *f) {
+    struct buffer out = {0};
+    int64_t offset = log_start_offset(f->log);
+    while (offset < log_end_offset(f->log)) {
+        struct log_slice slice;
+        assert_int_equal(log_read(f->log, offset, 3000, INT64_MAX, LOG_READ_MIN_ONE, &slice),
+                         ERR_OK);
+        if (slice.segment == NULL) {
+            break; /* nothing is left up to the end */
+        }
+        uint8_t *data = malloc(slice.size);
+        size_t got;
+        assert_int_equal(sys_file_read(slice.file, slice.position, data, slice.size, &got), ERR_OK);
+        struct batch_header header;
+        for (size_t at = 0; at < got; at += header.size) {
+            assert_null(batch_header_read(data + at, got - at, &header));
+            assert_true(batch_crc_good(&header, data + at));
+            assert_true(header.last_offset >= offset);
+            batch_show(&out, &header, data + at);
+            offset = header.last_offset + 1;
+        }
+        free(data);
+        log_slice_release(&slice);
+    }
+    buffer_add(&out, "", 1);
+    return out;
+}
+
+static void shows(struct fixture *f, const char *expected) {
+    struct buffer text = show(f);
+    assert_string_equal((const char *)text.data, expected);
+    buffer_done(&text);
+}
+
+/* --- records by key --- */
+
+static void the_newest_of_each_key_stays(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    put(f, "abc", "1");
+    seal(f);
+    put(f, "ab", "2");
+    put(f, "-d", "2");
+    seal(f);
+    put(f, "a", "3");
+    clean(f);
+    shows(f, "2:c=1 3:a=2 4:b=2 6:d=2 7:a=3 "); /* the active segment is not looked at */
+    assert_int_equal(log_segment_count(f->log), 2);
+    assert_int_equal(log_end_offset(f->log), 8);
+    assert_int_equal(log_start_offset(f->log), 0);
+    int64_t cleaned;
+    assert_true(log_cleaned_offset(f->log, &cleaned));
+    assert_int_equal(cleaned, 7);
+    seal(f);
+    clean(f);
+    shows(f, "2:c=1 4:b=2 6:d=2 7:a=3 ");
+    assert_int_equal(log_segment_count(f->log), 2);
+}
+
+static void codecs_are_kept(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    for (int codec = COMPRESSION_NONE; codec < COMPRESSION_TYPE_COUNT; codec++) {
+        append(f, &(struct keyed){.keys = "abcx", .value = "1", .compression = codec});
+    }
+    seal(f);
+    put(f, "ab", "2");
+    seal(f);
+    clean(f);
+    shows(f, "18:c=1 19:x=1 20:a=2 21:b=2 ");
+    struct log_slice slice;
+    assert_int_equal(log_read(f->log, 16, 1000, INT64_MAX, 0, &slice), ERR_OK);
+    assert_int_equal(slice.start_offset, 16);
+    uint8_t head[RECORD_BATCH_HEADER_SIZE];
+    size_t got;
+    assert_int_equal(sys_file_read(slice.file, slice.position, head, sizeof head, &got), ERR_OK);
+    assert_int_equal(record_batch_compression(head), COMPRESSION_ZSTD);
+    assert_int_equal(record_batch_last_offset(head), 19);
+    log_slice_release(&slice);
+}
+
+static void tombstones_wait_for_their_horizon(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    put(f, "ab", "1");
+    put(f, "a", NULL);
+    put(f, "cd", NULL);
+    seal(f);
+    put(f, "d", "2");
+    seal(f);
+    clean(f);
+    shows(f, "1:b=1 H2:!a H3:!c 5:d=2 ");
+    put(f, "e", "3");
+    seal(f);
+    f->now_ms += DAY_MS - 1000;
+    clean(f);
+    shows(f, "1:b=1 H2:!a H3:!c 5:d=2 6:e=3 ");
+    put(f, "f", "3");
+    seal(f);
+    f->now_ms += 2000;
+    clean(f);
+    shows(f, "1:b=1 5:d=2 6:e=3 7:f=3 ");
+}
+
+static void the_end_of_the_cleaned_part_stays(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    put(f, "a", "1");
+    put(f, "--", "1");
+    seal(f);
+    clean(f);
+    shows(f, "0:a=1 E2 ");
+    fixture_crash(f, false);
+    fixture_open(f);
+    assert_int_equal(log_end_offset(f->log), 3);
+}
+
+/* --- transactions --- */
+
+static void transactions(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    append(f, &(struct keyed){.keys = "ab", .value = "c", .producer_id = 1, .transactional = true});
+    append(f, &(struct keyed){.keys = "ac", .value = "x", .producer_id = 2, .transactional = true});
+    end_txn(f, 1, true);  /* 4 */
+    end_txn(f, 2, false); /* 5 */
+    append(f, &(struct keyed){.keys = "q",
+                              .value = "y",
+                              .producer_id = 1,
+                              .sequence = 2,
+                              .transactional = true}); /* 6 */
+    append(f, &(struct keyed){.keys = "q",
+                              .value = "y",
+                              .producer_id = 2,
+                              .sequence = 2,
+                              .transactional = true}); /* 7 */
+    seal(f);
+    struct log_cleanable cleanable;
+    assert_int_equal(log_cleanable(f->log, f->now_ms, false, &cleanable), ERR_OK);
+    assert_int_equal(cleanable.cleanable_bytes, 0); /* open transactions stand in the segment */
+    end_txn(f, 1, true);                            /* 8 */
+    end_txn(f, 2, false);                           /* 9 */
+    seal(f);
+    clean(f);
+    /* what was aborted is gone, but for the last batch of its producer */
+    shows(f, "0:a=c 1:b=c 4:C 5:A 6:q=y E7 8:C 9:A ");
+    struct log_aborted *aborted;
+    size_t count;
+    assert_int_equal(log_aborted_transactions(f->log, 0, 10, &aborted, &count), ERR_OK);
+    assert_int_equal(count, 2);
+    assert_int_equal(aborted[1].first_offset, 7);
+    free(aborted);
+    put(f, "z", "1");
+    seal(f);
+    clean(f); /* nothing is left of the first marker's transaction: from now on it waits */
+    shows(f, "0:a=c 1:b=c 4:C H5:A 6:q=y E7 8:C 9:A 10:z=1 ");
+    assert_int_equal(log_aborted_transactions(f->log, 0, 10, &aborted, &count), ERR_OK);
+    assert_int_equal(count, 1);
+    free(aborted);
+    put(f, "y", "1");
+    seal(f);
+    f->now_ms += 2 * DAY_MS;
+    clean(f);
+    shows(f, "0:a=c 1:b=c 4:C 6:q=y E7 8:C 9:A 10:z=1 11:y=1 ");
+}
+
+static void producers_go_on(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    append(f, &(struct keyed){.keys = "a", .value = "1", .producer_id = 5, .sequence = 0});
+    append(f, &(struct keyed){.keys = "a", .value = "2", .producer_id = 5, .sequence = 1});
+    put(f, "ab", "3");
+    seal(f);
+    clean(f);
+    shows(f, "E1 2:a=3 3:b=3 ");
+    for (int i = 0; i < 2; i++) { /* what a start knows comes from the files */
+        struct log_append_result result;
+        struct buffer batch = {0};
+        batch_make(f, &(struct batch_spec){.producer_id = 5, .sequence = 1}, &batch);
+        struct log_append again = {.data = batch.data, .size = batch.size, .now_ms = f->now_ms};
+        assert_int_equal(log_append(f->log, &again, &result), ERR_OK);
+        assert_true(result.duplicate);
+        assert_int_equal(result.first_offset, 1);
+        buffer_done(&batch);
+        fixture_crash(f, false);
+        file_remove(f, "00000000000000000004.snapshot");
+        fixture_open(f);
+    }
+}
+
+/* --- how much at once --- */
+
+static void a_small_map_takes_several_cleanings(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    put(f, "abcdefgh", "1");
+    seal(f);
+    put(f, "ijkl", "1");
+    put(f, "mnop", "1");
+    seal(f);
+    put(f, "amxyz", "2");
+    seal(f);
+    struct log_cleaning_settings settings = settings_of(f);
+    settings.map_bytes = 15 * OFFSET_MAP_SLOT_SIZE; /* 13 keys */
+    assert_int_equal(try_clean(f, &settings), ERR_OK);
+    int64_t cleaned;
+    assert_true(log_cleaned_offset(f->log, &cleaned));
+    assert_int_equal(cleaned, 12); /* the batch that did not fit is not cleaned */
+    assert_int_equal(try_clean(f, &settings), ERR_OK);
+    assert_true(log_cleaned_offset(f->log, &cleaned));
+    assert_int_equal(cleaned, 21);
+    shows(f, "1:b=1 2:c=1 3:d=1 4:e=1 5:f=1 6:g=1 7:h=1 8:i=1 9:j=1 10:k=1 11:l=1 13:n=1 "
+             "14:o=1 15:p=1 16:a=2 17:m=2 18:x=2 19:y=2 20:z=2 ");
+    settings.map_bytes = 4 * OFFSET_MAP_SLOT_SIZE;
+    put(f, "0123456", "1");
+    seal(f);
+    assert_int_equal(try_clean(f, &settings), ERR_LIMIT); /* not even one batch */
+}
+
+static void lags_are_kept(void **state) {
+    struct fixture *f = *state;
+    f->config.min_compaction_lag_ms = 1000;
+    f->config.max_compaction_lag_ms = 5000;
+    f->config.min_cleanable_ratio = 1;
+    fixture_open(f);
+    put(f, "a", "1");
+    seal(f);
+    f->now_ms += 900;
+    put(f, "a", "2");
+    seal(f);
+    f->now_ms += 500;
+    struct log_cleanable cleanable;
+    assert_int_equal(log_cleanable(f->log, f->now_ms, false, &cleanable), ERR_OK);
+    assert_int_equal(cleanable.first_uncleanable_offset, 1);
+    assert_int_equal(cleanable.delay_ms, 0);
+    assert_false(log_cleanable_due(f->log, &cleanable));
+    f->now_ms += 4000;
+    assert_int_equal(log_cleanable(f->log, f->now_ms, false, &cleanable), ERR_OK);
+    assert_int_equal(cleanable.first_uncleanable_offset, 2);
+    assert_true(cleanable.delay_ms > 0);
+    assert_true(log_cleanable_due(f->log, &cleanable));
+}
+
+static void segments_are_grouped(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    for (int i = 0; i < 12; i++) {
+        char key[2] = {(char)('a' + i), '\0'};
+        put(f, key,
+            "01234567890123456789012345678901234567890123456789012345678901234567890123456"
+            "01234567890123456789012345678901234567890123456789012345678901234567890123456"
+            "01234567890123456789012345678901234567890123456789012345678901234567890123456");
+        seal(f);
+    }
+    clean(f);
+    assert_int_equal(log_segment_count(f->log), 5); /* three of 300 bytes fit into one */
+    assert_int_equal(fixture_read_all(f, 0), 12);
+    assert_false(file_exists(f, "00000000000000000001.log"));
+    assert_true(file_exists(f, "00000000000000000001.log.deleted"));
+    fixture_crash(f, true);
+    fixture_open(f);
+    assert_int_equal(log_segment_count(f->log), 5);
+    assert_int_equal(fixture_read_all(f, 0), 12);
+}
+
+/* --- beside others --- */
+
+static void slices_outlive_a_cleaning(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    put(f, "a", "1");
+    put(f, "a", "2");
+    seal(f);
+    struct log_slice slice;
+    assert_int_equal(log_read(f->log, 0, 3000, INT64_MAX, 0, &slice), ERR_OK);
+    clean(f);
+    uint8_t head[RECORD_BATCH_HEADER_SIZE];
+    size_t got;
+    assert_int_equal(sys_file_read(slice.file, slice.position, head, sizeof head, &got), ERR_OK);
+    assert_int_equal(record_batch_last_offset(head), 0);
+    log_slice_release(&slice);
+    shows(f, "1:a=2 ");
+}
+
+/* Runs a cleaning up to its swap. */
+static struct log_cleaning *before_swap(struct fixture *f) {
+    struct log_cleanable cleanable;
+    assert_int_equal(log_cleanable(f->log, f->now_ms, false, &cleanable), ERR_OK);
+    struct log_cleaning_settings settings = settings_of(f);
+    struct log_cleaning *cleaning = log_cleaning_new(f->log, &cleanable, &settings);
+    enum log_cleaning_next next = LOG_CLEANING_AGAIN;
+    while (next == LOG_CLEANING_AGAIN) {
+        assert_int_equal(log_cleaning_step(cleaning, &next), ERR_OK);
+    }
+    assert_int_equal(next, LOG_CLEANING_SWAP);
+    return cleaning;
+}
+
+static void what_changes_meanwhile_ends_it(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    put(f, "a", "1");
+    seal(f);
+    put(f, "a", "2");
+    seal(f);
+    struct log_cleaning *cleaning = before_swap(f);
+    assert_true(file_exists(f, "00000000000000000000.log.cleaned"));
+    assert_int_equal(log_truncate_to(f->log, 1), ERR_OK);
+    assert_int_equal(log_cleaning_swap(cleaning), ERR_NOT_FOUND);
+    log_cleaning_free(cleaning);
+    assert_false(file_exists(f, "00000000000000000000.log.cleaned"));
+    shows(f, "0:a=1 ");
+
+    put(f, "a", "3");
+    seal(f);
+    put(f, "b", "3");
+    seal(f);
+    cleaning = before_swap(f);
+    assert_int_equal(log_delete_records(f->log, 2), ERR_OK);
+    bool more;
+    assert_int_equal(log_retention_step(f->log, f->now_ms, &more), ERR_OK);
+    assert_true(more);
+    assert_int_equal(log_cleaning_swap(cleaning), ERR_NOT_FOUND);
+    log_cleaning_free(cleaning);
+    shows(f, "2:b=3 ");
+
+    put(f, "b", "4");
+    seal(f);
+    cleaning = before_swap(f);
+    struct log_config config = f->config;
+    config.cleanup_compact = false;
+    log_configure(f->log, &config);
+    enum log_cleaning_next next;
+    assert_int_equal(log_cleaning_step(cleaning, &next), ERR_CLOSED);
+    log_cleaning_free(cleaning);
+}
+
+static void others_keep_away_from_renaming(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    put(f, "a", "1");
+    seal(f);
+    put(f, "a", "2");
+    seal(f);
+    struct log_cleaning *cleaning = before_swap(f);
+    assert_int_equal(log_cleaning_swap(cleaning), ERR_OK);
+    assert_false(log_cleaning_may_stop(cleaning));
+    put(f, "b", "3");
+    assert_int_equal(log_delete_records(f->log, 2), ERR_OK);
+    bool more = true;
+    assert_int_equal(log_retention_step(f->log, f->now_ms, &more), ERR_OK);
+    assert_false(more);
+    assert_int_equal(log_truncate_to(f->log, 1), ERR_BUSY);
+    assert_int_equal(run(cleaning), ERR_OK);
+    log_cleaning_free(cleaning);
+    assert_int_equal(log_retention_step(f->log, f->now_ms, &more), ERR_OK);
+    assert_true(more);
+    shows(f, "2:b=3 ");
+}
+
+static void damage_is_found(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    put(f, "a", "1");
+    put(f, "a", "2");
+    seal(f);
+    file_flip(f, "00000000000000000000.log", 100);
+    struct log_cleaning_settings settings = settings_of(f);
+    assert_int_equal(try_clean(f, &settings), ERR_CORRUPT);
+    assert_false(file_exists(f, "00000000000000000000.log.cleaned"));
+}
+
+/* --- crashes --- */
+
+struct crash {
+    struct fixture *f;
+    uint64_t calls;
+    uint64_t crash_at;
+    bool ended;
+    bool struck;
+};
+
+static void crash_event(void *arg, const struct sim_event *event) {
+    struct crash *crash = arg;
+    if (event->kind == SIM_EVENT_CALL && strstr(event->path, "/data") != NULL) {
+        crash->calls++;
+        crash->struck |= crash->calls == crash->crash_at;
+    }
+}
+
+static void crash_run(void *arg) {
+    struct crash *crash = arg;
+    clean(crash->f);
+    crash->ended = true;
+}
+
+static bool crash_over(void *arg) {
+    struct crash *crash = arg;
+    return crash->struck || crash->ended;
+}
+
+/* Three segments, of which the first two become one, with all that may stand in a log. */
+static void crash_fill(struct fixture *f) {
+    fixture_open(f);
+    put(f, "ab", "1");
+    append(f, &(struct keyed){.keys = "xa", .value = "2", .producer_id = 3, .transactional = true});
+    seal(f);
+    end_txn(f, 3, false); /* 4 */
+    put(f, "b", NULL);
+    seal(f);
+    put(f, "cb", "3");
+    seal(f);
+    put(f, "d", "4");
+    fixture_checkpoint(f);
+}
+
+static bool either(const char *text, const char *const *wanted, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(text, wanted[i]) == 0) {
+            return true;
+        }
+    }
+    fprintf(stderr, "found: %s\n", text);
+    return false;
+}
+
+/* Cleans, crashes before a call to the disk, starts; false when there is no such call. */
+static bool crash_once(uint64_t call, bool power, uint64_t seed) {
+    struct fixture f;
+    fixture_init(&f);
+    sim_world_free(f.world);
+    f.world = sim_world_new(seed);
+    f.host = sim_host_new(f.world, "a", "10.0.0.1");
+    f.sys = sim_host_sys(f.host);
+    f.config.cleanup_compact = true;
+    f.config.cleanup_delete = false;
+    f.config.segment_bytes = 330;
+    crash_fill(&f);
+    struct crash crash = {.f = &f, .crash_at = call};
+    sim_world_observe(f.world, crash_event, &crash);
+    sim_host_spawn(f.host, "cleaner", crash_run, &crash);
+    assert_true(sim_world_run_until(f.world, crash_over, &crash, 60000));
+    sim_world_observe(f.world, NULL, NULL);
+    bool struck = crash.struck;
+    if (power) {
+        sim_host_power_cut(f.host);
+    } else {
+        sim_host_crash(f.host);
+    }
+    sim_host_restart(f.host);
+    f.log = NULL; /* what the dead process had is left behind */
+    f.directory = NULL;
+    f.cache = NULL;
+    fixture_open(&f);
+    struct buffer text = show(&f);
+    /* The whole log is old or new; between the two groups, the first is new. After a power cut the
+     * active segment, never synced, may be gone. */
+    static const char *const wanted[] = {
+        "0:a=1 1:b=1 2:x=2 3:a=2 4:A 5:!b 6:c=3 7:b=3 8:d=4 ",
+        "0:a=1 1:b=1 2:x=2 3:a=2 4:A 5:!b 6:c=3 7:b=3 ",
+        "0:a=1 E3 4:A 6:c=3 7:b=3 8:d=4 ",
+        "0:a=1 E3 4:A 6:c=3 7:b=3 ",
+    };
+    assert_true(either((const char *)text.data, wanted, sizeof wanted / sizeof wanted[0]));
+    buffer_done(&text);
+    clean(&f); /* and it goes on from there */
+    text = show(&f);
+    assert_true(either((const char *)text.data, wanted + 2, 2));
+    buffer_done(&text);
+    fixture_done(&f);
+    return struck;
+}
+
+static void crashes_leave_old_or_new(void **state) {
+    (void)state;
+    uint64_t calls = 0;
+    for (uint64_t call = 1; crash_once(call, false, 1); call++) {
+        calls++;
+        for (uint64_t seed = 1; seed <= 8; seed++) {
+            crash_once(call, true, seed);
+        }
+    }
+    assert_true(calls > 30);
+}
+
+/* What Apache Kafka leaves when it dies in the middle: its names are the same. */
+static void leftovers_of_a_crash(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    put(f, "a", "1");
+    seal(f);
+    put(f, "a", "2");
+    seal(f);
+    put(f, "a", "3");
+    seal(f);
+    struct buffer old = file_read(f, "00000000000000000000.log");
+    clean(f);
+    struct buffer cleaned = file_read(f, "00000000000000000000.log");
+    struct buffer index = file_read(f, "00000000000000000000.index");
+    fixture_crash(f, false);
+
+    /* only names of indexes are missing: the log stays what it is */
+    file_remove(f, "00000000000000000000.index");
+    file_write(f, "00000000000000000000.index.swap", index.data, index.size);
+    fixture_open(f);
+    shows(f, "2:a=3 ");
+    assert_true(file_exists(f, "00000000000000000000.index"));
+    fixture_crash(f, false);
+
+    /* renaming to .swap had only begun: the old one counts */
+    file_write(f, "00000000000000000000.log", old.data, old.size);
+    file_write(f, "00000000000000000000.timeindex.swap", index.data, index.size);
+    file_write(f, "00000000000000000000.log.cleaned", cleaned.data, cleaned.size);
+    fixture_open(f);
+    assert_false(file_exists(f, "00000000000000000000.log.cleaned"));
+    assert_false(file_exists(f, "00000000000000000000.timeindex.swap"));
+    shows(f, "0:a=1 ");
+    fixture_crash(f, false);
+
+    /* it was complete */
+    file_write(f, "00000000000000000000.log.swap", cleaned.data, cleaned.size);
+    fixture_open(f);
+    shows(f, "2:a=3 ");
+    buffer_done(&old);
+    buffer_done(&cleaned);
+    buffer_done(&index);
+}
+
+/* --- the map --- */
+
+static void hash_is_siphash(void **state) {
+    (void)state;
+    uint64_t key[2] = {0x0706050403020100, 0x0f0e0d0c0b0a0908}, hash[2];
+    uint8_t data[63];
+    for (size_t i = 0; i < sizeof data; i++) {
+        data[i] = (uint8_t)i;
+    }
+    key_hash(key, (struct bytes){data, 0}, hash);
+    assert_true(hash[0] == 0xe6a825ba047f81a3 && hash[1] == 0x930255c71472f66d);
+    key_hash(key, (struct bytes){data, 1}, hash);
+    assert_true(hash[0] == 0x44af996bd8c187da && hash[1] == 0x45fc229b11597634);
+}
+
+static void the_map_keeps_to_its_bound(void **state) {
+    (void)state;
+    uint64_t key[2] = {1, 2};
+    struct offset_map map;
+    offset_map_init(&map, 100 * OFFSET_MAP_SLOT_SIZE, 0.9, 1 << 20, key);
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(offset_map_put(&map, (struct bytes){(uint8_t *)&i, sizeof i}, i), i < 90);
+    }
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(offset_map_get(&map, (struct bytes){(uint8_t *)&i, sizeof i}),
+                         i < 90 ? i : -1);
+    }
+    int again = 7;
+    assert_true(offset_map_put(&map, (struct bytes){(uint8_t *)&again, sizeof again}, 500));
+    assert_int_equal(offset_map_get(&map, (struct bytes){(uint8_t *)&again, sizeof again}), 500);
+    offset_map_done(&map);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_newest_of_each_key_stays, setup, teardown),
+        cmocka_unit_test_setup_teardown(codecs_are_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(tombstones_wait_for_their_horizon, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_end_of_the_cleaned_part_stays, setup, teardown),
+        cmocka_unit_test_setup_teardown(transactions, setup, teardown),
+        cmocka_unit_test_setup_teardown(producers_go_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_small_map_takes_several_cleanings, setup, teardown),
+        cmocka_unit_test_setup_teardown(lags_are_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(segments_are_grouped, setup, teardown),
+        cmocka_unit_test_setup_teardown(slices_outlive_a_cleaning, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_changes_meanwhile_ends_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(others_keep_away_from_renaming, setup, teardown),
+        cmocka_unit_test_setup_teardown(damage_is_found, setup, teardown),
+        cmocka_unit_test(crashes_leave_old_or_new),
+        cmocka_unit_test_setup_teardown(leftovers_of_a_crash, setup, teardown),
+        cmocka_unit_test(hash_is_siphash),
+        cmocka_unit_test(the_map_keeps_to_its_bound),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,202 @@
+/* Compacted topics, and what happens to them while they are cleaned. */
+#include "log/cleaner.h"
+#include "replica/replica_fixture_test.h"
+
+static int set_up(void **state) {
+    static struct fixture fixture;
+    fixture_init(&fixture, 1);
+    fixture_set(&fixture, "log.cleaner.backoff.ms", "2000");
+    *state = &fixture;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    fixture_done(*state);
+    return 0;
+}
+
+static struct uuid compacted_topic(struct fixture *f, const char *name) {
+    struct uuid id = fixture_topic(f, name, 1);
+    fixture_config(f, META_RESOURCE_TOPIC, name, "cleanup.policy", "compact");
+    fixture_config(f, META_RESOURCE_TOPIC, name, "segment.bytes", "1048576");
+    fixture_commit(f);
+    return id;
+}
+
+/* Appends records of some keys, each filling most of a segment. */
+static void fill_keys(struct fixture *f, struct uuid id, const char *keys) {
+    struct partition *partition = find(f, id, 0);
+    for (; *keys != '\0'; keys++) {
+        char key[2] = {*keys, '\0'};
+        append(f, partition, &(struct batch){.value_size = 900 * 1000, .key = key});
+    }
+    partition_unref(partition);
+}
+
+static uint64_t size_of(struct fixture *f, struct uuid id) {
+    struct partition *partition = find(f, id, 0);
+    uint64_t size = log_size(partition_log(partition));
+    partition_unref(partition);
+    return size;
+}
+
+static int64_t cleaned_of(struct fixture *f, const char *topic) {
+    int64_t offset = -1;
+    (void)log_directory_checkpoint_get(f->volumes[0]->directory, LOG_CHECKPOINT_CLEANER,
+                                       str_from_c(topic), 0, &offset);
+    return offset;
+}
+
+static void a_compacted_topic_gets_smaller(void **state) {
+    struct fixture *f = *state;
+    fixture_start(f);
+    struct uuid id = compacted_topic(f, "t");
+    struct uuid other = fixture_topic(f, "o", 1);
+    fixture_commit(f);
+    fill(f, other, 10);
+    fill_keys(f, id, "aababa");
+    fixture_run_for(f, 30 * 1000);
+    assert_int_equal(size_of(f, id) / 900000, 3); /* a, b and the active segment */
+    assert_int_equal(cleaned_of(f, "t"), 5);
+    assert_true(told(f, "t-0 is compacted up to offset 5"));
+    assert_int_equal(offsets_of(f, id).log_start_offset, 0);
+    struct replicas_cleaner_stats stats;
+    replicas_cleaner_stats(f->replicas, &stats);
+    assert_true(stats.recopy_ratio > 0 && stats.recopy_ratio < 1);
+    assert_true(stats.io_bytes > 8 * 900000);
+    fixture_stop(f);
+    fixture_start(f);
+    assert_int_equal(size_of(f, id) / 900000, 3);
+    assert_int_equal(cleaned_of(f, "t"), 5);
+    assert_int_equal(records_of(f, other, 0), 10);
+    fill_keys(f, id, "abab");
+    fixture_run_for(f, 60 * 1000);
+    assert_int_equal(size_of(f, id) / 900000, 3);
+    assert_int_equal(cleaned_of(f, "t"), 9);
+}
+
+static void the_rate_is_bounded(void **state) {
+    struct fixture *f = *state;
+    fixture_set(f, "log.cleaner.io.max.bytes.per.second", "100000");
+    fixture_start(f);
+    struct uuid id = compacted_topic(f, "t");
+    fill_keys(f, id, "aaaaaa");
+    fixture_run_for(f, 30 * 1000);
+    assert_int_equal(size_of(f, id) / 900000, 6);
+    fixture_run_for(f, 200 * 1000);
+    assert_int_equal(size_of(f, id) / 900000, 2);
+}
+
+static bool is_being_cleaned(struct fixture *f) {
+    return exists(f, "/d0/t-0/00000000000000000000.log.cleaned");
+}
+
+static void a_topic_is_deleted_while_it_is_cleaned(void **state) {
+    struct fixture *f = *state;
+    fixture_set(f, "log.cleaner.io.max.bytes.per.second", "300000");
+    fixture_start(f);
+    struct uuid id = compacted_topic(f, "t");
+    fill_keys(f, id, "aaaa");
+    fixture_wait(f, is_being_cleaned);
+    fixture_delete(f, id);
+    fixture_commit(f);
+    id = fixture_topic(f, "t", 1);
+    fixture_commit(f);
+    fixture_run_for(f, 3000);
+    assert_false(is_being_cleaned(f));
+    assert_int_equal(fill(f, id, 3), 3);
+    fixture_run_for(f, 90 * 1000);
+    assert_int_equal(count_names(f, "/d0", "t-0"), 1);
+    assert_int_equal(records_of(f, id, 0), 3);
+}
+
+static void a_stop_does_not_wait_for_a_cleaning(void **state) {
+    struct fixture *f = *state;
+    fixture_set(f, "log.cleaner.io.max.bytes.per.second", "30000");
+    fixture_start(f);
+    struct uuid id = compacted_topic(f, "t");
+    fill_keys(f, id, "abab");
+    fixture_run_for(f, 100 * 1000);
+    fixture_stop(f);
+    assert_int_equal(count_names(f, "/d0/t-0", "00000000000000000000.log"), 1);
+    fixture_start(f);
+    assert_int_equal(records_of(f, id, 0), 4);
+}
+
+static void the_policy_changes_while_it_is_cleaned(void **state) {
+    struct fixture *f = *state;
+    fixture_set(f, "log.cleaner.io.max.bytes.per.second", "300000");
+    fixture_start(f);
+    struct uuid id = compacted_topic(f, "t");
+    fill_keys(f, id, "aaaa");
+    fixture_wait(f, is_being_cleaned);
+    fixture_config(f, META_RESOURCE_TOPIC, "t", "cleanup.policy", "delete");
+    fixture_commit(f);
+    fixture_run_for(f, 60 * 1000);
+    assert_false(is_being_cleaned(f));
+    assert_int_equal(records_of(f, id, 0), 4);
+}
+
+static void what_cannot_be_cleaned_is_left_alone(void **state) {
+    struct fixture *f = *state;
+    fixture_start(f);
+    struct uuid bad = compacted_topic(f, "bad");
+    struct uuid good = compacted_topic(f, "good");
+    fill_keys(f, bad, "aaa");
+    fill_keys(f, good, "aaa");
+    assert_int_equal(sim_disk_flip(f->host, "/d0/bad-0/00000000000000000001.log", 500, 1), ERR_OK);
+    fixture_run_for(f, 40 * 1000);
+    assert_true(told(f, "bad-0 cannot be compacted and is left alone until the next start "
+                        "(/d0/bad-0/00000000000000000001.log at position 0)"));
+    assert_int_equal(size_of(f, good) / 900000, 2);
+    struct partition *partition = find(f, bad, 0);
+    uint64_t bytes;
+    assert_true(partition_uncleanable(partition, &bytes));
+    assert_int_equal(bytes / 900000, 2);
+    partition_unref(partition);
+}
+
+static void a_full_disk_only_delays_it(void **state) {
+    struct fixture *f = *state;
+    fixture_start(f);
+    struct uuid id = compacted_topic(f, "t");
+    fixture_config(f, META_RESOURCE_TOPIC, "t", "cleanup.policy", "delete");
+    fixture_commit(f);
+    fill_keys(f, id, "baaa");
+    fixture_run_for(f, 20 * 1000);
+    sim_disk_set_capacity(f->host, "/", sim_disk_used(f->host, "/") + 10000);
+    fixture_config(f, META_RESOURCE_TOPIC, "t", "cleanup.policy", "compact");
+    fixture_commit(f);
+    fixture_run_for(f, 60 * 1000);
+    assert_int_equal(records_of(f, id, 0), 4);
+    sim_disk_set_capacity(f->host, "/", 1 << 30);
+    fixture_run_for(f, 60 * 1000);
+    assert_int_equal(size_of(f, id) / 900000, 3);
+}
+
+static void it_may_be_off(void **state) {
+    struct fixture *f = *state;
+    fixture_set(f, "log.cleaner.enable", "false");
+    fixture_start(f);
+    struct uuid id = compacted_topic(f, "t");
+    fill_keys(f, id, "aaaa");
+    fixture_run_for(f, 60 * 1000);
+    assert_true(told(f, "log.cleaner.enable is false"));
+    assert_int_equal(records_of(f, id, 0), 4);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(a_compacted_topic_gets_smaller),
+        TEST(the_rate_is_bounded),
+        TEST(a_topic_is_deleted_while_it_is_cleaned),
+        TEST(a_stop_does_not_wait_for_a_cleaning),
+        TEST(the_policy_changes_while_it_is_cleaned),
+        TEST(what_cannot_be_cleaned_is_left_alone),
+        TEST(a_full_disk_only_delays_it),
+        TEST(it_may_be_off),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

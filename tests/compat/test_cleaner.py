@@ -1,0 +1,145 @@
+"""The same compacted logs, cleaned by Apache Kafka and by Ottla, leave the same batches with the same
+records. Apache Kafka writes them: plain, idempotent in every codec, and in transactions. Then each
+cleans a copy of the directory, more is written, and each cleans again, when tombstones and markers
+whose time is over go.
+
+OTTLA_CLEANER_MIB: how much is written (default 12)."""
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, ".."))
+sys.path.insert(0, os.path.join(HERE, "..", "transcripts"))
+
+from kafka_node import KAFKA, KafkaNode  # noqa: E402
+from node import OTTLA, Node  # noqa: E402
+
+LOG_TOOL = os.environ.get("LOG_TOOL", os.path.join(os.path.dirname(OTTLA), "tests", "compat",
+                                                   "log_tool"))
+BYTES = int(os.environ.get("OTTLA_CLEANER_MIB", "12")) << 20
+TOPICS = ("plain", "keyed", "txn")
+DAY_MS = 24 * 60 * 60 * 1000
+TIME = int(time.time() * 1000) - 20 * DAY_MS
+CONFIGS = {"cleanup_policy": "compact", "segment_bytes": max(1 << 20, BYTES // 30),
+           "segment_ms": DAY_MS // 2, "delete_retention_ms": 1000, "index_interval_bytes": 1024}
+IDLE = {"log.cleaner.min.cleanable.ratio": "1"}
+BUSY = {"log.cleaner.min.cleanable.ratio": "0", "log.cleaner.backoff.ms": "200",
+        "log.flush.interval.messages": "1000000", "log.initial.task.delay.ms": "0"}
+
+
+@pytest.fixture
+def nodes(tmp_path):
+    subprocess.run([KAFKA, "install"], check=True)
+    kafka, ottla = KafkaNode(tmp_path / "kafka"), Node(tmp_path / "ottla")
+    for name in ("port", "controller_port", "http_port"):
+        setattr(ottla, name, getattr(kafka, name))  # one runs at a time; the metadata knows them
+    ottla.settings = {**kafka.settings, "log.dirs": ottla.settings["log.dirs"]}
+    for node in (kafka, ottla):
+        node.settings.update({"transaction.state.log.replication.factor": "1",
+                              "transaction.state.log.min.isr": "1",
+                              "transaction.state.log.num.partitions": "2",
+                              "producer.id.expiration.ms": "2147483647"})
+    yield kafka, ottla
+    for node in (kafka, ottla):
+        if node.process is not None and node.process.poll() is None:
+            node.kill()
+
+
+@pytest.fixture(scope="module")
+def tool(tmp_path_factory):
+    classes = str(tmp_path_factory.mktemp("classes"))
+    libs = subprocess.run([KAFKA, "classpath"], check=True, capture_output=True,
+                          text=True).stdout.strip()
+    subprocess.run(["javac", "-cp", libs, "-d", classes,
+                    os.path.join(HERE, "cleaner", "CleanerTool.java")], check=True)
+
+    def run(*arguments):
+        subprocess.run(["java", "-Xmx256m", "-cp", f"{classes}:{libs}", "CleanerTool",
+                        *map(str, arguments)], check=True, stderr=subprocess.DEVNULL)
+    return run
+
+
+def folder(node, topic):
+    return os.path.join(node.settings["log.dirs"], f"{topic}-0")
+
+
+def segments(node, topic):
+    names = os.listdir(folder(node, topic))
+    return sorted(name for name in names if name.endswith(".log"))
+
+
+def cleaned(node):
+    """Up to where logs are compacted, as the checkpoint says."""
+    try:
+        with open(os.path.join(node.settings["log.dirs"], "cleaner-offset-checkpoint")) as file:
+            lines = [line.split() for line in file.read().splitlines()[2:]]
+    except FileNotFoundError:
+        return {}
+    return {topic: int(offset) for topic, index, offset in lines}
+
+
+def clean(node):
+    """Lets the node clean all there is, and stops it."""
+    node.settings.update(BUSY)
+    node.start()
+    deadline = time.monotonic() + 120 + BYTES / 2e6
+    while any(cleaned(node).get(topic) != int(segments(node, topic)[-1].split(".")[0])
+              for topic in TOPICS):
+        assert time.monotonic() < deadline, (cleaned(node), node.log()[-3000:])
+        time.sleep(0.2)
+    assert node.stop(60) in (0, 143)
+
+
+def batches(node, topic):
+    """A line for each batch, by segment."""
+    paths = [os.path.join(folder(node, topic), name) for name in segments(node, topic)]
+    return subprocess.run([LOG_TOOL, "batches", *paths], check=True, capture_output=True,
+                          text=True).stdout.splitlines()
+
+
+def compare(kafka, ottla):
+    for topic in TOPICS:
+        theirs, ours = batches(kafka, topic), batches(ottla, topic)
+        for line, (their, our) in enumerate(zip(theirs, ours)):
+            assert their == our, f"{topic}, line {line}"
+        assert len(theirs) == len(ours), topic
+        assert segments(kafka, topic) == segments(ottla, topic), topic
+
+
+def size(node):
+    return sum(os.path.getsize(os.path.join(folder(node, topic), name))
+               for topic in TOPICS for name in segments(node, topic))
+
+
+@pytest.mark.timeout(3600)
+def test_the_same_records_stay(nodes, tool):
+    kafka, ottla = nodes
+    kafka.settings.update(IDLE)
+    kafka.start()
+    for topic in TOPICS:
+        kafka.create_topic(topic, **CONFIGS)
+    tool("fill", kafka.bootstrap, BYTES // 3, 1, TIME)
+    assert kafka.stop(60) in (0, 143)
+    written = size(kafka)
+    shutil.copytree(kafka.settings["log.dirs"], ottla.settings["log.dirs"])
+    for node in nodes:
+        clean(node)
+    compare(kafka, ottla)
+    assert size(ottla) < written * 0.8
+    ids = {line.split()[3] for line in batches(ottla, "txn")}
+    assert len(ids) >= 3  # the last batch of each producer is there
+
+    for round_ in (1, 2):
+        for node in nodes:
+            node.settings.update(IDLE)
+            node.start()
+            tool("more", node.bootstrap, BYTES // 30, round_, TIME + 7 * round_ * DAY_MS)
+            assert node.stop(60) in (0, 143)
+        for node in nodes:
+            clean(node)
+        compare(kafka, ottla)

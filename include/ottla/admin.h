@@ -88,8 +88,9 @@ struct ottla_admin_options {
 
     const int64_t *producer_ids; /* transactions list: only these; count 0: all */
     size_t producer_id_count;
-    const int64_t *older_than_ms; /* transactions list: only those that began before that; NULL:
-                                   * all. Brokers from 3.8 on */
+    /* transactions list: only those that began longer ago; brokers count what never began as old.
+     * NULL: all. Brokers from 3.8 on */
+    const int64_t *older_than_ms;
     const char *id_pattern; /* transactions list: ids that match this regular expression as a whole,
                              * in the syntax of the broker; NULL: all. Brokers from 4.1 on */
     const int32_t *broker_id; /* producers describe: as this replica sees it; NULL: the leaders */

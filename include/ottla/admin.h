@@ -530,7 +530,7 @@ struct ottla_transaction_description {
     int64_t producer_id;
     int32_t producer_epoch;
     int32_t timeout_ms; /* after which the coordinator aborts it */
-    int64_t start_ms;   /* of the epoch; -1: none is open */
+    int64_t start_ms;   /* of the epoch; of the last one when none is open; -1: there was none */
     int32_t broker_id;  /* the coordinator; -1: nobody answered */
     /* That are in the open transaction, or still lack the marker of one that ends. By topic and
      * number. */

@@ -1,4 +1,6 @@
 /* ottla transaction: what transactions there are, and who writes to partitions in them. */
+#include <string.h>
+
 #include "cli/commands.h"
 #include "cli/items.h"
 #include "cli/output.h"
@@ -123,6 +125,12 @@ static const struct cli_column describe_columns[] = {
     {NULL},
 };
 
+/* Of one that has ended its start is still told. */
+static bool is_open(const struct ottla_transaction_description *row) {
+    return row->start_ms >= 0 &&
+           (strcmp(row->state, "Ongoing") == 0 || strncmp(row->state, "Prepare", 7) == 0);
+}
+
 static json_t *description_json(const struct ottla_transaction_description *row, int64_t now_ms) {
     json_t *partitions = json_array();
     for (size_t i = 0; i < row->partition_count; i++) {
@@ -133,10 +141,10 @@ static json_t *description_json(const struct ottla_transaction_description *row,
     when_duration_format(row->timeout_ms, timeout);
     return json_pack("{s:s, s:s, s:o, s:o, s:s, s:i, s:I, s:i, s:i, s:o}", "transaction",
                      row->transactional_id, "state", row->state, "openFor",
-                     ago_json(row->start_ms, now_ms), "startMs", known_json(row->start_ms),
-                     "timeout", timeout, "timeoutMs", row->timeout_ms, "producerId",
-                     (json_int_t)row->producer_id, "producerEpoch", row->producer_epoch,
-                     "coordinator", row->broker_id, "partitions", partitions);
+                     is_open(row) ? ago_json(row->start_ms, now_ms) : json_null(), "startMs",
+                     known_json(row->start_ms), "timeout", timeout, "timeoutMs", row->timeout_ms,
+                     "producerId", (json_int_t)row->producer_id, "producerEpoch",
+                     row->producer_epoch, "coordinator", row->broker_id, "partitions", partitions);
 }
 
 static int transaction_describe(struct cli *cli) {

@@ -7,7 +7,7 @@ extern "C" {
 #endif
 
 /*
- * Topics, settings, groups, offsets, logs, the quorum.
+ * Topics, settings, groups, transactions, offsets, logs, the quorum.
  *
  * Each operation starts a call and returns its handle; what it was given is copied. The call goes
  * on while the client's loop runs. A call is about items (topics, partitions, groups …): each
@@ -78,11 +78,22 @@ struct ottla_admin_options {
     bool controllers;           /* cluster describe: controllers, as with bootstrap.controllers */
     bool keep_replica_count;    /* reassignments alter: another count of replicas is an error */
 
-    const char *reason;        /* members remove: for the coordinator's log; may be NULL */
-    const char *const *states; /* groups list: "Stable", "Empty" …; count 0: all */
+    const char *reason; /* members remove: for the coordinator's log; may be NULL */
+    /* groups list: "Stable", "Empty" …; transactions list: "Ongoing", "PrepareAbort" …; count 0:
+     * all */
+    const char *const *states;
     size_t state_count;
     const char *const *types; /* groups list: "Classic", "Consumer" …; count 0: all */
     size_t type_count;
+
+    const int64_t *producer_ids; /* transactions list: only these; count 0: all */
+    size_t producer_id_count;
+    /* transactions list: only those that began longer ago; brokers count what never began as old.
+     * NULL: all. Brokers from 3.8 on */
+    const int64_t *older_than_ms;
+    const char *id_pattern; /* transactions list: ids that match this regular expression as a whole,
+                             * in the syntax of the broker; NULL: all. Brokers from 4.1 on */
+    const int32_t *broker_id; /* producers describe: as this replica sees it; NULL: the leaders */
 };
 
 /* --- topics --- */
@@ -344,7 +355,7 @@ struct ottla_call *ottla_records_delete(struct ottla_client *client,
                                         const struct ottla_position *positions, size_t count,
                                         const struct ottla_admin_options *options);
 
-/* Who writes to these partitions, as their leaders see it. */
+/* Who writes to these partitions, as their leaders see it, or the replica on options->broker_id. */
 struct ottla_call *ottla_producers_describe(struct ottla_client *client,
                                             const struct ottla_partition *partitions, size_t count,
                                             const struct ottla_admin_options *options);
@@ -489,6 +500,80 @@ struct ottla_call *ottla_group_offsets_delete(struct ottla_client *client, const
                                               const struct ottla_partition *partitions,
                                               size_t count,
                                               const struct ottla_admin_options *options);
+
+/* --- transactions --- */
+
+/* All brokers are asked, what each coordinates. A state that no broker knows is OTTLA_INVALID. */
+struct ottla_call *ottla_transactions_list(struct ottla_client *client,
+                                           const struct ottla_admin_options *options);
+
+struct ottla_transaction_listing {
+    const char *transactional_id;
+    int64_t producer_id;
+    const char *state; /* "Empty", "Ongoing", "PrepareCommit", "CompleteAbort" … */
+    int32_t broker_id; /* its coordinator */
+};
+/* Sorted by transactional id. */
+const struct ottla_transaction_listing *
+ottla_call_transaction_listings(const struct ottla_call *call, size_t *ret_count);
+
+/* TRANSACTIONAL_ID_NOT_FOUND: the coordinator does not know it, or has forgotten it. */
+struct ottla_call *ottla_transactions_describe(struct ottla_client *client,
+                                               const char *const *transactional_ids, size_t count,
+                                               const struct ottla_admin_options *options);
+
+struct ottla_transaction_description {
+    int code;
+    const char *text;
+    const char *transactional_id;
+    const char *state;
+    int64_t producer_id;
+    int32_t producer_epoch;
+    int32_t timeout_ms; /* after which the coordinator aborts it */
+    int64_t start_ms;   /* of the epoch; of the last one when none is open; -1: there was none */
+    int32_t broker_id;  /* the coordinator; -1: nobody answered */
+    /* That are in the open transaction, or still lack the marker of one that ends. By topic and
+     * number. */
+    const struct ottla_partition *partitions;
+    size_t partition_count;
+};
+const struct ottla_transaction_description *
+ottla_call_transaction_descriptions(const struct ottla_call *call, size_t *ret_count);
+
+/* Aborts what these transactional ids have open, and locks out the producers that use them now:
+ * their next request fails. A producer that starts later takes the id over as ever. An id that was
+ * never used is known from then on. */
+struct ottla_call *ottla_producers_fence(struct ottla_client *client,
+                                         const char *const *transactional_ids, size_t count,
+                                         const struct ottla_admin_options *options);
+
+struct ottla_fenced_producer {
+    int code;
+    const char *text;
+    const char *transactional_id;
+    int64_t producer_id; /* that the id has now; -1: not told */
+    int32_t producer_epoch;
+};
+const struct ottla_fenced_producer *ottla_call_fenced_producers(const struct ottla_call *call,
+                                                                size_t *ret_count);
+
+/* What is known of a transaction that hangs: ottla_producers_describe tells it. */
+struct ottla_transaction_abort {
+    const char *topic;
+    int32_t partition;
+    int64_t producer_id;
+    int16_t producer_epoch;
+    int32_t
+        coordinator_epoch; /* -1, where the partition has not heard of a coordinator: 0 is sent */
+};
+/* Writes abort markers past the coordinator, which is for transactions that hang: the coordinator
+ * has nothing of them in the partition. Any other one is torn apart by it: what it wrote to other
+ * partitions may still be committed; ottla_producers_fence aborts those. One per partition.
+ * Results: ottla_call_partitions. */
+struct ottla_call *ottla_transactions_abort(struct ottla_client *client,
+                                            const struct ottla_transaction_abort *aborts,
+                                            size_t count,
+                                            const struct ottla_admin_options *options);
 
 /* --- the cluster --- */
 

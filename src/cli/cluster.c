@@ -247,6 +247,11 @@ static const char *hint_of(int code) {
         return "`ottla topic list` prints the topics there are.";
     case ERR_GROUP_ID_NOT_FOUND:
         return "`ottla group list` prints the groups there are.";
+    case ERR_TRANSACTIONAL_ID_NOT_FOUND:
+        return "`ottla transaction list` prints the transactional ids there are.";
+    case ERR_INVALID_PRODUCER_EPOCH:
+    case ERR_TRANSACTION_COORDINATOR_FENCED:
+        return "It has ended, or its producer has gone on: look at it again.";
     default:
         return NULL;
     }

@@ -51,6 +51,7 @@ enum cli_complete {
     CLI_COMPLETE_CHOICE, /* of `choices` */
     CLI_COMPLETE_TOPIC,
     CLI_COMPLETE_GROUP,
+    CLI_COMPLETE_TRANSACTION, /* transactional ids */
     CLI_COMPLETE_BROKER,
     CLI_COMPLETE_PROFILE,
 };

@@ -15,3 +15,4 @@ extern const struct cli_command cli_log_command;
 extern const struct cli_command cli_produce_command;
 extern const struct cli_command cli_profile_command;
 extern const struct cli_command cli_topic_command;
+extern const struct cli_command cli_transaction_command;

@@ -2,9 +2,9 @@
  * ottla completion: scripts for shells, which call `ottla __complete WORD…` for each tab.
  *
  * The last word is the one to be completed. The words before it are walked along the commands'
- * tables; what may stand there is printed, one candidate per line. Names of topics, groups and
- * brokers are asked of the cluster that the words (or profile, or environment) say, for at most two
- * seconds and without a word of complaint.
+ * tables; what may stand there is printed, one candidate per line. Names of topics, groups,
+ * transactions and brokers are asked of the cluster that the words (or profile, or environment)
+ * say, for at most two seconds and without a word of complaint.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +91,23 @@ static int offer_groups(struct cli *cli) {
     return CLI_DONE;
 }
 
+static int offer_transactions(struct cli *cli) {
+    struct items items;
+    if (items_start(cli, &items) == CLI_DONE) {
+        struct ottla_call *call = ottla_transactions_list(items.client, NULL);
+        (void)items_wait(&items, call);
+        size_t count;
+        const struct ottla_transaction_listing *rows =
+            ottla_call_transaction_listings(call, &count);
+        for (size_t i = 0; i < count && i < NAMES_MAX; i++) {
+            offer(cli_argument(cli, 0), rows[i].transactional_id);
+        }
+        ottla_call_free(call);
+        items_end(&items);
+    }
+    return CLI_DONE;
+}
+
 static int offer_brokers(struct cli *cli) {
     struct items items;
     if (items_start(cli, &items) == CLI_DONE) {
@@ -142,6 +159,9 @@ static void offer_values(const struct walk *walk, enum cli_complete complete, co
         break;
     case CLI_COMPLETE_GROUP:
         offer_names(walk, prefix, offer_groups);
+        break;
+    case CLI_COMPLETE_TRANSACTION:
+        offer_names(walk, prefix, offer_transactions);
         break;
     case CLI_COMPLETE_BROKER:
         offer_names(walk, prefix, offer_brokers);

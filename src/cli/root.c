@@ -8,6 +8,7 @@ static const struct cli_command *const commands[] = {
     &cli_consume_command,
     &cli_topic_command,
     &cli_group_command,
+    &cli_transaction_command,
     &cli_config_command,
     &cli_cluster_command,
     &cli_profile_command,

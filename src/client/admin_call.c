@@ -125,6 +125,15 @@ static const char **copy_texts(struct ottla_call *call, const char *const *texts
     return copy;
 }
 
+static const void *copy_bytes(struct ottla_call *call, const void *from, size_t size) {
+    if (from == NULL) {
+        return NULL;
+    }
+    void *copy = arena_alloc(&call->arena, size);
+    memcpy(copy, from, size);
+    return copy;
+}
+
 struct ottla_call *admin_call_new(struct ottla_client *client, const struct admin_op *op,
                                   const struct ottla_admin_options *options) {
     struct ottla_call *call = calloc(1, sizeof *call);
@@ -143,6 +152,11 @@ struct ottla_call *admin_call_new(struct ottla_client *client, const struct admi
         call->options.reason = admin_text(call, str_from_c(options->reason));
         call->options.states = copy_texts(call, options->states, options->state_count);
         call->options.types = copy_texts(call, options->types, options->type_count);
+        call->options.producer_ids =
+            copy_bytes(call, options->producer_ids, options->producer_id_count * sizeof(int64_t));
+        call->options.older_than_ms = copy_bytes(call, options->older_than_ms, sizeof(int64_t));
+        call->options.id_pattern = admin_text(call, str_from_c(options->id_pattern));
+        call->options.broker_id = copy_bytes(call, options->broker_id, sizeof(int32_t));
     }
     int64_t timeout_ms = call->options.timeout_ms > 0
                              ? call->options.timeout_ms

@@ -3,6 +3,8 @@
  * the two questions that come before others: which brokers are there, and who leads a partition.
  * Metadata is asked anew for each call, so that what it says is not older than the call.
  */
+#include <string.h>
+
 #include "client/admin_int.h"
 #include "wire/api_keys.h"
 
@@ -63,6 +65,14 @@ struct ottla_partition_result *admin_partition_result(struct ottla_call *call,
     result->offset = -1;
     item->result = result;
     return result;
+}
+
+int admin_partition_order(const void *a, const void *b) {
+    const struct ottla_partition *left = a;
+    const struct ottla_partition *right = b;
+    int order = strcmp(left->topic, right->topic);
+    return order != 0 ? order
+                      : (left->partition > right->partition) - (left->partition < right->partition);
 }
 
 /* --- runs --- */

@@ -20,16 +20,18 @@ enum admin_route {
     ADMIN_ANY,
     ADMIN_CONTROLLER,
     ADMIN_BOOTSTRAP,
-    ADMIN_BROKER, /* item->broker_id; items of one broker share a request */
-    ADMIN_GROUP,  /* the coordinator of group item->group */
+    ADMIN_BROKER,      /* item->broker_id; items of one broker share a request */
+    ADMIN_GROUP,       /* the coordinator of group item->group */
+    ADMIN_TRANSACTION, /* that of transactional id item->group */
 };
 
 /* Errors of an item after which it is asked again. That the controller or coordinator moved is seen
  * to by the core, see judge in admin_part.c. */
 enum admin_passing {
-    ADMIN_PASS_QUOTA = 1,  /* THROTTLING_QUOTA_EXCEEDED */
-    ADMIN_PASS_LEADER = 2, /* the partition's leader moved, or is not there yet */
-    ADMIN_PASS_GROUP = 4,  /* the group rebalances */
+    ADMIN_PASS_QUOTA = 1,       /* THROTTLING_QUOTA_EXCEEDED */
+    ADMIN_PASS_LEADER = 2,      /* the partition's leader moved, or is not there yet */
+    ADMIN_PASS_GROUP = 4,       /* the group rebalances */
+    ADMIN_PASS_TRANSACTION = 8, /* the transaction before it still ends */
 };
 
 struct admin_stage {
@@ -68,6 +70,9 @@ enum admin_kind {
     ADMIN_LOG_DIRS,
     ADMIN_REASSIGNMENTS,
     ADMIN_QUORUM,
+    ADMIN_TRANSACTION_LISTINGS,
+    ADMIN_TRANSACTION_DESCRIPTIONS,
+    ADMIN_FENCED_PRODUCERS,
     ADMIN_KIND_COUNT,
 };
 
@@ -94,7 +99,7 @@ struct admin_item {
     int stage;
     struct str name;   /* topic, group, resource … */
     int32_t number;    /* partition, type …; 0 where there is none */
-    struct str group;  /* of ADMIN_GROUP */
+    struct str group;  /* of ADMIN_GROUP; of ADMIN_TRANSACTION the transactional id */
     int32_t broker_id; /* of ADMIN_BROKER; then the one that answered; -1: none yet */
     void *input;       /* the operation's, in the call's arena */
     void *result;      /* its element of the results, or NULL */
@@ -294,6 +299,9 @@ struct admin_item *admin_partition_add(struct ottla_call *call, const char *topi
 /* The item's result, of kind ADMIN_PARTITIONS. */
 struct ottla_partition_result *admin_partition_result(struct ottla_call *call,
                                                       struct admin_item *item);
+
+/* By topic, then by number: for lists whose order brokers do not promise. */
+int admin_partition_order(const void *a, const void *b);
 
 /* An item for a group; and the requests that several operations send for one, or for a broker. */
 struct admin_item *admin_group_add(struct ottla_call *call, struct str group);

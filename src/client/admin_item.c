@@ -126,6 +126,8 @@ static bool passes(const struct admin_item *item, int code) {
     case ERR_REBALANCE_IN_PROGRESS:
     case ERR_UNSTABLE_OFFSET_COMMIT:
         return (passing & ADMIN_PASS_GROUP) != 0;
+    case ERR_CONCURRENT_TRANSACTIONS:
+        return (passing & ADMIN_PASS_TRANSACTION) != 0;
     default:
         return false;
     }

@@ -215,13 +215,29 @@ static const struct admin_op producers_op = {
     .stages = producers_stages,
 };
 
+/* Of a replica, whoever leads. */
+static const struct admin_stage replica_producers_stages[] = {{
+    .api_key = API_DESCRIBE_PRODUCERS,
+    .route = ADMIN_BROKER,
+    .build = producers_build,
+    .take = producers_take,
+}};
+static const struct admin_op replica_producers_op = {
+    .name = "describe producers",
+    .kind = ADMIN_PRODUCERS,
+    .stages = replica_producers_stages,
+};
+
 struct ottla_call *ottla_producers_describe(struct ottla_client *client,
                                             const struct ottla_partition *partitions, size_t count,
                                             const struct ottla_admin_options *options) {
-    struct ottla_call *call = admin_call_new(client, &producers_op, options);
+    const int32_t *broker_id = options == NULL ? NULL : options->broker_id;
+    struct ottla_call *call =
+        admin_call_new(client, broker_id == NULL ? &producers_op : &replica_producers_op, options);
     for (size_t i = 0; i < count; i++) {
         struct admin_item *item =
             admin_partition_add(call, partitions[i].topic, partitions[i].partition);
+        item->broker_id = broker_id == NULL ? -1 : *broker_id;
         struct ottla_partition_producers *result = admin_result_add(call);
         result->topic = admin_text(call, item->name);
         result->partition = item->number;

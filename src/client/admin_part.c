@@ -8,7 +8,7 @@
 
 /* --- the answer --- */
 
-/* "broker 3", "the controller", "the coordinator of group g". */
+/* "broker 3", "the controller", "the coordinator of group g", "… of transactional id t". */
 static const char *place_of(const struct admin_part *part, int32_t broker_id) {
     struct arena *arena = &part->call->arena;
     if (broker_id >= 0) {
@@ -19,6 +19,10 @@ static const char *place_of(const struct admin_part *part, int32_t broker_id) {
         return "the controller";
     case ADMIN_GROUP:
         return arena_printf(arena, "the coordinator of group %.*s", STR_ARGS(part->items[0]->group))
+            .data;
+    case ADMIN_TRANSACTION:
+        return arena_printf(arena, "the coordinator of transactional id %.*s",
+                            STR_ARGS(part->items[0]->group))
             .data;
     case ADMIN_ANY:
     case ADMIN_BOOTSTRAP:
@@ -177,11 +181,15 @@ void admin_part_add(struct admin_part *part, struct admin_item *item) {
     part->items[part->item_count++] = item;
 }
 
+static bool has_coordinator(const struct admin_stage *stage) {
+    return stage->route == ADMIN_GROUP || stage->route == ADMIN_TRANSACTION;
+}
+
 static bool part_fits(const struct admin_part *part, const struct admin_item *item) {
     return part->asked == NULL && !part->stage->each &&
            part->stage == &item->call->op->stages[item->stage] &&
            (part->stage->route != ADMIN_BROKER || part->broker_id == item->broker_id) &&
-           (part->stage->route != ADMIN_GROUP || str_equal(part->items[0]->group, item->group));
+           (!has_coordinator(part->stage) || str_equal(part->items[0]->group, item->group));
 }
 
 /* The newest first: items mostly come in runs. At most ADMIN_PARTS_MAX steps. */
@@ -207,9 +215,11 @@ static enum client_role role_of(const struct admin_part *part) {
     case ADMIN_BROKER:
         return CLIENT_BROKER;
     case ADMIN_GROUP:
+        return CLIENT_GROUP;
+    case ADMIN_TRANSACTION:
         break;
     }
-    return CLIENT_GROUP;
+    return CLIENT_TRANSACTION;
 }
 
 void admin_part_send(struct admin_part *part) {
@@ -218,7 +228,7 @@ void admin_part_send(struct admin_part *part) {
     struct client_ask ask = {
         .role = role_of(part),
         .broker_id = part->broker_id,
-        .key = part->stage->route == ADMIN_GROUP ? part->items[0]->group : STR_NULL,
+        .key = has_coordinator(part->stage) ? part->items[0]->group : STR_NULL,
         .lane = CLIENT_LANE_MAIN,
         .api_key = part->stage->api_key,
         .version_max = part->stage->version_max > 0 ? part->stage->version_max : -1,

@@ -195,16 +195,32 @@ static struct ottla_call *broker_unregister(const struct ottla_admin_options *op
     return ottla_broker_unregister(client, 1, options);
 }
 
+static struct ottla_call *transactions_list(const struct ottla_admin_options *options) {
+    return ottla_transactions_list(client, options);
+}
+static struct ottla_call *transactions_describe(const struct ottla_admin_options *options) {
+    return ottla_transactions_describe(client, groups, 3, options);
+}
+static struct ottla_call *producers_fence(const struct ottla_admin_options *options) {
+    return ottla_producers_fence(client, groups, 3, options);
+}
+static struct ottla_call *transactions_abort(const struct ottla_admin_options *options) {
+    static const struct ottla_transaction_abort aborts[] = {{"orders", 0, 1, 2, 3},
+                                                            {"orders", 1, 1, 2, -1}};
+    return ottla_transactions_abort(client, aborts, 2, options);
+}
+
 static const start_fn starts[] = {
-    topics_create,      topics_delete,        topics_describe,    topics_list,
-    partitions_create,  configs_describe,     configs_alter,      configs_replace,
-    resources_list,     offsets_list,         records_delete,     producers_describe,
-    groups_list,        groups_describe,      groups_delete,      members_remove,
-    members_remove_all, group_offsets_list,   group_offsets_all,  group_offsets_alter,
-    cluster_describe,   group_offsets_delete, versions_describe,  features_describe,
-    features_update,    log_dirs_describe,    replicas_move,      leaders_elect,
-    leaders_elect_all,  reassignments_alter,  reassignments_list, quorum_describe,
-    voter_add,          voter_remove,         broker_unregister,
+    topics_create,      topics_delete,         topics_describe,    topics_list,
+    partitions_create,  configs_describe,      configs_alter,      configs_replace,
+    resources_list,     offsets_list,          records_delete,     producers_describe,
+    groups_list,        groups_describe,       groups_delete,      members_remove,
+    members_remove_all, group_offsets_list,    group_offsets_all,  group_offsets_alter,
+    cluster_describe,   group_offsets_delete,  versions_describe,  features_describe,
+    features_update,    log_dirs_describe,     replicas_move,      leaders_elect,
+    leaders_elect_all,  reassignments_alter,   reassignments_list, quorum_describe,
+    voter_add,          voter_remove,          broker_unregister,  transactions_list,
+    producers_fence,    transactions_describe, transactions_abort,
 };
 
 /* All at once, so that they get into each other's way, too. */

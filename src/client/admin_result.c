@@ -32,6 +32,8 @@ SAME_HEAD(struct ottla_group_offsets);
 SAME_HEAD(struct ottla_broker_versions);
 SAME_HEAD(struct ottla_feature_result);
 SAME_HEAD(struct ottla_log_dir);
+SAME_HEAD(struct ottla_transaction_description);
+SAME_HEAD(struct ottla_fenced_producer);
 
 static const struct {
     size_t size;
@@ -57,6 +59,9 @@ static const struct {
     [ADMIN_LOG_DIRS] = {sizeof(struct ottla_log_dir), true},
     [ADMIN_REASSIGNMENTS] = {sizeof(struct ottla_ongoing_reassignment), false},
     [ADMIN_QUORUM] = {sizeof(struct ottla_quorum), false},
+    [ADMIN_TRANSACTION_LISTINGS] = {sizeof(struct ottla_transaction_listing), false},
+    [ADMIN_TRANSACTION_DESCRIPTIONS] = {sizeof(struct ottla_transaction_description), true},
+    [ADMIN_FENCED_PRODUCERS] = {sizeof(struct ottla_fenced_producer), true},
 };
 
 void *admin_result_add(struct ottla_call *call) {
@@ -201,6 +206,10 @@ RESULTS(ottla_call_versions, ottla_broker_versions, ADMIN_VERSIONS)
 RESULTS(ottla_call_feature_results, ottla_feature_result, ADMIN_FEATURE_RESULTS)
 RESULTS(ottla_call_log_dirs, ottla_log_dir, ADMIN_LOG_DIRS)
 RESULTS(ottla_call_reassignments, ottla_ongoing_reassignment, ADMIN_REASSIGNMENTS)
+RESULTS(ottla_call_transaction_listings, ottla_transaction_listing, ADMIN_TRANSACTION_LISTINGS)
+RESULTS(ottla_call_transaction_descriptions, ottla_transaction_description,
+        ADMIN_TRANSACTION_DESCRIPTIONS)
+RESULTS(ottla_call_fenced_producers, ottla_fenced_producer, ADMIN_FENCED_PRODUCERS)
 
 /* Those of which there is one. */
 #define RESULT(function, type, kind)                                                               \

@@ -16,6 +16,7 @@ SETTINGS = {"offsets__topic__replication__factor": 1, "group__initial__rebalance
             "transaction__state__log__replication__factor": 1,
             "transaction__state__log__min__isr": 1, "offsets__topic__num__partitions": 4,
             "auto__create__topics__enable": "false",
+            "transaction__partition__verification__enable": "false",  # so that some can hang
             "group__consumer__min__session__timeout__ms": 1000,
             "group__consumer__session__timeout__ms": 6000,
             "group__consumer__min__heartbeat__interval__ms": 100,

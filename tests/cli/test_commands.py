@@ -11,6 +11,7 @@ import pytest
 from conftest import Commands
 from crc32c import crc32c
 from node import OTTLA, Node
+from transactions import Transactions, has_apis
 
 USAGE, NOT_FOUND, UNREACHABLE, PARTLY, INTERRUPTED = 2, 3, 4, 5, 130
 FAILED = 1
@@ -430,7 +431,8 @@ def test_a_reader_that_goes_away(ottla, topic):
 
 def test_help_teaches(ottla):
     for words in [["topic"], ["topic", "trim"], ["group", "reset"], ["config"], ["consume"],
-                  ["produce"], ["cluster", "doctor"], ["profile"], ["log"], ["completion"]]:
+                  ["produce"], ["cluster", "doctor"], ["profile"], ["log"], ["completion"],
+                  ["transaction"], ["transaction", "find-hanging"], ["transaction", "abort"]]:
         help_text = ottla.out(*words, "--help")
         assert help_text.startswith("usage: ottla " + " ".join(words)), words
     assert "ottla topic trim orders" in ottla.out("topic", "trim", "--help")
@@ -500,6 +502,95 @@ def test_log_of_indexes_and_snapshots(ottla, tmp_path):
             row["transactionStartOffset"]) == (42, 3, 17, 99, 90)
     (folder / "00000000000000000100.snapshot").write_bytes(b"\0\1" + bytes(8))
     ottla.run("log", "producers", folder, code=FAILED)
+
+
+# --- transactions ---------------------------------------------------------------------------------
+
+@pytest.fixture
+def transactions(broker):
+    if not has_apis(broker, ["DescribeTransactions", "ListTransactions"]):
+        pytest.skip("the broker does not have DescribeTransactions and ListTransactions")
+    made = Transactions(broker)
+    yield made
+    made.stop()
+
+
+def test_transactions_that_are_well(ottla, topic, transactions):
+    done, going = topic + "-done", topic + "-going"
+    transactions.commit(done, f"{topic}:0")
+    transactions.begin(going, f"{topic}:0", f"{topic}:2")
+    rows = ottla.json("transaction", "list", topic + "*")
+    assert [(row["transaction"], row["state"], row["coordinator"]) for row in rows] \
+        == [(done, "CompleteCommit", 1), (going, "Ongoing", 1)]
+    assert ottla.table("transaction", "list", topic + "*", "--state", "Ongoing")[1][:2] \
+        == [going, "Ongoing"]
+    producer = str(rows[0]["producerId"])
+    assert [row["transaction"] for row in
+            ottla.json("transaction", "list", "--producer-id", producer)] == [done]
+    assert [row["transaction"] for row in
+            ottla.json("transaction", "list", topic + "*", "--older-than", "0s")] == [going]
+    assert ottla.json("transaction", "list", topic + "*", "--older-than", "1h") == []
+    assert "Tired" in ottla.run("transaction", "list", "--state", "Tired", code=USAGE).stderr
+    ottla.run("transaction", "list", "--older-than", "soon", code=USAGE)
+    first, second = ottla.json("transaction", "describe", done, going)
+    assert (first["openFor"], first["partitions"]) == (None, [])
+    assert second["partitions"] == [f"{topic}:0", f"{topic}:2"] and second["timeoutMs"] == 600_000
+    assert second["startMs"] <= time.time() * 1000 and second["producerEpoch"] >= 0
+    run = ottla.run("transaction", "describe", going, topic + "-none", code=PARTLY)
+    assert "TRANSACTIONAL_ID_NOT_FOUND" in run.stderr and "ottla transaction list" in run.stderr
+    ottla.run("transaction", "describe", topic + "-none", code=NOT_FOUND)
+    rows = ottla.json("transaction", "producers", f"{topic}:0")
+    assert {row["transactionStartOffset"] for row in rows} == {None, 2}
+    assert [row["partition"] for row in ottla.json("transaction", "producers", topic, "--open")] \
+        == [0, 2]
+    assert len(ottla.table("transaction", "producers", f"{topic}:2", "--broker", 1)) == 2
+    ottla.run("transaction", "producers", f"{topic}:7", code=NOT_FOUND)
+    offered = ottla.out("__complete", "transaction", "describe", topic).splitlines()
+    assert offered == [done, going]
+
+
+def test_transactions_that_hang(ottla, topic, transactions):
+    hangs, going = topic + "-hangs", topic + "-going"
+    producer = transactions.hang(hangs, topic, 1, 60)
+    transactions.hang(hangs, topic, 0)
+    transactions.begin(going, f"{topic}:1")
+    assert values(ottla, topic, "--range", ":", "-X", "isolation.level=read_committed") == []
+    found = ottla.json("transaction", "find-hanging", topic)
+    assert [(row["partition"], row["startOffset"], row["producerId"], row["transaction"])
+            for row in found] == [(1, 0, producer, hangs)]
+    everywhere = ottla.json("transaction", "find-hanging", "--broker", 1)
+    assert found[0]["startOffset"] in [row["startOffset"] for row in everywhere
+                                       if row["topic"] == topic]
+    now = ottla.json("transaction", "find-hanging", topic, "--max-transaction-timeout", "0s")
+    assert [row["partition"] for row in now] == [0, 1]
+    run = ottla.run("transaction", "find-hanging", f"{topic}:1")
+    assert f"ottla transaction abort {topic}:1 --start-offset 0" in run.stderr
+    assert "No transaction hangs" in ottla.run("transaction", "find-hanging", f"{topic}:2").stderr
+
+    abort = ["transaction", "abort", f"{topic}:1", "--start-offset"]
+    assert "producers" in ottla.run(*abort, 5, code=NOT_FOUND).stderr
+    assert "fence" in ottla.run(*abort, 2, code=FAILED).stderr  # its coordinator has it
+    ottla.run(*abort[:3], code=USAGE)
+    ottla.run("transaction", "abort", topic, "--start-offset", 0, code=USAGE)
+    assert ottla.json(*abort, 0, "--dry-run")[0]["result"] == "would be aborted"
+    assert ottla.json("transaction", "find-hanging", topic)[0]["partition"] == 1
+    assert ottla.json(*abort, 0)[0]["result"] == "aborted"
+    ottla.run(*abort, 0, code=NOT_FOUND)
+    assert ottla.json("transaction", "find-hanging", topic) == []
+
+
+def test_transactions_are_fenced(ottla, topic, transactions):
+    going = topic + "-going"
+    transactions.begin(going, f"{topic}:0")
+    run = ottla.run("transaction", "fence", going, topic + "-none", "--dry-run", code=PARTLY)
+    assert "would be fenced" in run.stdout
+    assert ottla.json("transaction", "describe", going)[0]["state"] == "Ongoing"
+    assert ottla.json("transaction", "fence", going) \
+        == [{"transaction": going, "was": "Ongoing", "result": "fenced"}]
+    assert wait_for(lambda: ottla.json("transaction", "producers", topic, "--open") == [])
+    assert ottla.json("transaction", "describe", going)[0]["openFor"] is None
+    ottla.run("transaction", "fence", topic + "-none", code=NOT_FOUND)
+    assert ottla.json("transaction", "list", topic + "-none") == []
 
 
 # --- groups ---------------------------------------------------------------------------------------

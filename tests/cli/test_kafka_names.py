@@ -8,6 +8,7 @@ begins with !) the first line of stderr.
     %kafka-topics --list                   stdout is compared up to what numbers it has
     =topic create orders                   `ottla topic create orders`, before what follows
     &consume orders -g billing             the same, while the rest of the script runs
+    +hang pay orders 0                     a method of transactions.Transactions
 """
 import difflib
 import glob
@@ -20,6 +21,7 @@ import time
 
 import pytest
 from node import OTTLA, ROOT
+from transactions import Transactions, has_apis
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "kafka_names")
 SCRIPTS = sorted(os.path.basename(path)[:-4] for path in glob.glob(os.path.join(HERE, "*.txt")))
@@ -38,10 +40,20 @@ CLASSES = {
     "kafka-metadata-quorum": "org.apache.kafka.tools.MetadataQuorumCommand",
     "kafka-storage": "kafka.tools.StorageTool",
     "kafka-topics": "org.apache.kafka.tools.TopicCommand",
+    "kafka-transactions": "org.apache.kafka.tools.TransactionsCommand",
 }
 # What differs from run to run: ids, times, how far the metadata log is.
 VARIABLE = [(r"(?<![\w.-])[\w-]{22}(?![\w.-])", "<id>"), (r"\b1[678]\d{11}\b", "<time>"),
-            (r"Epoch: \d+", "Epoch: <n>"), (r"HighWatermark: +\d+", "HighWatermark: <n>")]
+            (r"Commit:\w+", "Commit:<id>"), (r"Epoch: \d+", "Epoch: <n>"), (r"HighWatermark: +\d+", "HighWatermark: <n>")]
+
+
+WHO = ("java", "ottla")
+# What a script needs of its broker.
+NEEDS = {"kafka-transactions": ["DescribeTransactions", "ListTransactions"]}
+
+
+def own_word(who, script):
+    return f"{who[:3]}-{script}"
 
 
 class JavaTools:
@@ -88,7 +100,7 @@ def comparable(marks, said, mine):
         text = text.replace(mine, "@") if mine else text
         for pattern, name in VARIABLE:
             text = re.sub(pattern, name, text)
-        texts[number] = re.sub(r"\d+", "<n>", text) if "%" in marks else text
+        texts[number] = re.sub(r"\d+ *", "<n>", text) if "%" in marks else text
     lines = texts[0].split("\n")
     lines = [in_order(line) for line in lines]
     return code, sorted(lines) if "~" in marks else lines, texts[1]
@@ -120,17 +132,18 @@ def cases(script):
     with open(os.path.join(HERE, script + ".txt")) as lines:
         for line in lines:
             if line.strip() and not line.startswith("#"):
-                text = line.lstrip("~!%=&").rstrip("\n")
+                text = line.lstrip("~!%=&+").rstrip("\n")
                 yield line[:len(line) - len(text) - 1], text
 
 
 class Setting:
     """What a script needs: `ottla` commands, some of which go on."""
 
-    def __init__(self, bootstrap, folder):
-        self.environment = {**os.environ, "OTTLA_BOOTSTRAP_SERVERS": bootstrap,
+    def __init__(self, broker, folder):
+        self.environment = {**os.environ, "OTTLA_BOOTSTRAP_SERVERS": broker.bootstrap,
                             "HOME": str(folder)}
         self.running = []
+        self.transactions = Transactions(broker)
 
     def do(self, words):
         value = "".join(f"{number}\n" for number in range(12))
@@ -152,23 +165,35 @@ class Setting:
                               capture_output=True, text=True, check=True).stdout
         return any(row["group"] == group and row["state"] == "Stable" for row in json.loads(said))
 
+    def transact(self, script, words):
+        """For both tools, where @ tells their names apart."""
+        for who in WHO if any("@" in word for word in words) else WHO[:1]:
+            name, *rest = [word.replace("@", own_word(who, script)) for word in words]
+            getattr(self.transactions, name)(*rest)
+
     def stop(self):
         for process in self.running:
             process.terminate()
             process.wait(30)
+        self.transactions.stop()
 
 
 @pytest.fixture
 def setting(broker, tmp_path):
-    setting = Setting(broker.bootstrap, tmp_path)
+    setting = Setting(broker, tmp_path)
     yield setting
     setting.stop()
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_says_what_the_java_tool_says(broker, java, setting, script):
+    if script in NEEDS and not has_apis(broker, NEEDS[script]):
+        pytest.skip(f"the broker does not have {' and '.join(NEEDS[script])}")
     different = []
     for marks, line in cases(script):
+        if marks == "+":
+            setting.transact(script, shlex.split(line))
+            continue
         if marks in ("=", "&"):
             (setting.do if marks == "=" else setting.start)(shlex.split(line))
             continue
@@ -177,8 +202,8 @@ def test_says_what_the_java_tool_says(broker, java, setting, script):
                             ("$D", broker.folder)):
             known = known.replace(sign, value)
         said = []
-        for who, run in (("java", java.run), ("ottla", run_ottla)):
-            mine = f"{who[:3]}-{script}" if "@" in line else None
+        for who, run in zip(WHO, (java.run, run_ottla)):
+            mine = own_word(who, script) if "@" in line else None
             words = shlex.split(known.replace("@", mine or ""))
             said.append(comparable(marks, run(words), mine))
         if said[0] != said[1]:

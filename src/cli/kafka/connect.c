@@ -123,6 +123,8 @@ static const struct {
     {ERR_OFFSET_OUT_OF_RANGE,
      "The requested offset is not within the range of offsets maintained by the server."},
     {ERR_UNKNOWN_TOPIC_OR_PARTITION, "This server does not host this topic-partition."},
+    {ERR_INVALID_TOPIC_EXCEPTION,
+     "The request attempted to perform an operation on an invalid topic."},
     {ERR_INVALID_GROUP_ID, "The group id is invalid."},
     {ERR_POLICY_VIOLATION, "Request parameters do not satisfy the configured policy."},
     {ERR_NON_EMPTY_GROUP, "The group is not empty."},

@@ -34,6 +34,8 @@ static const struct tool_kind kinds[] = {
      .run = kafka_metadata_quorum},
     {"kafka-storage", "Formats log directories and says what is in them.", .words = true,
      .run = kafka_storage},
+    {"kafka-transactions", "Lists, describes and aborts transactions; finds those that hang.",
+     .words = true, .run = kafka_transactions},
     {"kafka-topics", "Lists, describes, creates, changes and deletes topics.", .run = kafka_topics},
 };
 enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };

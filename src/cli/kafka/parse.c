@@ -12,8 +12,6 @@
 
 #include "cli/kafka/tool_int.h"
 
-static const char version[] = "4.3.1"; /* of the tools that these behave as */
-
 static const struct tool_option *find(const struct tool *tool, struct str name) {
     for (const struct tool_option *option = tool->syntax->options; option->name != NULL; option++) {
         if (str_equal(str_from_c(option->name), name)) {
@@ -106,7 +104,7 @@ int tool_parse(struct tool *tool, int argc, char **argv, bool *ret_over) {
         return tool_usage(tool, "%s", tool->kind->summary);
     }
     if (tool_has(tool, "version")) {
-        puts(version);
+        puts(TOOL_VERSION);
         return TOOL_DONE;
     }
     wrong = tool_check(tool);

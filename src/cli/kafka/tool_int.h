@@ -12,6 +12,8 @@ struct tool_given {
     struct tool_given *next;
 };
 
+#define TOOL_VERSION "4.3.1" /* of the tools that these behave as */
+
 enum { TOOL_CALLS_MAX = 16 };
 
 struct tool {

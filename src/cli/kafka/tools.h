@@ -20,3 +20,4 @@ int kafka_metadata_quorum(struct tool *tool);
 int kafka_storage(struct tool *tool);
 int kafka_producer_perf_test(struct tool *tool);
 int kafka_topics(struct tool *tool);
+int kafka_transactions(struct tool *tool);

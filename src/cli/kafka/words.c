@@ -4,13 +4,15 @@
  *   --name value   --name=value   -x value   -xvalue
  *
  * A long name may be cut short while one option alone begins so. Options of the tool stand before
- * the subcommand. -h prints help; the exit code is the tool's own.
+ * the subcommand. -h prints help; the exit code is the tool's own. Help and the version come before
+ * any mistake behind them.
  */
 #include <string.h>
 
 #include "cli/kafka/tool_int.h"
 
 static const struct tool_option help_option = {.name = "help", .letter = 'h'};
+static const char version_option[] = "version"; /* of tools that have it */
 
 struct words {
     struct tool *tool;
@@ -18,6 +20,7 @@ struct words {
     char **all;
     int at;
     bool help;
+    bool version;
     const char *wrong; /* a sentence; NULL: nothing yet */
 };
 
@@ -83,6 +86,8 @@ static void take(struct words *words, const struct tool_option *option, const ch
                                   strspn(next + 1, "0123456789") == strlen(next + 1));
     if (strcmp(option->name, help_option.name) == 0) {
         words->help = true;
+    } else if (strcmp(option->name, version_option) == 0) {
+        words->version = true;
     } else if (option->argument == TOOL_NONE && attached == NULL) {
         tool_give(words->tool, option, NULL);
     } else if (option->argument != TOOL_NONE && attached != NULL) {
@@ -183,7 +188,7 @@ static void check(struct words *words) {
 
 int tool_parse_words(struct tool *tool, int argc, char **argv, bool *ret_over) {
     struct words words = {.tool = tool, .level = tool->syntax, .all = argv, .at = 1};
-    while (words.at < argc && words.wrong == NULL && !words.help) {
+    while (words.at < argc && words.wrong == NULL && !words.help && !words.version) {
         const char *word = argv[words.at++];
         if (word[0] == '-' && word[1] != '\0') {
             parse_option(&words, word);
@@ -196,6 +201,10 @@ int tool_parse_words(struct tool *tool, int argc, char **argv, bool *ret_over) {
         printf("%s\n\n", tool->kind->summary);
         tool_print_options(tool, stdout);
         return tool->kind->help_code;
+    }
+    if (words.version) {
+        puts(TOOL_VERSION " (Commit:unknown)"); /* in the form of these tools */
+        return TOOL_DONE;
     }
     check(&words);
     if (words.wrong != NULL && tool->kind->terse) {

@@ -35,6 +35,7 @@ extern "C" {
  *                            as librdkafka names them
  */
 struct ottla_producer;
+struct ottla_membership; /* ottla/consumer.h */
 
 struct ottla_delivery {
     int code;
@@ -80,6 +81,89 @@ struct ottla_producer_stats {
 };
 void ottla_producer_stats(const struct ottla_producer *producer,
                           struct ottla_producer_stats *ret_stats);
+
+/* --- transactions --- */
+
+/*
+ * With transactional.id a producer writes in transactions, as Java's does: all of what one wrote,
+ * and the offsets it committed for a group, is there for read_committed readers, or nothing is.
+ *
+ *     ottla_transactions_init           once; whoever had the id before is fenced, and what it left
+ *                                       open is aborted
+ *     ottla_transaction_begin
+ *         ottla_produce …               only in here
+ *         ottla_transaction_send_offsets
+ *     ottla_transaction_commit | _abort
+ *
+ * What goes wrong is of three kinds. Errors that pass are repeated inside. After the others the
+ * state says what can be done, whatever the code is:
+ *
+ *     OTTLA_TRANSACTION_ABORTABLE   a record or a request has failed; the transaction cannot be
+ *                                   committed: abort it, then begin another. Nothing of it that has
+ *                                   not been sent will be
+ *     OTTLA_TRANSACTION_FATAL       PRODUCER_FENCED, no right to the id, brokers too old …: the
+ *                                   producer is of no use any more: free it
+ *
+ * Before a commit, all records are sent. transaction.timeout.ms after a transaction's first record
+ * the cluster aborts it. A producer that is freed leaves its transaction open until then, or until
+ * the next one of its id is initialised.
+ *
+ * The functions that wait do so up to timeout_ms (-1: without limit). OTTLA_TIMED_OUT and
+ * OTTLA_CLOSED (interrupted) leave open what becomes of it, and it goes on while the client runs:
+ * call the same again to wait on, and to learn how it ended; offsets given then are not looked at.
+ * Until then no other call is allowed, but for aborting what has failed or has not been asked to
+ * commit. Each has a form that does not wait: it returns OTTLA_OK, and `done` (which may be NULL)
+ * is called once from a turn of the loop; OTTLA_CLOSED: the producer was freed before.
+ *
+ * One of them at a time: OTTLA_BUSY. OTTLA_INVALID: not in this state (a transaction begun twice,
+ * committed without one …), or an argument that cannot be.
+ */
+enum ottla_transaction_state {
+    OTTLA_TRANSACTION_UNINITIALIZED, /* also of a producer without transactional.id */
+    OTTLA_TRANSACTION_INITIALIZING,
+    OTTLA_TRANSACTION_READY,
+    OTTLA_TRANSACTION_OPEN,
+    OTTLA_TRANSACTION_COMMITTING,
+    OTTLA_TRANSACTION_ABORTING,
+    OTTLA_TRANSACTION_ABORTABLE,
+    OTTLA_TRANSACTION_FATAL,
+};
+enum ottla_transaction_state ottla_transaction_state(const struct ottla_producer *producer);
+
+typedef void (*ottla_transaction_fn)(void *arg, int code, const char *text);
+
+int ottla_transactions_init(struct ottla_producer *producer, int64_t timeout_ms,
+                            struct ottla_error *ret_error);
+int ottla_transactions_init_async(struct ottla_producer *producer, ottla_transaction_fn done,
+                                  void *arg, struct ottla_error *ret_error);
+
+/* Does not wait: the cluster hears of it with the first record. */
+int ottla_transaction_begin(struct ottla_producer *producer, struct ottla_error *ret_error);
+
+/* Commits offsets of a group (of the next records to read) as a part of the transaction. The
+ * membership is that of the consumer that read them (ottla_consumer_membership), whose
+ * enable.auto.commit is off; the group refuses it when the partitions have moved on meanwhile
+ * (UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION, STALE_MEMBER_EPOCH: abort). All is copied. */
+int ottla_transaction_send_offsets(struct ottla_producer *producer,
+                                   const struct ottla_position *positions, size_t count,
+                                   const struct ottla_membership *membership, int64_t timeout_ms,
+                                   struct ottla_error *ret_error);
+int ottla_transaction_send_offsets_async(struct ottla_producer *producer,
+                                         const struct ottla_position *positions, size_t count,
+                                         const struct ottla_membership *membership,
+                                         ottla_transaction_fn done, void *arg,
+                                         struct ottla_error *ret_error);
+
+int ottla_transaction_commit(struct ottla_producer *producer, int64_t timeout_ms,
+                             struct ottla_error *ret_error);
+int ottla_transaction_commit_async(struct ottla_producer *producer, ottla_transaction_fn done,
+                                   void *arg, struct ottla_error *ret_error);
+
+/* Records that wait to be sent fail with TRANSACTION_ABORTABLE. */
+int ottla_transaction_abort(struct ottla_producer *producer, int64_t timeout_ms,
+                            struct ottla_error *ret_error);
+int ottla_transaction_abort_async(struct ottla_producer *producer, ottla_transaction_fn done,
+                                  void *arg, struct ottla_error *ret_error);
 
 /* A hash for placing keys as Kafka's clients do. */
 uint32_t ottla_murmur2(struct ottla_bytes key);

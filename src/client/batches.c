@@ -143,7 +143,9 @@ static struct batch *new_batch(struct batches *batches, size_t capacity) {
     batch->offset = -1;
     batch->append_time_ms = -1;
     batch_builder_init(&batch->builder, &batch->bytes,
-                       &(struct batch_options){BATCH_OPTIONS_DEFAULT, .level = batches->level});
+                       &(struct batch_options){
+                           BATCH_OPTIONS_DEFAULT, .level = batches->level,
+                           .attributes = batches->transactional ? RECORD_BATCH_TRANSACTIONAL : 0});
     batches->memory += batch_memory(batch);
     return batch;
 }

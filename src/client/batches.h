@@ -32,6 +32,7 @@ struct batches {
     size_t buffer_capacity;
     enum compression_type codec;
     int level;
+    bool transactional; /* what batches are marked as */
     struct compression *compression;
     struct buffer packed; /* scratch */
 };

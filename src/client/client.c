@@ -76,6 +76,7 @@ static uint64_t seed_of(struct sys *sys) {
 err_t client_new(const struct ottla_config *config, struct sys *sys, struct sys_loop *loop,
                  struct ottla_client **ret_client, struct ottla_error *ret_error) {
     struct ottla_client *client = calloc(1, sizeof *client);
+    client->features_epoch = -1;
     client->sys = sys;
     client->loop = loop;
     client->config = ottla_config_copy(config);

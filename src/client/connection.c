@@ -42,6 +42,7 @@ static int64_t or_default(int64_t value, int64_t otherwise) {
 struct client_connection *client_connection_new(const struct client_connection_settings *settings) {
     assert(settings->address_count > 0);
     struct client_connection *connection = calloc(1, sizeof *connection);
+    connection->features_epoch = -1;
     connection->sys = settings->sys;
     connection->loop = settings->loop;
     size_t addresses_size = settings->address_count * sizeof *settings->addresses;

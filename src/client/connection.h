@@ -77,6 +77,11 @@ bool client_connection_versions(const struct client_connection *connection, int1
 err_t client_connection_version(const struct client_connection *connection, int16_t api_key,
                                 int16_t *ret_version);
 
+/* The cluster's finalized transaction.version as this broker told it, and the epoch of what it
+ * told: of two brokers the one with the higher epoch is right. False: it told of no features. */
+bool client_connection_transaction_version(const struct client_connection *connection,
+                                           int64_t *ret_epoch, int16_t *ret_version);
+
 /* --- calls --- */
 
 struct client_response {

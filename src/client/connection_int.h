@@ -80,6 +80,8 @@ struct client_connection {
     bool versions_known;
     bool asked_again; /* ApiVersions, in a version the broker has */
     struct wire_versions versions[API_KEYS_MAX];
+    int64_t features_epoch; /* of the features it told of; -1: none */
+    int16_t transaction_version;
 };
 
 /* calls.c: appends the frame of a call whose version is known; on an error `out` is as it was. */

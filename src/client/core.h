@@ -168,6 +168,10 @@ size_t client_broker_pending(const struct ottla_client *client, int32_t broker_i
 bool client_broker_version(const struct ottla_client *client, int32_t broker_id, int16_t api_key,
                            int16_t *ret_version);
 
+/* The cluster's transaction.version (KIP-890), by the newest of what brokers told when they were
+ * connected to; 0 while none did. */
+int16_t client_transaction_version(const struct ottla_client *client);
+
 /* --- metadata --- */
 
 struct client_partition {

@@ -146,6 +146,8 @@ struct ottla_client {
     struct list ready;
     struct list unknown;
     struct map coordinators;
+    int64_t features_epoch; /* of what is known of the cluster's features; -1: nothing */
+    int16_t transaction_version;
     struct client_metadata metadata;
 };
 

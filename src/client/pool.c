@@ -205,6 +205,21 @@ err_t client_line_open(struct client_line *line) {
     return ERR_PENDING;
 }
 
+static void learn_features(struct ottla_client *client,
+                           const struct client_connection *connection) {
+    int64_t epoch;
+    int16_t version;
+    if (client_connection_transaction_version(connection, &epoch, &version) &&
+        epoch > client->features_epoch) {
+        client->features_epoch = epoch;
+        client->transaction_version = version;
+    }
+}
+
+int16_t client_transaction_version(const struct ottla_client *client) {
+    return client->transaction_version;
+}
+
 static void line_up(struct client_line *line) {
     struct client_node *node = line->node;
     node->failures = 0;
@@ -216,6 +231,7 @@ static void line_up(struct client_line *line) {
             *range = (struct wire_versions){.low = 0, .high = -1};
         }
     }
+    learn_features(node->client, line->connection);
     struct list waiting;
     list_init(&waiting);
     list_splice_last(&waiting, &line->waiting);

@@ -28,10 +28,6 @@ static int level_of(const struct client_settings *settings) {
 
 static err_t check_settings(const struct client_settings *settings,
                             enum partitioner_kind *ret_partitioner, struct ottla_error *ret_error) {
-    if (settings->transactional_id != NULL) {
-        return client_error_set(ret_error, OTTLA_UNSUPPORTED,
-                                "transactional.id: this library has no transactions yet");
-    }
     err_t err = partitioner_parse(settings->partitioner_class, ret_partitioner);
     if (err != ERR_OK) {
         return client_error_set(ret_error, OTTLA_INVALID,
@@ -77,6 +73,9 @@ int ottla_producer_new(struct ottla_client *client, struct ottla_producer **ret_
     rng_init(&producer->rng, seed);
     batches_init(&producer->batches, (size_t)settings->batch_size, (size_t)settings->buffer_memory,
                  settings->compression_type, level_of(settings));
+    if (settings->transactional_id != NULL) {
+        producer_transaction_new(producer);
+    }
     client_watch(client, &producer->watcher);
     sys_timer_set(producer->loop, &producer->idle_timer,
                   sys_mono_ms(producer->sys) + settings->metadata_max_idle_ms);
@@ -98,6 +97,7 @@ void ottla_producer_free(struct ottla_producer *producer) {
         producer_request_free(request);
     }
     producer_topics_free(producer);
+    producer_transaction_free(producer);
     producer_brokers_free(producer);
     client_unwatch(producer->client, &producer->watcher);
     sys_timer_clear(producer->loop, &producer->send_timer);
@@ -150,6 +150,10 @@ static err_t check_record(const struct ottla_producer *producer, const struct ot
     if (wrong != NULL) {
         return client_error_set(ret_error, OTTLA_INVALID, "%s", wrong);
     }
+    err_t err = producer_transaction_takes(producer, ret_error);
+    if (err != ERR_OK) {
+        return err;
+    }
     size_t size = RECORD_BATCH_HEADER_SIZE + batch_record_bound(record);
     if (size > (size_t)producer->settings.max_request_size) {
         return client_error_set(ret_error, ERR_MESSAGE_TOO_LARGE,
@@ -174,6 +178,9 @@ static void use_all_memory(struct ottla_producer *producer) {
 int ottla_produce(struct ottla_producer *producer, const struct ottla_record *record,
                   ottla_delivery_fn delivered, void *arg, struct ottla_error *ret_error) {
     err_t err = check_record(producer, record, ret_error);
+    if (err == ERR_MESSAGE_TOO_LARGE) {
+        producer_transaction_record_failed(producer, err, STR("a record is too large"));
+    }
     if (err != ERR_OK) {
         return err;
     }
@@ -232,6 +239,10 @@ int ottla_produce_wait(struct ottla_producer *producer, const struct ottla_recor
         }
         producer->progress = false;
         err_t waited = client_wait(producer->client, &producer->progress, deadline_ms);
+        if (waited == ERR_TIMED_OUT) {
+            producer_transaction_record_failed(producer, waited,
+                                               STR("there was no memory for a record"));
+        }
         if (waited != ERR_OK) {
             return without_memory(producer, waited, ret_error);
         }
@@ -246,6 +257,9 @@ void producer_told(struct ottla_producer *producer, size_t count, bool good) {
     assert(producer->record_count >= count);
     producer->record_count -= count;
     producer->empty = producer->record_count == 0;
+    if (producer->empty) {
+        producer_transaction_flushed(producer);
+    }
     if (good) {
         producer->stats.delivered += count;
     } else {
@@ -279,6 +293,7 @@ void producer_fail(struct ottla_producer *producer, err_t err, const char *forma
     }
     client_log(producer->client, OTTLA_LOG_ERROR, "the producer is of no use any more: %s", text);
     producer_topics_fail(producer, err, producer->fatal_text);
+    producer_transaction_fatal(producer);
 }
 
 void ottla_producer_stats(const struct ottla_producer *producer,

@@ -7,7 +7,8 @@
  *   MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE              is halved, down to single records
  *   OUT_OF_ORDER_SEQUENCE_NUMBER, UNKNOWN_PRODUCER_ID     see producer_sequence.c
  *   retriable; no answer; no answer for this partition    goes again, `retries` times
- *   CLUSTER_AUTHORIZATION_FAILED of an idempotent one     is over, and so is the producer
+ *   CLUSTER_AUTHORIZATION_FAILED of an idempotent one,    is over, and so is the producer
+ *   PRODUCER_FENCED … of a transactional one
  *   any other                                             is over
  *
  * What has no answer, or one that leaves it open, may have been written. The broker is not trusted:
@@ -123,7 +124,8 @@ static void refused(struct verdict *verdict) {
         return;
     }
     producer_batch_over(partition, batch, err, verdict->text);
-    if (producer->idempotent && err == ERR_CLUSTER_AUTHORIZATION_FAILED) {
+    if ((producer->idempotent && err == ERR_CLUSTER_AUTHORIZATION_FAILED) ||
+        producer_transaction_ends_with(producer, err)) {
         producer->ending = err;
     }
 }
@@ -246,6 +248,9 @@ static void without_answer(struct producer_request *request, err_t err, struct s
         };
         if (err == ERR_UNSUPPORTED_VERSION) {
             producer_batch_over(sent->partition, sent->batch, err, text);
+            if (producer_transaction_ends_with(producer, err)) {
+                producer->ending = err;
+            }
         } else {
             again(&verdict);
         }

@@ -25,6 +25,7 @@
  *   producer_send.c       from ready partitions to requests
  *   producer_answer.c     what an answer means for each batch
  *   producer_sequence.c   producer ids, epochs and sequences
+ *   producer_transaction*.c   transactions (producer_transaction_int.h)
  */
 
 struct producer_topic;
@@ -71,6 +72,10 @@ struct producer_partition {
     bool begun; /* a batch of this epoch was written */
     bool gap;   /* a batch with a sequence is over, and no answer says that it was written */
     bool renew; /* goes on under a new epoch, once nothing is in flight */
+
+    /* producer_transaction.c */
+    struct list joining;  /* link in a list of its transaction, until the coordinator knows of it */
+    uint64_t transaction; /* the number of the last that it is part of */
 };
 
 /* A record whose partition is not known yet; key, value and headers are behind it. */
@@ -156,6 +161,8 @@ struct ottla_producer {
     err_t ending;              /* not OK: it fails when the answer at hand has been read */
     err_t fatal;               /* not OK: nothing is sent any more, and why */
     char *fatal_text;
+
+    struct producer_transaction *transaction; /* NULL: no transactional.id */
 };
 
 /* --- producer.c --- */
@@ -274,4 +281,39 @@ void producer_sequence_lost(struct producer_partition *partition);
 bool producer_sequence_refused(struct producer_partition *partition, struct batch *batch,
                                int64_t log_start_offset, err_t err);
 void producer_sequence_done(struct ottla_producer *producer);
+
+/* --- producer_transaction.c; all but the first two do nothing without transactional.id --- */
+
+void producer_transaction_new(struct ottla_producer *producer);
+
+/* Whoever waits for something of it is told CLOSED. */
+void producer_transaction_free(struct ottla_producer *producer);
+
+/* Whether records may be produced now. */
+err_t producer_transaction_takes(const struct ottla_producer *producer,
+                                 struct ottla_error *ret_error);
+
+/* Whether this batch may be sent as far as transactions go; makes its partition part of the one
+ * that is open. */
+bool producer_transaction_allows(struct producer_partition *partition, const struct batch *batch);
+
+/* A record was not written: so the transaction can only be aborted. */
+void producer_transaction_record_failed(struct ottla_producer *producer, err_t err,
+                                        struct str text);
+
+/* Something was sent that may be missing among the sequences that brokers have. */
+void producer_transaction_gap(struct ottla_producer *producer);
+
+/* No batch is left: what waits for that looks. */
+void producer_transaction_flushed(struct ottla_producer *producer);
+
+/* The producer has ended for good (producer->fatal). */
+void producer_transaction_fatal(struct ottla_producer *producer);
+
+/* Whether a batch refused with this error ends the producer, too. */
+bool producer_transaction_ends_with(const struct ottla_producer *producer, err_t err);
+
+/* The highest version of Produce: from 12 on partitions become part of a transaction by it. -1:
+ * any. */
+int16_t producer_transaction_produce_version(const struct ottla_producer *producer);
 void producer_id_retry(struct sys_timer *timer);

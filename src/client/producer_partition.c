@@ -69,6 +69,7 @@ static void remove_batch(struct producer_partition *partition, struct batch *bat
     partition->batch_count--;
     if (list_empty(&partition->batches)) {
         list_remove(&partition->active);
+        producer_transaction_flushed(producer);
     }
     batch_free(&producer->batches, batch);
     producer->exhausted = false;
@@ -204,7 +205,9 @@ struct batch *producer_partition_next(struct producer_partition *partition) {
         ready_at_ms(partition, batch) > sys_mono_ms(producer->sys)) {
         return NULL;
     }
-    return producer_sequence_allows(partition, batch) ? batch : NULL;
+    bool allowed =
+        producer_transaction_allows(partition, batch) && producer_sequence_allows(partition, batch);
+    return allowed ? batch : NULL;
 }
 
 /* --- the end of batches --- */
@@ -228,6 +231,9 @@ void producer_batch_over(struct producer_partition *partition, struct batch *bat
     if (err != ERR_OK && batch->sequenced) {
         producer_sequence_lost(partition);
     }
+    if (err != ERR_OK) {
+        producer_transaction_record_failed(partition->topic->producer, err, text);
+    }
 }
 
 static void expire(struct producer_partition *partition, struct batch *batch) {
@@ -246,6 +252,7 @@ static void expire(struct producer_partition *partition, struct batch *batch) {
         return;
     }
     batch->told = true;
+    producer_transaction_record_failed(partition->topic->producer, ERR_TIMED_OUT, str_from_c(text));
     tell(partition, batch);
 }
 
@@ -316,6 +323,7 @@ void producer_partition_free(struct producer_partition *partition) {
         remove_batch(partition, batch);
     }
     list_remove(&partition->ready);
+    list_remove(&partition->joining);
     sys_timer_clear(producer->loop, &partition->timer);
     free(partition);
 }

@@ -90,6 +90,9 @@ static struct producer_request *new_request(struct producer_broker *broker) {
     request->broker = broker;
     arena_init(&request->arena, SIZE_MAX);
     wire_init(&produce_request_type, &request->message);
+    if (producer->transaction != NULL) {
+        request->message.transactional_id = str_from_c(producer->settings.transactional_id);
+    }
     request->message.acks = (int16_t)producer->settings.acks;
     request->message.timeout_ms = (int32_t)producer->settings.request_timeout_ms;
     list_add_last(&producer->requests, &request->link);
@@ -219,6 +222,10 @@ static void write_message(struct producer_request *request) {
 
 /* Topics are named by ids when all have one. */
 static int16_t version_max(const struct producer_request *request) {
+    int16_t transaction_max = producer_transaction_produce_version(request->producer);
+    if (transaction_max >= 0) {
+        return transaction_max;
+    }
     for (int32_t i = 0; i < request->message.topic_data_count; i++) {
         if (uuid_is_zero(request->message.topic_data[i].topic_id)) {
             return VERSION_WITHOUT_IDS;

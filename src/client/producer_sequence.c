@@ -1,5 +1,5 @@
 /*
- * Producer ids, epochs and sequences (KIP-98, KIP-360), for idempotence without transactions.
+ * Producer ids, epochs and sequences (KIP-98, KIP-360).
  *
  * A partition has a producer id, an epoch and the next sequence of its own; the producer has the id
  * and the highest epoch in use. A partition that must begin anew takes the next epoch and starts at
@@ -28,6 +28,10 @@
  *
  * UNKNOWN_PRODUCER_ID is out of order, too. Behind another batch, both only mean that it was not
  * its turn.
+ *
+ * In transactions the coordinator gives ids and epochs, between transactions
+ * (producer_transaction.c). A partition takes a new one with its next batch, when none of the one
+ * before is left. Nothing begins anew by itself: after a gap the transaction is aborted.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -171,6 +175,12 @@ bool producer_sequence_allows(struct producer_partition *partition, const struct
     if (!producer->idempotent) {
         return true;
     }
+    if (producer->transaction != NULL &&
+        (partition->producer_id != producer->producer_id || partition->epoch != producer->epoch)) {
+        assert(!batch->sequenced);
+        assert(partition->in_flight == 0);
+        adopt(partition);
+    }
     if (partition->producer_id < 0) {
         if (producer->producer_id < 0) {
             ask_for_id(producer);
@@ -184,6 +194,9 @@ bool producer_sequence_allows(struct producer_partition *partition, const struct
     bool alone = batch->sequenced || partition->gap || partition->renew || !partition->begun;
     if (alone && partition->in_flight > 0) {
         return false;
+    }
+    if (producer->transaction != NULL) {
+        return !partition->gap || batch->sequenced;
     }
     if (partition->renew || (partition->gap && !batch->sequenced)) {
         return begin_epoch(partition);
@@ -225,6 +238,7 @@ void producer_sequence_written(struct producer_partition *partition, const struc
 
 void producer_sequence_lost(struct producer_partition *partition) {
     partition->gap = true;
+    producer_transaction_gap(partition->topic->producer);
 }
 
 static bool is_first(const struct producer_partition *partition, const struct batch *batch) {
@@ -259,6 +273,9 @@ bool producer_sequence_refused(struct producer_partition *partition, struct batc
     bool state_unknown = err == ERR_UNKNOWN_PRODUCER_ID && log_start_offset < 0;
     if (!is_first(partition, batch) || state_unknown) {
         return true; /* not its turn, or the broker could not look: again */
+    }
+    if (partition->topic->producer->transaction != NULL) {
+        return false;
     }
     bool explained = partition->gap && !batch->half;
     bool unknown = batch->maybe_written && !explained;

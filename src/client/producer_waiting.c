@@ -91,6 +91,7 @@ static void free_waiting(struct ottla_producer *producer, struct producer_waitin
 static void fail_waiting(struct producer_topic *topic, struct producer_waiting *waiting, err_t err,
                          const char *text) {
     struct ottla_producer *producer = topic->producer;
+    producer_transaction_record_failed(producer, err, str_from_c(text));
     if (waiting->delivered != NULL) {
         producer->depth++;
         waiting->delivered(waiting->arg, &(struct ottla_delivery){

@@ -20,6 +20,29 @@ static void keep_versions(struct client_connection *connection,
     connection->versions_known = true;
 }
 
+static void keep_features(struct client_connection *connection,
+                          const struct api_versions_response *response) {
+    connection->features_epoch = response->finalized_features_epoch;
+    connection->transaction_version = 0;
+    for (int32_t i = 0; i < response->finalized_features_count; i++) {
+        const struct api_versions_response_finalized_feature_key *row =
+            &response->finalized_features[i];
+        if (str_equal(row->name, STR("transaction.version"))) {
+            connection->transaction_version = row->max_version_level;
+        }
+    }
+}
+
+bool client_connection_transaction_version(const struct client_connection *connection,
+                                           int64_t *ret_epoch, int16_t *ret_version) {
+    if (!connection->versions_known || connection->features_epoch < 0) {
+        return false;
+    }
+    *ret_epoch = connection->features_epoch;
+    *ret_version = connection->transaction_version;
+    return true;
+}
+
 static void on_versions(void *arg, const struct client_response *response) {
     struct client_connection *connection = arg;
     if (connection->state == CLIENT_DEAD) {
@@ -33,6 +56,7 @@ static void on_versions(void *arg, const struct client_response *response) {
     err_t err = err_from_kafka_code(message->error_code);
     if (err == ERR_OK || err == ERR_UNSUPPORTED_VERSION) {
         keep_versions(connection, message);
+        keep_features(connection, message);
     }
     if (err == ERR_UNSUPPORTED_VERSION && !connection->asked_again) {
         connection->asked_again = true;

@@ -8,7 +8,7 @@
 #include "client/core.h"
 #include "sys/sys.h"
 
-enum { REACH_MS = 5000, NEW_TOPIC_MS = 1000, ASK_AGAIN_MS = 100 };
+enum { REACH_MS = 5000, NEW_TOPIC_MS = 1000, ASK_AGAIN_MS = 100, METADATA_MS = 1000 };
 
 int items_start(struct cli *cli, struct items *ret_items) {
     *ret_items = (struct items){.cli = cli};
@@ -39,9 +39,20 @@ static size_t print_failures(const struct items *items, const struct ottla_call 
     return bad;
 }
 
+/* What waits for a coordinator has not asked for metadata: it is asked for now. */
+static bool has_metadata(struct ottla_client *client) {
+    struct sys *sys = client_sys(client);
+    int64_t deadline_ms = sys_mono_ms(sys) + METADATA_MS;
+    client_metadata_refresh(client);
+    while (client_metadata_time_ms(client) < 0 && sys_mono_ms(sys) < deadline_ms) {
+        ottla_client_run(client, ASK_AGAIN_MS);
+    }
+    return client_metadata_time_ms(client) >= 0;
+}
+
 static bool nobody_answered(const struct items *items, int64_t waited_ms,
                             struct ottla_error *error) {
-    if (client_metadata_time_ms(items->client) >= 0) {
+    if (has_metadata(items->client)) {
         return false;
     }
     error->code = OTTLA_REFUSED;

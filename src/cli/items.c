@@ -8,7 +8,7 @@
 #include "client/core.h"
 #include "sys/sys.h"
 
-enum { REACH_MS = 5000, NEW_TOPIC_MS = 1000, ASK_AGAIN_MS = 100 };
+enum { REACH_MS = 5000, NEW_TOPIC_MS = 1000, ASK_AGAIN_MS = 100, METADATA_MS = 1000 };
 
 int items_start(struct cli *cli, struct items *ret_items) {
     *ret_items = (struct items){.cli = cli};
@@ -45,7 +45,14 @@ static int64_t reach_ms(const struct items *items) {
     return timeout_ms < REACH_MS ? timeout_ms : REACH_MS;
 }
 
+/* What waits for a coordinator has not asked for metadata: it is asked for now. */
 static bool anybody_answered(const struct items *items) {
+    struct sys *sys = client_sys(items->client);
+    int64_t deadline_ms = sys_mono_ms(sys) + METADATA_MS;
+    client_metadata_refresh(items->client);
+    while (client_metadata_time_ms(items->client) < 0 && sys_mono_ms(sys) < deadline_ms) {
+        ottla_client_run(items->client, ASK_AGAIN_MS);
+    }
     return client_metadata_time_ms(items->client) >= 0;
 }
 

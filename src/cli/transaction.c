@@ -1,6 +1,7 @@
 /* ottla transaction: what transactions there are, and who writes to partitions in them. */
 #include <string.h>
 
+#include "cli/cluster.h"
 #include "cli/commands.h"
 #include "cli/items.h"
 #include "cli/output.h"
@@ -154,8 +155,9 @@ static int transaction_describe(struct cli *cli) {
         return code;
     }
     items.count = cli_argument_count(cli);
+    struct ottla_admin_options options = {.timeout_ms = cli_timeout_ms(cli)}; /* ends with why */
     struct ottla_call *call =
-        ottla_transactions_describe(items.client, cli_arguments(cli), items.count, NULL);
+        ottla_transactions_describe(items.client, cli_arguments(cli), items.count, &options);
     code = items_wait(&items, call);
     int64_t now_ms = sys_wall_ms(client_sys(items.client));
     size_t count;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "cli/cluster.h"
 #include "cli/hanging.h"
 #include "cli/items.h"
 #include "cli/output.h"
@@ -205,8 +206,9 @@ static int find_known(struct items *items, struct known *known) {
     known->ids = ARENA_ARRAY(arena, const char *, count);
     known->states = ARENA_ARRAY(arena, const char *, count);
     items->count = count;
+    struct ottla_admin_options options = {.timeout_ms = cli_timeout_ms(items->cli)};
     struct ottla_call *call =
-        ottla_transactions_describe(items->client, cli_arguments(items->cli), count, NULL);
+        ottla_transactions_describe(items->client, cli_arguments(items->cli), count, &options);
     int code = items_wait(items, call);
     const struct ottla_transaction_description *rows =
         ottla_call_transaction_descriptions(call, &count);

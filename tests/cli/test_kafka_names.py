@@ -100,10 +100,15 @@ def comparable(marks, said, mine):
         text = text.replace(mine, "@") if mine else text
         for pattern, name in VARIABLE:
             text = re.sub(pattern, name, text)
-        texts[number] = re.sub(r"\d+ *", "<n>", text) if "%" in marks else text
+        texts[number] = without_numbers(text) if "%" in marks else text
     lines = texts[0].split("\n")
     lines = [in_order(line) for line in lines]
     return code, sorted(lines) if "~" in marks else lines, texts[1]
+
+
+def without_numbers(text):
+    """Nor the spaces that their width made necessary, before the tab that ends a cell."""
+    return re.sub(r" +(?=\t)", "", re.sub(r"\d+", "<n>", text))
 
 
 def in_order(line):

@@ -44,8 +44,17 @@ class Transactions:
         self.producers[id] = producer
 
     def commit(self, id, *partitions):
+        """And its markers are written: a coordinator answers before."""
         self.begin(id, *partitions)
         self.producers.pop(id).commit_transaction(SECONDS)
+        deadline = time.monotonic() + SECONDS
+        while self.state_of(id) != "CompleteCommit":
+            assert time.monotonic() < deadline, f"{id} is not complete"
+            time.sleep(0.05)
+
+    def state_of(self, id):
+        told = self.rpc("DescribeTransactions:0", {"transactionalIds": [id]})
+        return told["transactionStates"][0]["transactionState"]
 
     def hang(self, id, topic, partition, minutes="0"):
         """A batch of a transaction that nobody told the coordinator about, written long ago. Returns

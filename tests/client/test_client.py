@@ -17,9 +17,12 @@ from node import OTTLA, Node  # noqa: E402
 
 SUITES = sorted(glob.glob(os.path.join(os.path.dirname(OTTLA), "tests", "client", "*_suite")))
 SUITE_SECONDS = 300
+NOT_THERE = 77  # what a suite ends with when the broker does not have its APIs
 SETTINGS = {"offsets__topic__replication__factor": 1, "group__initial__rebalance__delay__ms": 300,
             "transaction__state__log__replication__factor": 1,
-            "transaction__state__log__min__isr": 1, "share__coordinator__state__topic__min__isr": 1,
+            "transaction__state__log__min__isr": 1,
+            "transaction__partition__verification__enable": "false",  # so that some can hang
+            "share__coordinator__state__topic__min__isr": 1,
             "share__coordinator__state__topic__replication__factor": 1}
 
 
@@ -44,4 +47,6 @@ def test_suite(broker, suite):
     run = subprocess.run([suite], capture_output=True, text=True, timeout=SUITE_SECONDS,
                          env={**os.environ, "OTTLA_TEST_BOOTSTRAP": broker.bootstrap,
                               "OTTLA_TEST_BROKER": type(broker).__name__})
+    if run.returncode == NOT_THERE:
+        pytest.skip(run.stdout.strip())
     assert run.returncode == 0, run.stdout + run.stderr

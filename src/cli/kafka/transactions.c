@@ -194,7 +194,13 @@ static int describe_producers(struct tool *tool, struct ottla_client *client) {
     }
     struct ottla_call *call = ottla_producers_describe(client, &partition, 1, &options);
     struct ottla_error error;
-    if (tool_wait(tool, call, &error) != OTTLA_OK) {
+    int code = tool_wait(tool, call, &error);
+    if (code == ERR_NOT_LEADER_OR_FOLLOWER && broker_id >= 0) {
+        (void)snprintf(error.text, sizeof error.text,
+                       "Failed to describe active producers for partition %s-%d on brokerId %d",
+                       partition.topic, (int)partition.partition, (int)broker_id);
+    }
+    if (code != OTTLA_OK) {
         return transactions_fail(tool, &error,
                                  "Failed to describe producers for partition %s-%d on %s",
                                  partition.topic, (int)partition.partition, where);

@@ -670,8 +670,8 @@ static void test_begin(struct random_test *test, uint64_t seed) {
         {STR("controller.listener.names"), STR("CONTROLLER")},
         {STR("controller.quorum.voters"), STR("1@127.0.0.1:9093")},
         {STR("transaction.abort.timed.out.transaction.cleanup.interval.ms"), STR("500")},
-        {STR("transaction.remove.expired.transaction.cleanup.interval.ms"), STR("5000")},
-        {STR("transactional.id.expiration.ms"), STR("9000")},
+        {STR("transaction.remove.expired.transaction.cleanup.interval.ms"), STR("700")},
+        {STR("transactional.id.expiration.ms"), STR("1500")},
     };
     struct config_report report;
     config_report_init(&report);

@@ -15,8 +15,8 @@
  * A partition that is named twice is written once, with what came last, and a topic has one place
  * in the answer, however often it is named: Kafka gathers the request in maps.
  */
-#include "server/handlers/handlers.h"
 #include "server/handlers/produce.h"
+#include "server/handlers/handlers.h"
 #include "server/handlers/topics.h"
 #include "server/node_int.h"
 

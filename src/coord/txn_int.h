@@ -6,11 +6,14 @@
 /*
  * Inside the transaction coordinator: the transactional ids of a shard of __transaction_state.
  *
- *   Empty ──────────► Ongoing ──► PrepareCommit ──► CompleteCommit ──┐
- *     ▲  └─────────────┐  │                                          │
- *     │ InitProducerId │  ├─────► PrepareAbort ───► CompleteAbort ───┤
- *     │                └──┼──────────▲     (an abort without partitions, version 2)
- *     └───────────────────┴──────────┴───────────────────────────────┘ Ongoing: AddPartitionsToTxn
+ *   state             what leads to it
+ *   ---------------   -----------------------------------------------------------------------------
+ *   Empty             InitProducerId, from no state, Empty and Complete
+ *   Ongoing           AddPartitionsToTxn, from Empty, Ongoing and Complete
+ *   PrepareCommit     EndTxn, from Ongoing
+ *   PrepareAbort      EndTxn, InitProducerId or the timeout, from Ongoing; an abort of nothing,
+ * from Empty and Complete (transaction.version 2) CompleteCommit,   all markers are written, from
+ * Prepare CompleteAbort no state          nobody used the id, in Empty and Complete
  *
  *   - A record says all of a transactional id, so a transition is one record, whose values are
  *     made by a step (txn_write); apply takes them over.
@@ -134,8 +137,9 @@ void txn_say(struct group_step *step, const struct txn *txn);
 /* --- txn_init.c --- */
 
 /*
- * The step's request waits for a producer id; then `resume` continues it as a step of its own, with
- * the id and the request's response to fill in. If there is none, `resume` gets -1 and the error.
+ * The step's request (or a timer, without one) waits for a producer id; then `resume` continues it
+ * as a step of its own, with the id and the request's response to fill in. If there is none,
+ * `resume` gets -1 and the error.
  */
 typedef void (*txn_resume_fn)(struct group_step *step, struct txn *txn,
                               const struct coord_call *call, err_t err, int64_t producer_id,
@@ -146,8 +150,10 @@ void txn_await_producer_id(struct group_step *step, struct txn *txn, txn_resume_
 
 /* fires at the timeout of the transaction, on the next tick of the check's interval */
 err_t txn_timed_out(struct group_step *step, struct group_timer *timer);
-/* Aborts what is Ongoing, with a higher epoch. */
-void txn_fence(struct group_step *step, struct txn *txn);
+/* Aborts what is Ongoing, with a higher epoch. With version 2 the last one is not left to a
+ * producer: a new id follows it, which is needed first. */
+bool txn_fence_needs_id(const struct txn *txn);
+void txn_fence(struct group_step *step, struct txn *txn, int64_t next_producer_id);
 
 /* --- txn_markers.c --- */
 

@@ -278,6 +278,7 @@ static void the_end_of_the_cleaned_part_stays(void **state) {
 
 /* --- transactions --- */
 
+/* bug T17 */
 static void transactions(void **state) {
     struct fixture *f = *state;
     fixture_open(f);

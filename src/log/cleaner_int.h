@@ -24,7 +24,7 @@
  *
  * A start that finds .cleaned has the old segments whole, and removes it; one that finds .log.swap
  * removes what that covers, then names it; one that finds other .swap files only names them
- * (load.c). So each folder sync above divides states of which each is one of these three.
+ * (leftovers.c). So each folder sync above divides states of which each is one of these three.
  */
 enum cleaning_phase {
     CLEANING_MAP,

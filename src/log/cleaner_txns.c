@@ -56,6 +56,9 @@ static void reach(struct cleaner_txns *txns, int64_t offset) {
         }
         count++;
     }
+    if (count == 0) {
+        return;
+    }
     txns->coming_count -= count;
     memmove(txns->coming, txns->coming + count, txns->coming_count * sizeof *txns->coming);
 }

@@ -121,6 +121,15 @@ err_t log_load(struct log *log, int64_t **ret_snapshots, size_t *ret_snapshot_co
 /* The offsets of the producer snapshots in the folder, rising; freed with free(). */
 err_t log_snapshots_list(struct log *log, int64_t **ret_snapshots, size_t *ret_count);
 
+/* --- leftovers.c --- */
+
+/* Splits "00000000000000000042.index" + `extra`. */
+bool log_file_name_parse(const char *name, const char *extra, int64_t *ret_offset,
+                         enum segment_file *ret_file);
+
+/* Ends or undoes what was interrupted; *ret_changed: list the folder again. */
+err_t log_leftovers_clear(struct log *log, const struct sys_dir_list *list, bool *ret_changed);
+
 /* --- recovery.c --- */
 
 /* What a step-wise recovery has to do. Takes over `snapshots`, offsets that rise. */

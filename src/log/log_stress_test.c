@@ -1,9 +1,9 @@
 /*
  * One log under many threads, for the thread sanitizer: a writer that appends, rolls, deletes and
  * now and then truncates; a flusher; readers by offset and time; one that changes settings and
- * asks.
+ * asks. Or, of a compacted log, a writer that appends, a cleaner, and the same others.
  *
- *     log_stress_test DIRECTORY [MILLISECONDS]
+ *     log_stress_test DIRECTORY [MILLISECONDS [compacted]]
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/rng.h"
 #include "log/batch_header.h"
+#include "log/cleaner.h"
 #include "log/directory.h"
 #include "log/log.h"
 #include "sys/linux.h"
@@ -22,7 +23,12 @@ struct stress {
     struct log *log;
     struct log_directory *directory;
     int64_t end_ms;
+    bool compacted;
+    struct log_cleaning *swap_due; /* atomic: taken by the writer, */
+    bool swapped;                  /* atomic: who did it */
+    int64_t longest_append_us, longest_swap_us;
     int64_t appends, reads, lookups, flushes; /* atomic */
+    int64_t cleanings;
 };
 
 static void check(bool good, const char *what) {
@@ -49,7 +55,9 @@ static void append_one(struct stress *stress, struct rng *rng, int32_t sequence)
     struct batch_builder builder;
     batch_builder_init(&builder, &batch, &options);
     uint8_t value[400] = {0};
-    batch_builder_add(&builder, sys_wall_ms(stress->sys), (struct bytes){0},
+    uint8_t key = (uint8_t)rng_below(rng, 50);
+    batch_builder_add(&builder, sys_wall_ms(stress->sys),
+                      stress->compacted ? (struct bytes){&key, 1} : (struct bytes){0},
                       (struct bytes){.data = value, .size = rng_below(rng, sizeof value)}, NULL, 0);
     batch_builder_finish(&builder, NULL);
     struct log_append append = {
@@ -86,6 +94,79 @@ static void *writer(void *arg) {
     return NULL;
 }
 
+static void note_longest(struct stress *stress, int64_t *longest_us, int64_t start_ns) {
+    int64_t took_us = (sys_mono_ns(stress->sys) - start_ns) / 1000;
+    *longest_us = took_us > *longest_us ? took_us : *longest_us;
+}
+
+static void *compacted_writer(void *arg) {
+    struct stress *stress = arg;
+    struct rng rng;
+    rng_init(&rng, 2);
+    int32_t sequence = 0;
+    while (goes_on(stress)) {
+        int64_t start_ns = sys_mono_ns(stress->sys);
+        append_one(stress, &rng, sequence++);
+        note_longest(stress, &stress->longest_append_us, start_ns);
+        struct log_cleaning *cleaning =
+            __atomic_exchange_n(&stress->swap_due, NULL, __ATOMIC_ACQ_REL);
+        if (cleaning != NULL) {
+            start_ns = sys_mono_ns(stress->sys);
+            check(log_cleaning_swap(cleaning) == ERR_OK, "swap");
+            note_longest(stress, &stress->longest_swap_us, start_ns);
+            __atomic_store_n(&stress->swapped, true, __ATOMIC_RELEASE);
+        }
+        int64_t next_ms;
+        if (rng_one_in(&rng, 100)) {
+            (void)log_directory_trash_step(stress->directory, &next_ms);
+        }
+    }
+    return NULL;
+}
+
+/* False: the time was over before the writer came to it. */
+static bool let_swap(struct stress *stress, struct log_cleaning *cleaning) {
+    __atomic_store_n(&stress->swapped, false, __ATOMIC_RELEASE);
+    __atomic_store_n(&stress->swap_due, cleaning, __ATOMIC_RELEASE);
+    while (!__atomic_load_n(&stress->swapped, __ATOMIC_ACQUIRE)) {
+        if (!goes_on(stress) &&
+            __atomic_exchange_n(&stress->swap_due, NULL, __ATOMIC_ACQ_REL) != NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void clean_once(struct stress *stress, const struct log_cleanable *cleanable) {
+    struct log_cleaning_settings settings = {.map_bytes = 1 << 16,
+                                             .map_load = 0.9,
+                                             .io_bytes = 10000,
+                                             .now_ms = sys_wall_ms(stress->sys)};
+    struct log_cleaning *cleaning = log_cleaning_new(stress->log, cleanable, &settings);
+    enum log_cleaning_next next = LOG_CLEANING_AGAIN;
+    while (next != LOG_CLEANING_DONE && (goes_on(stress) || !log_cleaning_may_stop(cleaning))) {
+        if (next == LOG_CLEANING_SWAP && !let_swap(stress, cleaning)) {
+            break;
+        }
+        check(log_cleaning_step(cleaning, &next) == ERR_OK, "clean");
+    }
+    stress->cleanings += next == LOG_CLEANING_DONE;
+    log_cleaning_free(cleaning);
+}
+
+static void *cleaner(void *arg) {
+    struct stress *stress = arg;
+    while (goes_on(stress)) {
+        struct log_cleanable cleanable;
+        check(log_cleanable(stress->log, sys_wall_ms(stress->sys), false, &cleanable) == ERR_OK,
+              "cleanable");
+        if (cleanable.cleanable_bytes > 0) {
+            clean_once(stress, &cleanable);
+        }
+    }
+    return NULL;
+}
+
 static void *flusher(void *arg) {
     struct stress *stress = arg;
     while (goes_on(stress)) {
@@ -96,15 +177,18 @@ static void *flusher(void *arg) {
     return NULL;
 }
 
-static void slice_check(const struct log_slice *slice) {
+/* What is never truncated is whole whenever it is read. */
+static void slice_check(const struct stress *stress, const struct log_slice *slice) {
     static __thread uint8_t data[20000];
     size_t got;
     check(sys_file_read(slice->file, slice->position, data, slice->size, &got) == ERR_OK, "read");
     struct batch_header header;
     for (size_t at = 0; at < got; at += header.size) {
         if (batch_header_read(data + at, got - at, &header) != NULL) {
+            check(!stress->compacted, "a batch is damaged");
             return; /* truncated under our feet */
         }
+        check(!stress->compacted || batch_crc_good(&header, data + at), "a checksum is wrong");
     }
 }
 
@@ -123,7 +207,7 @@ static void *reader(void *arg) {
                              log_high_watermark(stress->log), 0, &slice);
         check(err == ERR_OK || err == ERR_OFFSET_OUT_OF_RANGE, err_name(err));
         if (err == ERR_OK && slice.segment != NULL) {
-            slice_check(&slice);
+            slice_check(stress, &slice);
             log_slice_release(&slice);
         }
         count(&stress->reads);
@@ -167,6 +251,8 @@ int main(int argc, char **argv) {
     config.index_interval_bytes = 500;
     config.retention_bytes = 200000;
     config.file_delete_delay_ms = 10;
+    stress.compacted = argc > 3;
+    config.cleanup_compact = stress.compacted;
     check(log_directory_open(stress.sys, NULL, cache, argv[1], &stress.directory) == ERR_OK,
           "directory");
     char name[32];
@@ -175,8 +261,10 @@ int main(int argc, char **argv) {
               ERR_OK,
           "create");
     stress.end_ms = sys_mono_ms(stress.sys) + (argc > 2 ? atoll(argv[2]) : 1000);
-    void *(*const roles[])(void *) = {writer, flusher, reader, reader, asker};
-    enum { ROLES = sizeof roles / sizeof roles[0] };
+    enum { ROLES = 6 };
+    void *(*const roles[ROLES])(void *) = {
+        stress.compacted ? compacted_writer : writer, flusher, reader, reader, asker,
+        stress.compacted ? cleaner : reader};
     pthread_t threads[ROLES];
     for (int i = 0; i < ROLES; i++) {
         pthread_create(&threads[i], NULL, roles[i], &stress);
@@ -186,6 +274,11 @@ int main(int argc, char **argv) {
     }
     printf("%lld appends, %lld reads, %lld lookups, %lld flushes\n", (long long)stress.appends,
            (long long)stress.reads, (long long)stress.lookups, (long long)stress.flushes);
+    if (stress.compacted) {
+        printf("%lld cleanings; the longest append took %lld us, the longest swap %lld us\n",
+               (long long)stress.cleanings, (long long)stress.longest_append_us,
+               (long long)stress.longest_swap_us);
+    }
     check(log_delete(stress.log) == ERR_OK, "delete");
     log_free(stress.log);
     int64_t next_ms = 0;

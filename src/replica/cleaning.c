@@ -1,345 +1,13 @@
-/* See cleaning_int.h. */
-#include "replica/cleaning_int.h"
-
-#include <float.h>
+/* What is due to be looked at, how it ends, and what is told of it; see cleaning_int.h. */
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/limits.h"
+#include "replica/cleaning_run_int.h"
 #include "replica/partition_int.h"
-#include "replica/upkeep_int.h"
 #include "sys/sys.h"
-
-struct cleaner {
-    struct replicas *replicas;
-    struct list runs; /* struct run */
-    int run_count;
-    int64_t *look_at_ms; /* per volume */
-    bool stopping;
-    bool disabled_told;
-    _Atomic int64_t
-        io_free_at_ns; /* the disks may be used again, as the bound on the rate has it */
-
-    struct sys_lock lock; /* guards the rest */
-    struct replicas_cleaner_stats stats;
-    int64_t looked_at_ms; /* sys_mono_ms of the last look; -1: none yet */
-};
-
-/* A volume that is looked at, then perhaps a log that is cleaned. */
-struct run {
-    struct list link;
-    struct sys_job job;
-    struct sys_timer timer;
-    struct cleaner *cleaner;
-    int volume_index;
-    struct volume *volume;
-
-    /* LOOK */
-    struct partition **candidates;
-    size_t candidate_count;
-    size_t next;
-    struct partition *best; /* one of them */
-    struct log_cleanable cleanable;
-    double dirtiest;
-
-    /* CLEAN */
-    struct partition *partition; /* a reference */
-    struct partition_write write;
-    struct log_cleaning *cleaning;
-    struct log_cleaning_settings settings;
-    struct log_cleaning_stats stats;
-    double rate; /* bytes per second */
-    int64_t began_ms;
-    int64_t pause_until_ms; /* 0: not paused */
-    bool swap_due;
-    bool over;
-    err_t err;
-    char *where; /* of an error */
-    _Atomic bool stop;
-    struct leaving *leaving;
-};
-
-/* --- LOOK, on a worker --- */
-
-enum { LOGS_PER_SLICE = 100 };
-
-/* Whether looking at it may read its files. */
-static bool look_at(struct run *run, struct partition *partition) {
-    struct log *log = partition_log(partition);
-    struct log_config config;
-    struct log_cleanable cleanable;
-    if (log == NULL || atomic_load(&partition->uncleanable)) {
-        return false;
-    }
-    log_config_read(log, &config);
-    if (log_cleanable(log, sys_wall_ms(run->volume->sys), false, &cleanable) == ERR_OK) {
-        if (cleanable.ratio > run->dirtiest) {
-            run->dirtiest = cleanable.ratio;
-        }
-        bool better = run->best == NULL || cleanable.ratio > run->cleanable.ratio;
-        if (better && !atomic_load(&partition->cleaned_now) && log_cleanable_due(log, &cleanable)) {
-            run->best = partition;
-            run->cleanable = cleanable;
-        }
-    }
-    return config.min_compaction_lag_ms > 0 || config.max_compaction_lag_ms < INT64_MAX;
-}
-
-static enum sys_job_result look_step(struct sys_job *job) {
-    struct run *run = container_of(job, struct run, job);
-    bool blocked = false;
-    for (int i = 0; i < LOGS_PER_SLICE && run->next < run->candidate_count && !blocked; i++) {
-        blocked = look_at(run, run->candidates[run->next++]);
-    }
-    bool more = run->next < run->candidate_count && !atomic_load(&run->stop);
-    return more ? SYS_JOB_AGAIN : SYS_JOB_DONE;
-}
-
-/* --- CLEAN, on a worker --- */
-
-/* How long all cleanings together have to wait for what this one has used of the disk. */
-static void throttle(struct run *run, uint64_t bytes) {
-    int64_t now_ns = sys_mono_ns(run->volume->sys);
-    double cost_ns = (double)bytes / run->rate * 1e9;
-    int64_t free_at_ns = atomic_load(&run->cleaner->io_free_at_ns);
-    int64_t until_ns;
-    do {
-        int64_t from_ns = free_at_ns > now_ns ? free_at_ns : now_ns;
-        until_ns = from_ns + (cost_ns < 1e15 ? (int64_t)cost_ns : (int64_t)1e15);
-    } while (!atomic_compare_exchange_weak(&run->cleaner->io_free_at_ns, &free_at_ns, until_ns));
-    if (until_ns - now_ns >= CLEANER_PAUSE_MIN_NS) {
-        run->pause_until_ms = until_ns / 1000000;
-    }
-}
-
-static void clean_over(struct run *run, err_t err) {
-    run->over = true;
-    run->err = err;
-    log_cleaning_stats(run->cleaning, &run->stats);
-    run->where = strdup(log_cleaning_where(run->cleaning));
-    log_cleaning_free(run->cleaning);
-    run->cleaning = NULL;
-}
-
-static enum sys_job_result clean_step(struct sys_job *job) {
-    struct run *run = container_of(job, struct run, job);
-    bool may_stop = log_cleaning_may_stop(run->cleaning);
-    err_t err = run->err;
-    if (err == ERR_OK && may_stop && atomic_load(&run->stop)) {
-        err = ERR_CLOSED;
-    }
-    enum log_cleaning_next next = LOG_CLEANING_AGAIN;
-    if (err == ERR_OK) {
-        err = volume_note(run->volume, log_cleaning_step(run->cleaning, &next));
-    }
-    if (err == ERR_NO_SPACE && !may_stop && !atomic_load(&run->stop)) {
-        run->pause_until_ms = sys_mono_ms(run->volume->sys) + UPKEEP_TICK_MS;
-        return SYS_JOB_DONE;
-    }
-    if (err != ERR_OK || next == LOG_CLEANING_DONE) {
-        clean_over(run, err);
-        return SYS_JOB_DONE;
-    }
-    uint64_t before = run->stats.bytes_io;
-    log_cleaning_stats(run->cleaning, &run->stats);
-    if (run->rate < DBL_MAX && !atomic_load(&run->stop)) {
-        throttle(run, run->stats.bytes_io - before);
-    }
-    run->swap_due = next == LOG_CLEANING_SWAP;
-    return run->swap_due || run->pause_until_ms > 0 ? SYS_JOB_DONE : SYS_JOB_AGAIN;
-}
-
-/* --- the course of a run, on reactor 0 --- */
-
-static void submit(struct run *run, enum sys_job_result (*step)(struct sys_job *job),
-                   void (*done)(struct sys_job *job)) {
-    run->job = (struct sys_job){.run = step, .done = done, .loop = run->cleaner->replicas->loop};
-    sys_pool_submit(run->volume->upkeep, &run->job);
-}
-
-static void candidates_free(struct run *run) {
-    for (size_t i = 0; i < run->candidate_count; i++) {
-        partition_unref(run->candidates[i]);
-    }
-    free(run->candidates);
-    run->candidates = NULL;
-    run->candidate_count = 0;
-}
-
-static void run_end(struct run *run, bool look_again) {
-    struct cleaner *cleaner = run->cleaner;
-    struct replicas *replicas = cleaner->replicas;
-    int64_t now_ms = sys_mono_ms(replicas->sys);
-    int64_t backoff_ms = config_long(replicas->config, CONFIG_LOG_CLEANER_BACKOFF_MS);
-    cleaner->look_at_ms[run->volume_index] = look_again ? now_ms : now_ms + backoff_ms;
-    list_remove(&run->link);
-    cleaner->run_count--;
-    free(run->where);
-    free(run);
-    cleaner_tick(cleaner, now_ms);
-    replicas_task_done(replicas);
-}
-
-static void stats_note_clean(struct run *run) {
-    struct cleaner *cleaner = run->cleaner;
-    const struct log_cleaning_stats *stats = &run->stats;
-    double seconds = (double)(sys_mono_ms(run->volume->sys) - run->began_ms) / 1000;
-    sys_lock_take(&cleaner->lock);
-    cleaner->stats.recopy_ratio =
-        stats->bytes_read == 0 ? 0 : (double)stats->bytes_written / (double)stats->bytes_read;
-    cleaner->stats.buffer_used = stats->map_used;
-    cleaner->stats.clean_seconds = seconds;
-    cleaner->stats.delay_seconds = (double)run->cleanable.delay_ms / 1000;
-    cleaner->stats.io_bytes += stats->bytes_io;
-    sys_lock_give(&cleaner->lock);
-}
-
-static void tell_clean(const struct run *run) {
-    const struct log_cleaning_stats *stats = &run->stats;
-    text_log_info(run->cleaner->replicas->text_log, "cleaner",
-                  "%.*s-%d is compacted up to offset %lld: %llu of %llu records stay (%llu of %llu "
-                  "bytes); %llu without a key were dropped",
-                  STR_ARGS(partition_topic(run->partition)), (int)partition_index(run->partition),
-                  (long long)stats->end_offset, (unsigned long long)stats->records_kept,
-                  (unsigned long long)stats->records_read, (unsigned long long)stats->bytes_written,
-                  (unsigned long long)stats->bytes_read,
-                  (unsigned long long)stats->records_without_key);
-}
-
-static const char *reason_of(err_t err) {
-    return err == ERR_LIMIT ? "the map has no room for the keys of one batch; raise "
-                              "log.cleaner.dedupe.buffer.size or lower log.cleaner.threads"
-                            : err_text(err);
-}
-
-static void note_failure(struct run *run) {
-    bool passes = run->err == ERR_CLOSED || run->err == ERR_NOT_FOUND || run->err == ERR_NO_SPACE ||
-                  run->err == ERR_UNKNOWN_TOPIC_OR_PARTITION ||
-                  log_directory_state(run->volume->directory) != ERR_OK;
-    if (!passes) {
-        atomic_store(&run->partition->uncleanable, true);
-        text_log_error(run->cleaner->replicas->text_log, "cleaner",
-                       "%.*s-%d cannot be compacted and is left alone until the next start (%s): "
-                       "%s",
-                       STR_ARGS(partition_topic(run->partition)),
-                       (int)partition_index(run->partition), run->where, reason_of(run->err));
-    }
-}
-
-static void clean_end(struct run *run) {
-    stats_note_clean(run);
-    if (run->err == ERR_OK) {
-        tell_clean(run);
-        replicas_note_cleaned(run->cleaner->replicas, run->volume);
-    } else {
-        note_failure(run);
-    }
-    atomic_store(&run->partition->cleaned_now, false);
-    if (run->leaving != NULL) {
-        replicas_submit_removal(run->leaving);
-    }
-    partition_unref(run->partition);
-    run_end(run, run->err == ERR_OK);
-}
-
-static void clean_done(struct sys_job *job);
-
-static err_t run_swap(struct partition_write *write, struct partition *partition, struct log *log) {
-    (void)partition, (void)log;
-    return log_cleaning_swap(container_of(write, struct run, write)->cleaning);
-}
-
-/* An error is given to the next slice, which tidies up. */
-static void swap_done(struct partition_write *write) {
-    struct run *run = container_of(write, struct run, write);
-    run->err = write->err;
-    submit(run, clean_step, clean_done);
-}
-
-static void swap_submit(struct run *run) {
-    run->swap_due = false;
-    run->write = (struct partition_write){
-        .run = run_swap, .done = swap_done, .loop = run->cleaner->replicas->loop};
-    if (partition_submit(run->partition, &run->write) == ERR_OK) {
-        swap_done(&run->write);
-    }
-}
-
-static void pause_over(struct sys_timer *timer) {
-    struct run *run = container_of(timer, struct run, timer);
-    run->pause_until_ms = 0;
-    submit(run, clean_step, clean_done);
-}
-
-static void clean_done(struct sys_job *job) {
-    struct run *run = container_of(job, struct run, job);
-    if (run->over) {
-        clean_end(run);
-    } else if (run->swap_due) {
-        run->pause_until_ms = 0;
-        swap_submit(run);
-    } else {
-        run->timer.fire = pause_over;
-        sys_timer_set(run->cleaner->replicas->loop, &run->timer,
-                      atomic_load(&run->stop) ? 0 : run->pause_until_ms);
-    }
-}
-
-static struct log_cleaning_settings settings_read(const struct replicas *replicas) {
-    const struct config *config = replicas->config;
-    int threads = config_int(config, CONFIG_LOG_CLEANER_THREADS);
-    int64_t map = config_long(config, CONFIG_LOG_CLEANER_DEDUPE_BUFFER_SIZE) / threads;
-    int64_t io = config_int(config, CONFIG_LOG_CLEANER_IO_BUFFER_SIZE) / threads / 2;
-    return (struct log_cleaning_settings){
-        .map_bytes = map > 0 ? (uint64_t)map : 0,
-        .map_load = config_double(config, CONFIG_LOG_CLEANER_IO_BUFFER_LOAD_FACTOR),
-        .io_bytes = io > CLEANER_IO_BYTES_MIN ? (size_t)io : CLEANER_IO_BYTES_MIN,
-        .now_ms = sys_wall_ms(replicas->sys),
-    };
-}
-
-/* Whether the partition is one of the node's still, and of no other cleaning. */
-static bool may_begin(struct run *run) {
-    struct replicas *replicas = run->cleaner->replicas;
-    struct partition *best = run->best;
-    if (best == NULL || atomic_load(&run->stop)) {
-        return false;
-    }
-    struct partition *found =
-        replicas_find(replicas, partition_topic_id(best), partition_index(best));
-    partition_unref(found);
-    return found == best && config_int(replicas->config, CONFIG_LOG_CLEANER_THREADS) > 0 &&
-           !atomic_exchange(&best->cleaned_now, true);
-}
-
-static void look_done(struct sys_job *job) {
-    struct run *run = container_of(job, struct run, job);
-    struct cleaner *cleaner = run->cleaner;
-    sys_lock_take(&cleaner->lock);
-    cleaner->stats.dirtiest_ratio = run->dirtiest;
-    cleaner->looked_at_ms = sys_mono_ms(run->volume->sys);
-    sys_lock_give(&cleaner->lock);
-    bool begin = may_begin(run);
-    if (begin) {
-        run->partition = partition_ref(run->best);
-    }
-    candidates_free(run);
-    if (!begin) {
-        run_end(run, false);
-        return;
-    }
-    run->began_ms = sys_mono_ms(run->volume->sys);
-    run->settings = settings_read(cleaner->replicas);
-    run->rate =
-        config_double(cleaner->replicas->config, CONFIG_LOG_CLEANER_IO_MAX_BYTES_PER_SECOND);
-    run->cleaning =
-        log_cleaning_new(partition_log(run->partition), &run->cleanable, &run->settings);
-    submit(run, clean_step, clean_done);
-}
 
 /* --- what is due --- */
 
-static void candidates_list(struct run *run) {
+static void candidates_list(struct cleaner_run *run) {
     struct replicas *replicas = run->cleaner->replicas;
     run->candidates = calloc(map_count(&replicas->table) + 1, sizeof(struct partition *));
     size_t cursor;
@@ -356,7 +24,7 @@ static void candidates_list(struct run *run) {
 static bool is_looked_at(const struct cleaner *cleaner, int volume_index) {
     struct list *link;
     list_for_each (link, &cleaner->runs) {
-        const struct run *run = container_of(link, struct run, link);
+        const struct cleaner_run *run = container_of(link, struct cleaner_run, link);
         if (run->volume_index == volume_index && run->partition == NULL) {
             return true;
         }
@@ -366,7 +34,7 @@ static bool is_looked_at(const struct cleaner *cleaner, int volume_index) {
 
 static void begin(struct cleaner *cleaner, int volume_index, int64_t now_ms) {
     struct replicas *replicas = cleaner->replicas;
-    struct run *run = calloc(1, sizeof *run);
+    struct cleaner_run *run = calloc(1, sizeof *run);
     run->cleaner = cleaner;
     run->volume_index = volume_index;
     run->volume = replicas->volumes[volume_index];
@@ -374,14 +42,14 @@ static void begin(struct cleaner *cleaner, int volume_index, int64_t now_ms) {
     cleaner->look_at_ms[volume_index] =
         now_ms + config_long(replicas->config, CONFIG_LOG_CLEANER_BACKOFF_MS);
     if (run->candidate_count == 0) {
-        candidates_free(run);
+        free(run->candidates);
         free(run);
         return;
     }
     list_add_last(&cleaner->runs, &run->link);
     cleaner->run_count++;
     replicas->tasks_running++;
-    submit(run, look_step, look_done);
+    cleaner_run_begin(run);
 }
 
 static bool is_enabled(struct cleaner *cleaner) {
@@ -410,19 +78,11 @@ void cleaner_tick(struct cleaner *cleaner, int64_t now_ms) {
 
 /* --- its end, and that of partitions --- */
 
-static void run_stop(struct run *run) {
-    atomic_store(&run->stop, true);
-    if (sys_timer_is_set(&run->timer)) {
-        sys_timer_clear(run->cleaner->replicas->loop, &run->timer);
-        pause_over(&run->timer);
-    }
-}
-
 void cleaner_stop(struct cleaner *cleaner) {
     cleaner->stopping = true;
     struct list *link;
     list_for_each (link, &cleaner->runs) {
-        run_stop(container_of(link, struct run, link));
+        cleaner_run_stop(container_of(link, struct cleaner_run, link));
     }
 }
 
@@ -430,10 +90,10 @@ bool cleaner_delays(struct cleaner *cleaner, const struct partition *partition,
                     struct leaving *leaving) {
     struct list *link;
     list_for_each (link, &cleaner->runs) {
-        struct run *run = container_of(link, struct run, link);
+        struct cleaner_run *run = container_of(link, struct cleaner_run, link);
         if (run->partition == partition) {
             run->leaving = leaving;
-            run_stop(run);
+            cleaner_run_stop(run);
             return true;
         }
     }

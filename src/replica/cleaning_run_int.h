@@ -1,0 +1,63 @@
+#pragma once
+
+#include <stdatomic.h>
+
+#include "replica/cleaning_int.h"
+#include "replica/partition.h"
+
+/* The inside of the cleaner: what is due (cleaning.c), and a run that does it (cleaning_run.c). */
+
+struct cleaner {
+    struct replicas *replicas;
+    struct list runs; /* struct cleaner_run */
+    int run_count;
+    int64_t *look_at_ms; /* per volume */
+    bool stopping;
+    bool disabled_told;
+    _Atomic int64_t
+        io_free_at_ns; /* the disks may be used again, as the bound on the rate has it */
+
+    struct sys_lock lock; /* guards the rest */
+    struct replicas_cleaner_stats stats;
+    int64_t looked_at_ms; /* sys_mono_ms of the last look; -1: none yet */
+};
+
+/* A volume that is looked at, then perhaps a log that is cleaned. */
+struct cleaner_run {
+    struct list link;
+    struct sys_job job;
+    struct sys_timer timer;
+    struct cleaner *cleaner;
+    int volume_index;
+    struct volume *volume;
+
+    /* LOOK */
+    struct partition **candidates;
+    size_t candidate_count;
+    size_t next;
+    struct partition *best; /* one of them */
+    struct log_cleanable cleanable;
+    double dirtiest;
+
+    /* CLEAN */
+    struct partition *partition; /* a reference */
+    struct partition_write write;
+    struct log_cleaning *cleaning;
+    struct log_cleaning_settings settings;
+    struct log_cleaning_stats stats;
+    double rate; /* bytes per second */
+    int64_t began_ms;
+    int64_t pause_until_ms; /* 0: not paused */
+    bool swap_due;
+    bool over;
+    err_t err;
+    char *where; /* of an error */
+    _Atomic bool stop;
+    struct leaving *leaving;
+};
+
+/* Reactor 0. Volume and candidates were set, and the run is in the cleaner's list. */
+void cleaner_run_begin(struct cleaner_run *run);
+
+/* Reactor 0: it ends soon. */
+void cleaner_run_stop(struct cleaner_run *run);

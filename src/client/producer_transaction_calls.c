@@ -122,10 +122,12 @@ static int check_transactional(const struct ottla_producer *producer,
                                   "a producer has transactions when transactional.id is set");
 }
 
-/* An abort needs not wait for how offsets fared, or a commit that has failed. */
+/* An abort needs not wait for how offsets fared, or a commit that has failed; and after the end of
+ * the producer there is nothing to be learnt. */
 static bool gives_up(const struct producer_transaction *transaction, enum transaction_op op) {
-    return op == OP_ABORT && (transaction->state == OTTLA_TRANSACTION_ABORTABLE ||
-                              transaction->call.op == OP_OFFSETS);
+    return transaction->state == OTTLA_TRANSACTION_FATAL ||
+           (op == OP_ABORT && (transaction->state == OTTLA_TRANSACTION_ABORTABLE ||
+                               transaction->call.op == OP_OFFSETS));
 }
 
 /* Begins a call, or takes one up again: *ret_again. */

@@ -261,6 +261,11 @@ static void refuse(struct fake_call *call, err_t err) {
     }
 }
 
+/* The group's is another broker than the transaction's. */
+static int32_t group_coordinator(void) {
+    return 1 + cluster->coordinator_id % 3;
+}
+
 static void answer(struct fake_call *call) {
     bool to_coordinator = call->broker_id == cluster->coordinator_id;
     switch (call->api_key) {
@@ -274,7 +279,7 @@ static void answer(struct fake_call *call) {
         to_coordinator ? answer_group(call) : refuse(call, ERR_NOT_COORDINATOR);
         break;
     case API_TXN_OFFSET_COMMIT:
-        answer_offsets(call, to_coordinator ? ERR_OK : ERR_NOT_COORDINATOR);
+        answer_offsets(call, call->broker_id == group_coordinator() ? ERR_OK : ERR_NOT_COORDINATOR);
         break;
     case API_END_TXN:
         to_coordinator ? answer_end(call) : refuse(call, ERR_NOT_COORDINATOR);
@@ -284,6 +289,20 @@ static void answer(struct fake_call *call) {
         break;
     default:
         break;
+    }
+}
+
+static void tell_coordinator(struct fake_call *call) {
+    static char host[16];
+    const struct find_coordinator_request *request = call->request;
+    struct find_coordinator_response *response = call->response;
+    bool group = request->key_type == 0;
+    assert_int_equal(request->coordinator_keys_count, 1);
+    assert_true(str_equal(request->coordinator_keys[0], group ? STR("readers") : STR("mover")));
+    if (group) {
+        (void)snprintf(host, sizeof host, "10.0.0.%d", (int)group_coordinator());
+        response->coordinators[0].node_id = group_coordinator();
+        response->coordinators[0].host = str_from_c(host);
     }
 }
 
@@ -302,6 +321,8 @@ static enum fake_do hook(void *arg, struct fake_call *call) {
     calls[call->api_key]++;
     if (call->api_key == API_API_VERSIONS) {
         tell_features(call);
+    } else if (call->api_key == API_FIND_COORDINATOR) {
+        tell_coordinator(call);
     }
     for (int i = 0; i < fault_count; i++) {
         struct fault *fault = &faults[i];
@@ -657,6 +678,49 @@ static void an_abort_waits_for_what_is_in_flight(void **state) {
     end();
 }
 
+/* It may have been written: that is found out first, so that it does not come behind the marker. */
+static void what_was_sent_is_known_before_an_abort(void **state) {
+    begin_with(version_2_of(state), "retry.backoff.ms", "500");
+    init();
+    run_one_transaction(0, 1);
+    begin();
+    add_fault(API_PRODUCE, LOSE_ANSWER, 1, ERR_OK);
+    produce(0, 1);
+    fake_cluster_run(cluster, 100);
+    produce(0, 2);
+    abort_it();
+    assert_int_equal(told_codes[1], OTTLA_OK);
+    assert_int_equal(told_codes[2], ERR_TRANSACTION_ABORTABLE);
+    assert_int_equal(logs[0].duplicates, 1);
+    run_one_transaction(1, 2);
+    check_committed(0, 0, 2);
+    end();
+}
+
+/* The coordinator has begun a transaction of which the producer has not heard: a new epoch ends it.
+ */
+static void an_abort_of_what_may_have_begun(void **state) {
+    (void)state;
+    begin_with(false, "default.api.timeout.ms", "1500");
+    init();
+    run_one_transaction(0, 1);
+    begin();
+    add_fault(API_ADD_PARTITIONS_TO_TXN, LOSE_ANSWER, 1000, ERR_OK);
+    produce(0, 1);
+    fake_cluster_run(cluster, 2000);
+    assert_true(coordinator.ongoing);
+    struct ottla_error error;
+    assert_int_equal(ottla_transaction_abort(producer, 0, &error), OTTLA_TIMED_OUT);
+    fake_cluster_run(cluster, 3000);
+    faults[0].count = 0;
+    abort_it();
+    assert_int_equal(calls[API_INIT_PRODUCER_ID], 2);
+    assert_false(coordinator.ongoing);
+    run_one_transaction(1, 2);
+    check_committed(0, 0, 2);
+    end();
+}
+
 static void records_for_a_topic_that_is_not_there_are_dropped(void **state) {
     begin_with(version_2_of(state));
     init();
@@ -738,7 +802,9 @@ static void check_error(bool version_2, int16_t api_key, err_t err, bool abortab
     assert_true(strlen(error.text) > 10);
     check_state(abortable ? OTTLA_TRANSACTION_ABORTABLE : OTTLA_TRANSACTION_FATAL);
     if (abortable) {
+        int16_t epoch = coordinator.epoch;
         abort_it();
+        assert_true(coordinator.epoch > epoch || (implicit && coordinator.aborts == 0));
         run_one_transaction(5, 6);
         check_committed(0, 5, 1);
         assert_int_equal(coordinator.offset, 6);
@@ -949,6 +1015,8 @@ int main(void) {
         both(the_coordinator_is_gone_for_a_while),
         both(a_commit_that_ended_meanwhile_is_told),
         both(an_abort_waits_for_what_is_in_flight),
+        both(what_was_sent_is_known_before_an_abort),
+        cmocka_unit_test(an_abort_of_what_may_have_begun),
         both(records_for_a_topic_that_is_not_there_are_dropped),
         both(a_record_that_fails),
         both(a_record_whose_time_is_over),

@@ -167,3 +167,22 @@ def test_the_example_transforms_each_record_once(broker, topic, kills):
     assert committed_count(broker, topic, f"{to}-group") == count
     values = sorted(value.decode() for _, value in read_with_librdkafka(broker, to))
     assert values == sorted(f"VALUE {n}" for n in range(count))
+
+
+def test_a_broker_that_is_killed(broker, topic):
+    """SIGKILL of partitions' leader and coordinator at once: the outcome of each commit is found out,
+    and is what the producer says."""
+    with open(os.path.join(broker.folder, "committed"), "w+") as out:
+        tool = subprocess.Popen([os.path.join(PROGRAMS, "transaction_tool"), topic, str(PARTITIONS),
+                                 "30000", "4", "retry.backoff.ms=20"], stdout=out,
+                                stderr=subprocess.PIPE, text=True, env=environment(broker))
+        time.sleep(1.5)
+        assert tool.poll() is None, "the producers were done too soon"
+        broker.kill()
+        broker.start()
+        _, errors = tool.communicate(timeout=120)
+        assert tool.returncode == 0, errors
+        out.seek(0)
+        committed = by_partition(line.split() for line in out)
+    assert by_partition(read_with_librdkafka(broker, topic)) == committed
+    assert read(broker, topic, "read_committed") == committed

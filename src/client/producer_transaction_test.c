@@ -5,351 +5,21 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/rng.h"
 #include "base/test.h"
-#include "client/fake_log_test_int.h"
+#include "client/fake_transactions_test_int.h"
 #include "ottla/consumer.h"
 #include "ottla/producer.h"
-#include "wire/record_batch.h"
 
 enum {
-    PARTITIONS = 4,
-    NUMBERS_MAX = 4000,
-    FAULTS_MAX = 8,
+    PARTITIONS = FAKE_TRANSACTIONS_PARTITIONS,
+    NUMBERS_MAX = FAKE_TRANSACTIONS_VALUES_MAX,
     WAIT_MS = 200 * 1000,
-    FIRST_ID = 700,
 };
 
-/* --- a sound coordinator --- */
-
 static struct fake_cluster *cluster;
+static struct fake_transactions fake;
 static struct ottla_client *client;
 static struct ottla_producer *producer;
-static struct fake_log logs[PARTITIONS];
-static bool implicit;        /* transaction.version 2 */
-static int16_t told_version; /* of it, by ApiVersions */
-
-static struct {
-    int64_t id;
-    int16_t epoch;
-    int16_t ended_epoch; /* that of the last EndTxn, which may come again */
-    bool ended_committed;
-    bool ongoing;
-    bool joined[PARTITIONS];
-    bool group;
-    int commits;
-    int aborts;
-    int64_t pending_offset;
-    int64_t offset; /* of the group; -1: none */
-    int strays;     /* batches outside of a transaction */
-} coordinator;
-
-static size_t stable[PARTITIONS]; /* of each log: what is behind it is of the open transaction */
-static uint64_t committed[PARTITIONS][NUMBERS_MAX];
-static size_t committed_count[PARTITIONS];
-
-static void end_open(bool commit) {
-    for (int p = 0; p < PARTITIONS; p++) {
-        for (size_t i = stable[p]; commit && i < logs[p].count; i++) {
-            committed[p][committed_count[p]++] = logs[p].values[i];
-        }
-        stable[p] = logs[p].count;
-        coordinator.joined[p] = false;
-    }
-    if (commit && coordinator.pending_offset >= 0) {
-        coordinator.offset = coordinator.pending_offset;
-    }
-    coordinator.pending_offset = -1;
-    coordinator.commits += commit;
-    coordinator.aborts += !commit;
-    coordinator.ongoing = false;
-    coordinator.group = false;
-}
-
-static err_t check_producer(int64_t id, int16_t epoch) {
-    return id == coordinator.id && epoch == coordinator.epoch ? ERR_OK : ERR_PRODUCER_FENCED;
-}
-
-static void answer_id(struct fake_call *call) {
-    const struct init_producer_id_request *request = call->request;
-    struct init_producer_id_response *response = call->response;
-    assert_true(str_equal(request->transactional_id, STR("mover")));
-    bool renew = request->producer_id >= 0;
-    bool again = renew && request->producer_epoch == coordinator.epoch - 1;
-    if (renew && !again && request->producer_epoch != coordinator.epoch) {
-        response->error_code = ERR_PRODUCER_FENCED;
-        return;
-    }
-    if (coordinator.ongoing) {
-        end_open(false);
-    }
-    coordinator.epoch += again ? 0 : 1;
-    response->producer_id = coordinator.id;
-    response->producer_epoch = coordinator.epoch;
-}
-
-static void answer_partitions(struct fake_call *call, err_t refusal) {
-    typedef struct add_partitions_to_txn_response_add_partitions_to_txn_topic_result topic_result;
-    typedef struct add_partitions_to_txn_response_add_partitions_to_txn_partition_result result;
-    const struct add_partitions_to_txn_request *request = call->request;
-    struct add_partitions_to_txn_response *response = call->response;
-    assert_false(implicit);
-    err_t err = refusal;
-    if (err == ERR_OK) {
-        err =
-            check_producer(request->v3_and_below_producer_id, request->v3_and_below_producer_epoch);
-    }
-    response->results_by_topic_v3_and_below = ARENA_ARRAY(call->arena, topic_result, 1);
-    response->results_by_topic_v3_and_below_count = 1;
-    assert_int_equal(request->v3_and_below_topics_count, 1);
-    topic_result *topic = &response->results_by_topic_v3_and_below[0];
-    topic->name = request->v3_and_below_topics[0].name;
-    topic->results_by_partition_count = request->v3_and_below_topics[0].partitions_count;
-    topic->results_by_partition = ARENA_ARRAY(call->arena, result, PARTITIONS);
-    for (int32_t i = 0; i < topic->results_by_partition_count; i++) {
-        int32_t partition = request->v3_and_below_topics[0].partitions[i];
-        topic->results_by_partition[i] = (result){partition, err_kafka_code(err)};
-        coordinator.joined[partition] = coordinator.joined[partition] || err == ERR_OK;
-    }
-    coordinator.ongoing = coordinator.ongoing || err == ERR_OK;
-}
-
-static void answer_end(struct fake_call *call) {
-    const struct end_txn_request *request = call->request;
-    struct end_txn_response *response = call->response;
-    assert_int_equal(call->version >= 5, implicit);
-    bool again = !coordinator.ongoing && request->producer_epoch == coordinator.ended_epoch &&
-                 request->committed == coordinator.ended_committed;
-    if (!again) {
-        err_t err = check_producer(request->producer_id, request->producer_epoch);
-        bool empty = !coordinator.ongoing && !(implicit && !request->committed);
-        if (err != ERR_OK || empty) {
-            response->error_code = err_kafka_code(err != ERR_OK ? err : ERR_INVALID_TXN_STATE);
-            return;
-        }
-        end_open(request->committed);
-        coordinator.ended_epoch = request->producer_epoch;
-        coordinator.ended_committed = request->committed;
-        coordinator.epoch += implicit ? 1 : 0;
-    }
-    response->producer_id = implicit ? coordinator.id : -1;
-    response->producer_epoch = implicit ? coordinator.epoch : -1;
-}
-
-static void answer_group(struct fake_call *call) {
-    const struct add_offsets_to_txn_request *request = call->request;
-    struct add_offsets_to_txn_response *response = call->response;
-    assert_false(implicit);
-    err_t err = check_producer(request->producer_id, request->producer_epoch);
-    response->error_code = err_kafka_code(err);
-    coordinator.ongoing = coordinator.group = err == ERR_OK;
-}
-
-static void answer_offsets(struct fake_call *call, err_t refusal) {
-    const struct txn_offset_commit_request *request = call->request;
-    struct txn_offset_commit_response *response = call->response;
-    assert_int_equal(call->version >= 5, implicit);
-    assert_true(implicit || coordinator.group);
-    err_t err =
-        refusal != ERR_OK ? refusal : check_producer(request->producer_id, request->producer_epoch);
-    assert_int_equal(request->topics_count, 1);
-    assert_int_equal(request->topics[0].partitions_count, 1);
-    assert_int_equal(request->generation_id_or_member_epoch, 4);
-    if (err == ERR_OK) {
-        coordinator.ongoing = true;
-        coordinator.pending_offset = request->topics[0].partitions[0].committed_offset;
-    }
-    response->topics = ARENA_NEW(call->arena, struct txn_offset_commit_response_topic);
-    response->topics_count = 1;
-    response->topics[0].name = request->topics[0].name;
-    response->topics[0].partitions =
-        ARENA_NEW(call->arena, struct txn_offset_commit_response_partition);
-    response->topics[0].partitions_count = 1;
-    response->topics[0].partitions[0].error_code = err_kafka_code(err);
-}
-
-/* --- partitions --- */
-
-static err_t append(int32_t partition, struct bytes records, int64_t *ret_offset) {
-    assert_true(record_batch_is_transactional(records.data));
-    err_t err = check_producer(record_batch_producer_id(records.data),
-                               record_batch_producer_epoch(records.data));
-    if (err != ERR_OK) {
-        coordinator.strays++;
-        return ERR_INVALID_PRODUCER_EPOCH;
-    }
-    if (implicit) {
-        coordinator.ongoing = coordinator.joined[partition] = true;
-    }
-    if (!coordinator.joined[partition]) {
-        coordinator.strays++;
-        return ERR_INVALID_TXN_STATE;
-    }
-    return fake_log_append(&logs[partition], records, ret_offset);
-}
-
-static void answer_produce(struct fake_call *call, err_t refusal) {
-    const struct produce_request *request = call->request;
-    struct produce_response *response = call->response;
-    assert_int_equal(call->version >= 12, implicit);
-    assert_true(str_equal(request->transactional_id, STR("mover")));
-    response->responses = ARENA_NEW(call->arena, struct produce_response_topic_produce_response);
-    response->responses_count = 1;
-    const struct produce_request_topic_produce_data *data = &request->topic_data[0];
-    struct produce_response_topic_produce_response *answer = &response->responses[0];
-    answer->topic_id = data->topic_id;
-    answer->name = data->name;
-    answer->partition_responses_count = data->partition_data_count;
-    answer->partition_responses = ARENA_ARRAY(
-        call->arena, struct produce_response_partition_produce_response, PARTITIONS + 1);
-    for (int32_t p = 0; p < data->partition_data_count; p++) {
-        int32_t index = data->partition_data[p].index;
-        answer->partition_responses[p] =
-            (struct produce_response_partition_produce_response){.index = index,
-                                                                 .base_offset = -1,
-                                                                 .log_append_time_ms = -1,
-                                                                 .current_leader = {-1, -1}};
-        err_t err = refusal != ERR_OK ? refusal
-                                      : append(index, data->partition_data[p].records,
-                                               &answer->partition_responses[p].base_offset);
-        answer->partition_responses[p].error_code = err_kafka_code(err);
-    }
-}
-
-/* --- what goes wrong --- */
-
-enum fault_kind { LOSE_REQUEST, LOSE_ANSWER, HOLD, REFUSE };
-
-static struct fault {
-    int16_t api_key;
-    enum fault_kind kind;
-    int count; /* of calls that it hits */
-    err_t err;
-} faults[FAULTS_MAX];
-static int fault_count;
-static int calls[API_KEYS_MAX];
-static uint32_t chance; /* 1 in so many calls is lost, or its answer; 0: none */
-static struct rng rng;
-
-static void add_fault(int16_t api_key, enum fault_kind kind, int count, err_t err) {
-    faults[fault_count++] = (struct fault){api_key, kind, count, err};
-}
-
-static void refuse(struct fake_call *call, err_t err) {
-    int16_t code = err_kafka_code(err);
-    switch (call->api_key) {
-    case API_INIT_PRODUCER_ID:
-        ((struct init_producer_id_response *)call->response)->error_code = code;
-        break;
-    case API_ADD_PARTITIONS_TO_TXN:
-        answer_partitions(call, err);
-        break;
-    case API_ADD_OFFSETS_TO_TXN:
-        ((struct add_offsets_to_txn_response *)call->response)->error_code = code;
-        break;
-    case API_TXN_OFFSET_COMMIT:
-        answer_offsets(call, err);
-        break;
-    case API_END_TXN:
-        ((struct end_txn_response *)call->response)->error_code = code;
-        break;
-    case API_PRODUCE:
-        answer_produce(call, err);
-        break;
-    default:
-        break;
-    }
-}
-
-/* The group's is another broker than the transaction's. */
-static int32_t group_coordinator(void) {
-    return 1 + cluster->coordinator_id % 3;
-}
-
-static void answer(struct fake_call *call) {
-    bool to_coordinator = call->broker_id == cluster->coordinator_id;
-    switch (call->api_key) {
-    case API_INIT_PRODUCER_ID:
-        to_coordinator ? answer_id(call) : refuse(call, ERR_NOT_COORDINATOR);
-        break;
-    case API_ADD_PARTITIONS_TO_TXN:
-        answer_partitions(call, to_coordinator ? ERR_OK : ERR_NOT_COORDINATOR);
-        break;
-    case API_ADD_OFFSETS_TO_TXN:
-        to_coordinator ? answer_group(call) : refuse(call, ERR_NOT_COORDINATOR);
-        break;
-    case API_TXN_OFFSET_COMMIT:
-        answer_offsets(call, call->broker_id == group_coordinator() ? ERR_OK : ERR_NOT_COORDINATOR);
-        break;
-    case API_END_TXN:
-        to_coordinator ? answer_end(call) : refuse(call, ERR_NOT_COORDINATOR);
-        break;
-    case API_PRODUCE:
-        answer_produce(call, ERR_OK);
-        break;
-    default:
-        break;
-    }
-}
-
-static void tell_coordinator(struct fake_call *call) {
-    static char host[16];
-    const struct find_coordinator_request *request = call->request;
-    struct find_coordinator_response *response = call->response;
-    bool group = request->key_type == 0;
-    assert_int_equal(request->coordinator_keys_count, 1);
-    assert_true(str_equal(request->coordinator_keys[0], group ? STR("readers") : STR("mover")));
-    if (group) {
-        (void)snprintf(host, sizeof host, "10.0.0.%d", (int)group_coordinator());
-        response->coordinators[0].node_id = group_coordinator();
-        response->coordinators[0].host = str_from_c(host);
-    }
-}
-
-static void tell_features(struct fake_call *call) {
-    struct api_versions_response *response = call->response;
-    response->finalized_features =
-        ARENA_NEW(call->arena, struct api_versions_response_finalized_feature_key);
-    response->finalized_features_count = 1;
-    response->finalized_features[0] = (struct api_versions_response_finalized_feature_key){
-        .name = STR("transaction.version"), .max_version_level = told_version};
-    response->finalized_features_epoch = told_version * 10;
-}
-
-static enum fake_do hook(void *arg, struct fake_call *call) {
-    (void)arg;
-    calls[call->api_key]++;
-    if (call->api_key == API_API_VERSIONS) {
-        tell_features(call);
-    } else if (call->api_key == API_FIND_COORDINATOR) {
-        tell_coordinator(call);
-    }
-    for (int i = 0; i < fault_count; i++) {
-        struct fault *fault = &faults[i];
-        if (fault->api_key != call->api_key || fault->count == 0) {
-            continue;
-        }
-        fault->count--;
-        if (fault->kind == REFUSE) {
-            refuse(call, fault->err);
-            return FAKE_ANSWER;
-        }
-        if (fault->kind == LOSE_ANSWER) {
-            answer(call);
-        }
-        return fault->kind == HOLD ? FAKE_SILENCE : FAKE_CLOSE;
-    }
-    bool ours = call->api_key == API_PRODUCE ||
-                (call->api_key >= API_INIT_PRODUCER_ID && call->api_key <= API_TXN_OFFSET_COMMIT);
-    if (chance > 0 && ours && rng_below(&rng, chance) == 0) {
-        if (rng_below(&rng, 2) == 0) {
-            answer(call);
-        }
-        return FAKE_CLOSE;
-    }
-    answer(call);
-    return FAKE_ANSWER;
-}
 
 /* --- a test's begin and end --- */
 
@@ -365,32 +35,18 @@ static int told[NUMBERS_MAX], told_codes[NUMBERS_MAX];
 
 static void make_cluster(bool version_2) {
     cluster = fake_cluster_new(5, 3);
-    (void)fake_cluster_topic(cluster, "orders", PARTITIONS);
-    cluster->hook = hook;
-    implicit = version_2;
-    told_version = version_2 ? 2 : 1;
-    memset(&coordinator, 0, sizeof coordinator);
-    coordinator.id = FIRST_ID;
-    coordinator.epoch = -1;
-    coordinator.ended_epoch = -1;
-    coordinator.offset = coordinator.pending_offset = -1;
-    memset(stable, 0, sizeof stable);
-    memset(committed_count, 0, sizeof committed_count);
-    memset(calls, 0, sizeof calls);
+    fake_transactions_init(&fake, cluster, version_2);
     memset(told, 0, sizeof told);
-    for (int p = 0; p < PARTITIONS; p++) {
-        logs[p] = (struct fake_log){.producer_id = -1};
-    }
-    fault_count = 0;
-    chance = 0;
 }
 
 static void end(void) {
     ottla_producer_free(producer);
     fake_cluster_free(cluster);
-    for (int p = 0; p < PARTITIONS; p++) {
-        fake_log_done(&logs[p]);
-    }
+    fake_transactions_done(&fake);
+}
+
+static void add_fault(int16_t api_key, enum fake_fault kind, int count, err_t err) {
+    fake_transactions_fault(&fake, api_key, kind, count, err);
 }
 
 static void delivered(void *arg, const struct ottla_delivery *delivery) {
@@ -450,9 +106,9 @@ static void check_state(enum ottla_transaction_state state) {
 }
 
 static void check_committed(int partition, uint64_t first, size_t count) {
-    assert_int_equal(committed_count[partition], count);
+    assert_int_equal(fake.committed_count[partition], count);
     for (size_t i = 0; i < count; i++) {
-        assert_int_equal(committed[partition][i], first + i);
+        assert_int_equal(fake.committed[partition][i], first + i);
     }
 }
 
@@ -475,14 +131,14 @@ static void commits_and_aborts(void **state) {
         t % 2 == 0 ? commit() : abort_it();
         check_state(OTTLA_TRANSACTION_READY);
     }
-    assert_int_equal(coordinator.commits, 5);
-    assert_int_equal(coordinator.aborts, 5);
-    assert_int_equal(coordinator.offset, 8);
-    assert_int_equal(committed_count[0], 15);
-    assert_int_equal(committed_count[1], 10);
-    assert_int_equal(coordinator.strays, 0);
-    assert_int_equal(calls[API_INIT_PRODUCER_ID], 1);
-    assert_int_equal(calls[API_ADD_PARTITIONS_TO_TXN] > 0, !implicit);
+    assert_int_equal(fake.commits, 5);
+    assert_int_equal(fake.aborts, 5);
+    assert_int_equal(fake.offset, 8);
+    assert_int_equal(fake.committed_count[0], 15);
+    assert_int_equal(fake.committed_count[1], 10);
+    assert_int_equal(fake.strays, 0);
+    assert_int_equal(fake.calls[API_INIT_PRODUCER_ID], 1);
+    assert_int_equal(fake.calls[API_ADD_PARTITIONS_TO_TXN] > 0, !fake.implicit);
     end();
 }
 
@@ -506,7 +162,7 @@ static void nothing_is_asked_for_nothing(void **state) {
     commit();
     begin();
     abort_it();
-    assert_int_equal(calls[API_END_TXN], 0);
+    assert_int_equal(fake.calls[API_END_TXN], 0);
     end();
 }
 
@@ -568,15 +224,15 @@ static void run_one_transaction(uint64_t number, int64_t offset) {
 static void lost_requests_and_answers_do_no_harm(void **state) {
     for (int i = 0; i < APIS * 3; i++) {
         begin_with(version_2_of(state));
-        add_fault(apis[i / 3], (enum fault_kind)(i % 3), 2, ERR_OK); /* REFUSE has its own tests */
+        add_fault(apis[i / 3], (enum fake_fault)(i % 3), 2, ERR_OK); /* REFUSE has its own tests */
         init();
         run_one_transaction(0, 5);
         run_one_transaction(1, 6);
         check_committed(0, 0, 2);
         check_committed(1, 0, 2);
-        assert_int_equal(coordinator.commits, 2);
-        assert_int_equal(coordinator.aborts, 0);
-        assert_int_equal(coordinator.offset, 6);
+        assert_int_equal(fake.commits, 2);
+        assert_int_equal(fake.aborts, 0);
+        assert_int_equal(fake.offset, 6);
         end();
     }
 }
@@ -593,7 +249,7 @@ static void errors_that_pass_are_waited_for(void **state) {
         init();
         run_one_transaction(0, 5);
         check_committed(0, 0, 1);
-        assert_int_equal(coordinator.offset, 5);
+        assert_int_equal(fake.offset, 5);
         end();
     }
 }
@@ -611,7 +267,7 @@ static void the_coordinator_moves(void **state) {
         commit();
     }
     check_committed(0, 0, 6);
-    assert_int_equal(coordinator.offset, 5);
+    assert_int_equal(fake.offset, 5);
     end();
 }
 
@@ -663,11 +319,11 @@ static void an_abort_waits_for_what_is_in_flight(void **state) {
     }
     add_fault(API_PRODUCE, HOLD, 100, ERR_OK);
     fake_cluster_run(cluster, 200);
-    faults[0].count = 0;
+    fake.faults[0].count = 0;
     abort_it(); /* after request.timeout.ms what was held is sent again */
     run_one_transaction(1, 2);
     check_committed(0, 0, 2);
-    assert_int_equal(coordinator.strays, 0);
+    assert_int_equal(fake.strays, 0);
     int dropped = 0;
     for (uint64_t i = 101; i < 160; i++) {
         assert_int_equal(told[i], 1);
@@ -691,7 +347,7 @@ static void what_was_sent_is_known_before_an_abort(void **state) {
     abort_it();
     assert_int_equal(told_codes[1], OTTLA_OK);
     assert_int_equal(told_codes[2], ERR_TRANSACTION_ABORTABLE);
-    assert_int_equal(logs[0].duplicates, 1);
+    assert_int_equal(fake.logs[0].duplicates, 1);
     run_one_transaction(1, 2);
     check_committed(0, 0, 2);
     end();
@@ -708,14 +364,14 @@ static void an_abort_of_what_may_have_begun(void **state) {
     add_fault(API_ADD_PARTITIONS_TO_TXN, LOSE_ANSWER, 1000, ERR_OK);
     produce(0, 1);
     fake_cluster_run(cluster, 2000);
-    assert_true(coordinator.ongoing);
+    assert_true(fake.ongoing);
     struct ottla_error error;
     assert_int_equal(ottla_transaction_abort(producer, 0, &error), OTTLA_TIMED_OUT);
     fake_cluster_run(cluster, 3000);
-    faults[0].count = 0;
+    fake.faults[0].count = 0;
     abort_it();
-    assert_int_equal(calls[API_INIT_PRODUCER_ID], 2);
-    assert_false(coordinator.ongoing);
+    assert_int_equal(fake.calls[API_INIT_PRODUCER_ID], 2);
+    assert_false(fake.ongoing);
     run_one_transaction(1, 2);
     check_committed(0, 0, 2);
     end();
@@ -741,8 +397,8 @@ static void a_record_that_fails(void **state) {
     struct ottla_error error;
     init();
     run_one_transaction(0, 1);
-    int asked = calls[API_INIT_PRODUCER_ID];
-    int16_t epoch = coordinator.epoch;
+    int asked = fake.calls[API_INIT_PRODUCER_ID];
+    int16_t epoch = fake.epoch;
     add_fault(API_PRODUCE, REFUSE, 1, ERR_MESSAGE_TOO_LARGE);
     begin();
     produce(0, 9);
@@ -753,11 +409,11 @@ static void a_record_that_fails(void **state) {
     assert_int_equal(ottla_transaction_commit(producer, WAIT_MS, &error), ERR_MESSAGE_TOO_LARGE);
     assert_non_null(strstr(error.text, "has to be aborted"));
     abort_it();
-    assert_int_equal(calls[API_INIT_PRODUCER_ID] - asked, implicit ? 0 : 1);
-    assert_int_equal(coordinator.epoch, epoch + 1);
+    assert_int_equal(fake.calls[API_INIT_PRODUCER_ID] - asked, fake.implicit ? 0 : 1);
+    assert_int_equal(fake.epoch, epoch + 1);
     run_one_transaction(1, 2);
     check_committed(0, 0, 2);
-    assert_int_equal(coordinator.commits, 2);
+    assert_int_equal(fake.commits, 2);
     end();
 }
 
@@ -772,8 +428,8 @@ static void a_record_whose_time_is_over(void **state) {
     int code = ottla_transaction_commit(producer, WAIT_MS, &error);
     assert_int_equal(code, ERR_TRANSACTION_ABORTABLE);
     assert_non_null(strstr(error.text, "delivery.timeout.ms"));
-    assert_int_equal(calls[API_END_TXN], 0);
-    faults[0].count = 0;
+    assert_int_equal(fake.calls[API_END_TXN], 0);
+    fake.faults[0].count = 0;
     abort_it();
     run_one_transaction(0, 1);
     check_committed(0, 0, 1);
@@ -802,18 +458,18 @@ static void check_error(bool version_2, int16_t api_key, err_t err, bool abortab
     assert_true(strlen(error.text) > 10);
     check_state(abortable ? OTTLA_TRANSACTION_ABORTABLE : OTTLA_TRANSACTION_FATAL);
     if (abortable) {
-        int16_t epoch = coordinator.epoch;
+        int16_t epoch = fake.epoch;
         abort_it();
-        assert_true(coordinator.epoch > epoch || (implicit && coordinator.aborts == 0));
+        assert_true(fake.epoch > epoch || (fake.implicit && fake.aborts == 0));
         run_one_transaction(5, 6);
         check_committed(0, 5, 1);
-        assert_int_equal(coordinator.offset, 6);
+        assert_int_equal(fake.offset, 6);
     } else {
         assert_int_not_equal(ottla_transaction_abort(producer, WAIT_MS, &error), OTTLA_OK);
         assert_int_not_equal(ottla_transaction_begin(producer, &error), OTTLA_OK);
         assert_int_not_equal(try_produce(0, 2), OTTLA_OK);
     }
-    assert_int_equal(coordinator.commits, abortable ? 1 : 0);
+    assert_int_equal(fake.commits, abortable ? 1 : 0);
     end();
 }
 
@@ -877,8 +533,8 @@ static void the_older_of_two_is_fenced(void **state) {
     begin();
     produce(0, 1);
     assert_int_equal(ottla_producer_flush(producer, WAIT_MS), OTTLA_OK);
-    end_open(false);
-    coordinator.epoch++;
+    fake_transactions_end(&fake, false);
+    fake.epoch++;
     produce(0, 2);
     int code = ottla_transaction_commit(producer, WAIT_MS, &error);
     assert_true(code == ERR_INVALID_PRODUCER_EPOCH || code == ERR_PRODUCER_FENCED);
@@ -897,17 +553,17 @@ static void a_cluster_that_is_upgraded(void **state) {
     begin_with(false);
     init();
     run_one_transaction(0, 1);
-    int16_t epoch = coordinator.epoch;
+    int16_t epoch = fake.epoch;
     begin();
     produce(0, 1);
     assert_int_equal(ottla_producer_flush(producer, WAIT_MS), OTTLA_OK);
-    told_version = 2; /* to who is connected anew */
+    fake.told_version = 2; /* to who is connected anew */
     fake_broker_stop(cluster, 3);
     fake_broker_start(cluster, 3);
     commit(); /* as it began */
-    implicit = true;
-    assert_int_equal(calls[API_INIT_PRODUCER_ID], 2);
-    assert_int_equal(coordinator.epoch, epoch + 1);
+    fake.implicit = true;
+    assert_int_equal(fake.calls[API_INIT_PRODUCER_ID], 2);
+    assert_int_equal(fake.epoch, epoch + 1);
     run_one_transaction(2, 2);
     check_committed(0, 0, 3);
     end();
@@ -958,41 +614,53 @@ static void forms_that_do_not_wait(void **state) {
 
 /* --- chance --- */
 
+/* What the producer says was committed. */
+static struct {
+    uint64_t values[PARTITIONS][NUMBERS_MAX];
+    size_t counts[PARTITIONS];
+    int64_t offset;
+} expected;
+
+static void run_by_chance(struct rng *rng, uint64_t *number, int64_t offset) {
+    bool keep = rng_below(rng, 2) == 0;
+    struct ottla_error error;
+    begin();
+    for (uint64_t end = *number + rng_below(rng, 40); *number < end; (*number)++) {
+        int32_t p = (int32_t)rng_below(rng, PARTITIONS);
+        produce(p, *number);
+        if (keep) {
+            expected.values[p][expected.counts[p]++] = *number;
+        }
+    }
+    if (rng_below(rng, 2) == 0) {
+        check(send_offset(offset, WAIT_MS, &error), &error);
+        expected.offset = keep ? offset : expected.offset;
+    }
+    cluster->coordinator_id = 1 + (int32_t)rng_below(rng, 3);
+    keep ? commit() : abort_it();
+}
+
 /* Requests and answers get lost all the time: what the producer says was committed is there, once,
  * in order, and nothing else is. */
 static void nothing_is_lost_doubled_or_half_done(void **state) {
     for (uint64_t seed = 1; seed <= 12; seed++) {
         begin_with(version_2_of(state), "batch.size", "150", "delivery.timeout.ms", "100000",
                    "retry.backoff.ms", "10");
-        rng_init(&rng, seed);
+        memset(&expected, 0, sizeof expected);
+        expected.offset = -1;
+        rng_init(&fake.rng, seed);
         init();
-        chance = 6;
-        uint64_t expected[PARTITIONS][NUMBERS_MAX];
-        size_t expected_count[PARTITIONS] = {0};
-        int64_t offset = -1;
-        for (uint64_t t = 0, n = 0; t < 40; t++) {
-            struct ottla_error error;
-            bool keep = rng_below(&rng, 2) == 0;
-            begin();
-            for (uint64_t end = n + rng_below(&rng, 40); n < end; n++) {
-                int32_t p = (int32_t)rng_below(&rng, PARTITIONS);
-                produce(p, n);
-                if (keep) {
-                    expected[p][expected_count[p]++] = n;
-                }
-            }
-            if (rng_below(&rng, 2) == 0) {
-                check(send_offset((int64_t)t, WAIT_MS, &error), &error);
-                offset = keep ? (int64_t)t : offset;
-            }
-            cluster->coordinator_id = 1 + (int32_t)rng_below(&rng, 3);
-            keep ? commit() : abort_it();
+        fake.chance = 6;
+        uint64_t number = 0;
+        for (int64_t t = 0; t < 40; t++) {
+            run_by_chance(&fake.rng, &number, t);
         }
         for (int p = 0; p < PARTITIONS; p++) {
-            assert_int_equal(committed_count[p], expected_count[p]);
-            assert_memory_equal(committed[p], expected[p], expected_count[p] * sizeof(uint64_t));
+            assert_int_equal(fake.committed_count[p], expected.counts[p]);
+            assert_memory_equal(fake.committed[p], expected.values[p],
+                                expected.counts[p] * sizeof(uint64_t));
         }
-        assert_int_equal(coordinator.offset, offset);
+        assert_int_equal(fake.offset, expected.offset);
         end();
     }
 }

@@ -174,7 +174,7 @@ def test_a_broker_that_is_killed(broker, topic):
     and is what the producer says."""
     with open(os.path.join(broker.folder, "committed"), "w+") as out:
         tool = subprocess.Popen([os.path.join(PROGRAMS, "transaction_tool"), topic, str(PARTITIONS),
-                                 "30000", "4", "retry.backoff.ms=20"], stdout=out,
+                                 "15000", "4", "retry.backoff.ms=20"], stdout=out,
                                 stderr=subprocess.PIPE, text=True, env=environment(broker))
         time.sleep(1.5)
         assert tool.poll() is None, "the producers were done too soon"

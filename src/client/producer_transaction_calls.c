@@ -188,6 +188,13 @@ static int check_waitable(const struct ottla_producer *producer, enum transactio
                                   op_names[op]);
 }
 
+/* Why it takes so long. */
+static const char *trouble_of(const struct producer_transaction *transaction) {
+    const char *asked = transaction->asked == NULL ? "" : client_ask_trouble(transaction->asked);
+    const char *cluster = client_trouble(transaction->producer->client);
+    return asked[0] != 0 ? asked : cluster[0] != 0 ? cluster : transaction->trouble;
+}
+
 static int wait_for(struct ottla_producer *producer, struct waiter *waiter, int64_t timeout_ms,
                     struct ottla_error *ret_error) {
     struct producer_transaction *transaction = producer->transaction;
@@ -200,8 +207,7 @@ static int wait_for(struct ottla_producer *producer, struct waiter *waiter, int6
                    : client_error_set(ret_error, waiter->code, "%s", waiter->text);
     }
     transaction->call.left = true;
-    const char *trouble =
-        transaction->trouble[0] != 0 ? transaction->trouble : client_trouble(producer->client);
+    const char *trouble = trouble_of(transaction);
     return client_error_set(ret_error, (int)err, "%s %s%s%s; it goes on: call it again",
                             op_names[op],
                             err == ERR_TIMED_OUT ? "was not done in time" : "was interrupted",

@@ -281,6 +281,7 @@ static void the_coordinator_is_gone_for_a_while(void **state) {
     fake_broker_stop(cluster, 3);
     assert_int_equal(ottla_transaction_commit(producer, 3000, &error), OTTLA_TIMED_OUT);
     assert_non_null(strstr(error.text, "call it again"));
+    assert_non_null(strstr(error.text, "broker 3"));
     check_state(OTTLA_TRANSACTION_COMMITTING);
     assert_int_equal(ottla_transaction_abort(producer, 3000, &error), OTTLA_INVALID);
     fake_broker_start(cluster, 3);

@@ -26,6 +26,15 @@ static void clear_call(struct producer_transaction *transaction) {
     transaction->call = (struct transaction_call){0};
 }
 
+static void call_done(struct producer_transaction *transaction, ottla_transaction_fn done,
+                      void *arg, int code, const char *text) {
+    if (done != NULL) {
+        transaction->producer->depth++;
+        done(arg, code, text);
+        transaction->producer->depth--;
+    }
+}
+
 void transaction_tell(struct producer_transaction *transaction, err_t err, const char *text) {
     struct transaction_call *call = &transaction->call;
     if (call->op == OP_NONE || (call->over && call->left)) {
@@ -43,9 +52,7 @@ void transaction_tell(struct producer_transaction *transaction, err_t err, const
     ottla_transaction_fn done = call->done;
     void *arg = call->arg;
     clear_call(transaction);
-    if (done != NULL) {
-        done(arg, (int)err, text);
-    }
+    call_done(transaction, done, arg, (int)err, text);
 }
 
 bool transaction_tell_late(struct producer_transaction *transaction) {
@@ -55,9 +62,7 @@ bool transaction_tell_late(struct producer_transaction *transaction) {
     }
     transaction->call = (struct transaction_call){0};
     transaction_step_soon(transaction);
-    if (call.done != NULL) {
-        call.done(call.arg, call.code, call.text);
-    }
+    call_done(transaction, call.done, call.arg, call.code, call.text);
     free(call.text);
     return true;
 }

@@ -2,19 +2,17 @@
  * Reads a topic, writes what it makes of each record to another, exactly once: the records written
  * and the offsets of those read are committed together, in a transaction, or not at all.
  *
- *     transform BOOTSTRAP ID GROUP FROM TO [COUNT]
+ *     transform BOOTSTRAP ID GROUP FROM TO [setting=value ...]
  *
  * Start several with an ID each, and the group shares the partitions out. Kill one: what it had not
- * committed is aborted, and done again by another or by itself when it comes back. Who reads TO
- * with isolation.level=read_committed sees each record once. With COUNT it ends after so many
- * records.
+ * committed is aborted, and done again by another, or by itself when it comes back. Who reads TO
+ * with isolation.level=read_committed sees each record once. Ctrl-C ends it.
  */
 #include <ctype.h>
-#include <limits.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ottla/client.h"
 
@@ -110,12 +108,12 @@ static int take_back(struct batch batch, struct ottla_error *error) {
 
 /* --- the program --- */
 
-static int work(const char *to, long wanted) {
+static int work(const char *to) {
     struct ottla_error error = {0};
     if (check(ottla_transactions_init(producer, WAIT_MS, &error), &error) != OTTLA_OK) {
         return 1;
     }
-    for (long done = 0; !stopped && done < wanted;) {
+    while (!stopped) {
         struct batch batch;
         int code = ottla_consumer_poll(consumer, 500, &batch.records, &batch.count, &error);
         if (check(code, &error) != OTTLA_OK && !ottla_code_retriable(code)) {
@@ -125,16 +123,14 @@ static int work(const char *to, long wanted) {
             continue;
         }
         code = check(transform(batch, to, &error), &error);
-        if (code == OTTLA_OK) {
-            done += (long)batch.count;
-        } else if (check(take_back(batch, &error), &error) != OTTLA_OK) {
+        if (code != OTTLA_OK && check(take_back(batch, &error), &error) != OTTLA_OK) {
             return 1; /* fenced, or of no right: nothing helps */
         }
     }
     return 0;
 }
 
-static int run(const struct ottla_config *config, const char *from, const char *to, long wanted) {
+static int run(const struct ottla_config *config, const char *from, const char *to) {
     struct ottla_error error = {0};
     int status = 1;
     if (check(ottla_client_new(config, &client, &error), &error) != OTTLA_OK) {
@@ -143,7 +139,7 @@ static int run(const struct ottla_config *config, const char *from, const char *
     if (check(ottla_consumer_new(client, &consumer, &error), &error) == OTTLA_OK &&
         check(ottla_producer_new(client, &producer, &error), &error) == OTTLA_OK &&
         check(ottla_consumer_subscribe(consumer, &from, 1, NULL, &error), &error) == OTTLA_OK) {
-        status = work(to, wanted);
+        status = work(to);
         (void)ottla_consumer_close(consumer, CLOSE_MS);
     }
     ottla_producer_free(producer);
@@ -152,29 +148,37 @@ static int run(const struct ottla_config *config, const char *from, const char *
     return status;
 }
 
+static int set(struct ottla_config *config, const char *name, const char *value) {
+    struct ottla_error error = {0};
+    return check(ottla_config_set(config, name, value, &error), &error);
+}
+
+static int set_all(struct ottla_config *config, char **argv) {
+    int code = set(config, "bootstrap.servers", argv[1]);
+    code = code == OTTLA_OK ? set(config, "transactional.id", argv[2]) : code;
+    code = code == OTTLA_OK ? set(config, "group.id", argv[3]) : code;
+    code = code == OTTLA_OK ? set(config, "auto.offset.reset", "earliest") : code;
+    code = code == OTTLA_OK ? set(config, "enable.auto.commit", "false") : code;
+    code = code == OTTLA_OK ? set(config, "isolation.level", "read_committed") : code;
+    for (char **setting = argv + 6; code == OTTLA_OK && *setting != NULL; setting++) {
+        char *equals = strchr(*setting, '=');
+        if (equals != NULL) {
+            *equals = 0;
+        }
+        code = set(config, *setting, equals == NULL ? "" : equals + 1);
+    }
+    return code;
+}
+
 int main(int argc, char **argv) {
     if (argc < 6) {
-        fprintf(stderr, "usage: %s BOOTSTRAP ID GROUP FROM TO [COUNT]\n", argv[0]);
+        fprintf(stderr, "usage: %s BOOTSTRAP ID GROUP FROM TO [setting=value ...]\n", argv[0]);
         return 2;
     }
-    const char *const settings[][2] = {
-        {"bootstrap.servers", argv[1]},
-        {"transactional.id", argv[2]},
-        {"group.id", argv[3]},
-        {"auto.offset.reset", "earliest"},
-        {"enable.auto.commit", "false"}, /* the transaction commits them */
-        {"isolation.level", "read_committed"},
-    };
     signal(SIGINT, stop);
     signal(SIGTERM, stop);
     struct ottla_config *config = ottla_config_new();
-    struct ottla_error error = {0};
-    int code = OTTLA_OK;
-    for (size_t i = 0; code == OTTLA_OK && i < sizeof settings / sizeof settings[0]; i++) {
-        code = check(ottla_config_set(config, settings[i][0], settings[i][1], &error), &error);
-    }
-    int status =
-        code == OTTLA_OK ? run(config, argv[4], argv[5], argc > 6 ? atol(argv[6]) : LONG_MAX) : 1;
+    int status = set_all(config, argv) == OTTLA_OK ? run(config, argv[4], argv[5]) : 1;
     ottla_config_free(config);
     return status;
 }

@@ -104,16 +104,18 @@ void ottla_producer_stats(const struct ottla_producer *producer,
  *     OTTLA_TRANSACTION_FATAL       PRODUCER_FENCED, no right to the id, brokers too old …: the
  *                                   producer is of no use any more: free it
  *
- * Before a commit, all records are sent. transaction.timeout.ms after a transaction's first record
- * the cluster aborts it. A producer that is freed leaves its transaction open until then, or until
- * the next one of its id is initialised.
+ * A commit sends all records first. Once it returns it is decided; readers see it as soon as the
+ * cluster has marked the partitions, which may take a moment longer. transaction.timeout.ms after a
+ * transaction's first record the cluster aborts it. A producer that is freed leaves its transaction
+ * open until then, or until the next one of its id is initialised.
  *
  * The functions that wait do so up to timeout_ms (-1: without limit). OTTLA_TIMED_OUT and
  * OTTLA_CLOSED (interrupted) leave open what becomes of it, and it goes on while the client runs:
  * call the same again to wait on, and to learn how it ended; offsets given then are not looked at.
  * Until then no other call is allowed, but for aborting what has failed or has not been asked to
  * commit. Each has a form that does not wait: it returns OTTLA_OK, and `done` (which may be NULL)
- * is called once from a turn of the loop; OTTLA_CLOSED: the producer was freed before.
+ * is called once from a turn of the loop; OTTLA_CLOSED: the producer was freed before. It may begin
+ * the next transaction and produce, but call nothing that waits, and not ottla_producer_free.
  *
  * One of them at a time: OTTLA_BUSY. OTTLA_INVALID: not in this state (a transaction begun twice,
  * committed without one …), or an argument that cannot be.
@@ -143,7 +145,8 @@ int ottla_transaction_begin(struct ottla_producer *producer, struct ottla_error 
 /* Commits offsets of a group (of the next records to read) as a part of the transaction. The
  * membership is that of the consumer that read them (ottla_consumer_membership), whose
  * enable.auto.commit is off; the group refuses it when the partitions have moved on meanwhile
- * (UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION, STALE_MEMBER_EPOCH: abort). All is copied. */
+ * (UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION, STALE_MEMBER_EPOCH: abort). Of several positions in
+ * a partition the last one counts. All is copied. */
 int ottla_transaction_send_offsets(struct ottla_producer *producer,
                                    const struct ottla_position *positions, size_t count,
                                    const struct ottla_membership *membership, int64_t timeout_ms,

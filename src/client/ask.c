@@ -81,6 +81,12 @@ void client_ask_cancel(struct client_asked *asked) {
     end(asked);
 }
 
+const char *client_ask_trouble(const struct client_asked *asked) {
+    const struct client_coordinator *coordinator = asked->coordinator;
+    bool looking = asked->state == ASK_UNKNOWN_CO && coordinator->lookup != NULL;
+    return looking && coordinator->lookup->text[0] != 0 ? coordinator->lookup->text : asked->text;
+}
+
 void client_ask_finish(struct client_asked *asked, const struct client_answer *answer) {
     client_answer_fn done = asked->ask.done;
     void *arg = asked->ask.arg;

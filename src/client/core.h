@@ -158,6 +158,10 @@ struct client_asked *client_ask(struct ottla_client *client, const struct client
 /* done is not called any more, from now on. The broker may still act on the request. */
 void client_ask_cancel(struct client_asked *asked);
 
+/* How the last try ended that is to be repeated, or the last to find out whom to ask; "": there was
+ * none. Good until the next turn. */
+const char *client_ask_trouble(const struct client_asked *asked);
+
 /* Requests without an answer on the connection to a broker; SIZE_MAX: there is no connection, and
  * reconnect.backoff.ms forbids one now. */
 size_t client_broker_pending(const struct ottla_client *client, int32_t broker_id,

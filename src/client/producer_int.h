@@ -132,7 +132,7 @@ struct ottla_producer {
     struct client_watcher watcher;
     struct sys_timer send_timer; /* the next turn: sends what is ready */
     struct sys_timer idle_timer; /* looks for topics that nobody uses */
-    int depth;                   /* > 0: a delivery function is up the stack */
+    int depth;                   /* > 0: a function of the program is up the stack */
     struct rng rng;
     enum partitioner_kind partitioner;
 

@@ -26,6 +26,15 @@ static void clear_call(struct producer_transaction *transaction) {
     transaction->call = (struct transaction_call){0};
 }
 
+static void call_done(struct producer_transaction *transaction, ottla_transaction_fn done,
+                      void *arg, int code, const char *text) {
+    if (done != NULL) {
+        transaction->producer->depth++;
+        done(arg, code, text);
+        transaction->producer->depth--;
+    }
+}
+
 void transaction_tell(struct producer_transaction *transaction, err_t err, const char *text) {
     struct transaction_call *call = &transaction->call;
     if (call->op == OP_NONE || (call->over && call->left)) {
@@ -43,9 +52,7 @@ void transaction_tell(struct producer_transaction *transaction, err_t err, const
     ottla_transaction_fn done = call->done;
     void *arg = call->arg;
     clear_call(transaction);
-    if (done != NULL) {
-        done(arg, (int)err, text);
-    }
+    call_done(transaction, done, arg, (int)err, text);
 }
 
 bool transaction_tell_late(struct producer_transaction *transaction) {
@@ -55,9 +62,7 @@ bool transaction_tell_late(struct producer_transaction *transaction) {
     }
     transaction->call = (struct transaction_call){0};
     transaction_step_soon(transaction);
-    if (call.done != NULL) {
-        call.done(call.arg, call.code, call.text);
-    }
+    call_done(transaction, call.done, call.arg, call.code, call.text);
     free(call.text);
     return true;
 }
@@ -122,10 +127,12 @@ static int check_transactional(const struct ottla_producer *producer,
                                   "a producer has transactions when transactional.id is set");
 }
 
-/* An abort needs not wait for how offsets fared, or a commit that has failed. */
+/* An abort needs not wait for how offsets fared, or a commit that has failed; and after the end of
+ * the producer there is nothing to be learnt. */
 static bool gives_up(const struct producer_transaction *transaction, enum transaction_op op) {
-    return op == OP_ABORT && (transaction->state == OTTLA_TRANSACTION_ABORTABLE ||
-                              transaction->call.op == OP_OFFSETS);
+    return transaction->state == OTTLA_TRANSACTION_FATAL ||
+           (op == OP_ABORT && (transaction->state == OTTLA_TRANSACTION_ABORTABLE ||
+                               transaction->call.op == OP_OFFSETS));
 }
 
 /* Begins a call, or takes one up again: *ret_again. */
@@ -186,6 +193,13 @@ static int check_waitable(const struct ottla_producer *producer, enum transactio
                                   op_names[op]);
 }
 
+/* Why it takes so long. */
+static const char *trouble_of(const struct producer_transaction *transaction) {
+    const char *asked = transaction->asked == NULL ? "" : client_ask_trouble(transaction->asked);
+    const char *cluster = client_trouble(transaction->producer->client);
+    return asked[0] != 0 ? asked : cluster[0] != 0 ? cluster : transaction->trouble;
+}
+
 static int wait_for(struct ottla_producer *producer, struct waiter *waiter, int64_t timeout_ms,
                     struct ottla_error *ret_error) {
     struct producer_transaction *transaction = producer->transaction;
@@ -198,8 +212,7 @@ static int wait_for(struct ottla_producer *producer, struct waiter *waiter, int6
                    : client_error_set(ret_error, waiter->code, "%s", waiter->text);
     }
     transaction->call.left = true;
-    const char *trouble =
-        transaction->trouble[0] != 0 ? transaction->trouble : client_trouble(producer->client);
+    const char *trouble = trouble_of(transaction);
     return client_error_set(ret_error, (int)err, "%s %s%s%s; it goes on: call it again",
                             op_names[op],
                             err == ERR_TIMED_OUT ? "was not done in time" : "was interrupted",

@@ -148,6 +148,26 @@ static void conflicts_are_told(void **state) {
     assert_int_equal(settle(), ERR_INVALID);
 }
 
+static void transactions_need_idempotence(void **state) {
+    (void)state;
+    assert_int_equal(set("transactional.id", "t"), OTTLA_OK);
+    assert_int_equal(settle(), ERR_OK);
+    assert_true(settings.enable_idempotence);
+    assert_int_equal(settings.transaction_timeout_ms, 60000);
+    assert_int_equal(set("acks", "1"), OTTLA_OK);
+    assert_int_equal(settle(), ERR_INVALID);
+    assert_int_equal(set("acks", "all"), OTTLA_OK);
+    assert_int_equal(set("max.in.flight.requests.per.connection", "6"), OTTLA_OK);
+    assert_int_equal(settle(), ERR_INVALID);
+    assert_int_equal(set("max.in.flight.requests.per.connection", NULL), OTTLA_OK);
+    assert_int_equal(settle(), ERR_OK);
+    assert_int_equal(set("enable.idempotence", "false"), OTTLA_OK);
+    assert_int_equal(settle(), ERR_INVALID);
+    assert_non_null(strstr(error.text, "transactional.id"));
+    assert_int_equal(set("transactional.id", ""), OTTLA_INVALID);
+    assert_int_equal(set("transaction.two.phase.commit.enable", "true"), OTTLA_UNSUPPORTED);
+}
+
 static void the_delivery_timeout_follows_unless_it_is_given(void **state) {
     (void)state;
     assert_int_equal(set("linger.ms", "200000"), OTTLA_OK);
@@ -311,6 +331,7 @@ int main(void) {
         TEST(names_of_java_have_no_effect),
         TEST(null_is_the_default),
         TEST(conflicts_are_told),
+        TEST(transactions_need_idempotence),
         TEST(the_delivery_timeout_follows_unless_it_is_given),
         TEST(settings_belong_to_a_group_protocol),
         TEST(durations_are_read_as_java_does),

@@ -35,6 +35,11 @@ enum {
     VALUE_SIZE = 40,
 };
 
+static const char *const names[TXN_KINDS] = {
+    "FindCoordinator", "FindCoordinator", "InitProducerId",  "OffsetFetch", "AddPartitionsToTxn",
+    "Produce",         "AddOffsetsToTxn", "TxnOffsetCommit", "EndTxn",
+};
+
 static struct node_sim *sim_of(const struct txn_session *session) {
     return session->client->client.sim;
 }
@@ -215,9 +220,6 @@ static bool may_be_fenced(const struct txn_session *session) {
 }
 
 static void fenced(struct txn_session *session, int16_t code) {
-    static const char *const names[TXN_KINDS] = {
-        "FindCoordinator", "FindCoordinator", "InitProducerId",  "OffsetFetch",     "AddPartitionsToTxn",
-        "Produce",         "AddOffsetsToTxn", "TxnOffsetCommit", "EndTxn"};
     if (!may_be_fenced(session)) {
         node_fail(sim_of(session),
                   "%s: %s with producer id %" PRId64 ", epoch %d is answered with %s, and nobody "
@@ -363,6 +365,9 @@ static void answered(void *arg, const struct client_response *response) {
         return; /* it is sent again */
     }
     struct txn_answer answer = txn_answer_read(&session->request, response->message);
+    run_say(sim_of(session)->run, "%s%s: %s at epoch %d: %s (%" PRId64 ", %d)", session->id,
+            session->zombie ? ", a zombie" : "", names[session->request.kind], session->epoch,
+            err_name(answer.code), answer.producer_id, answer.epoch);
     if (answer.code == ERR_OK) {
         take(session, &answer);
     } else if (txn_error_fences(answer.code) || txn_error_aborts(answer.code)) {

@@ -174,6 +174,38 @@ static void aim_commit(const struct aim *aim, void *message) {
     }
 }
 
+/* Few producers, so that their transactions meet. */
+static int64_t any_producer(const struct aim *aim) {
+    return (int64_t)rng_below(aim->client->rng, 3);
+}
+
+static void aim_commit_in_transaction(const struct aim *aim, void *message) {
+    struct txn_offset_commit_request *commit = message;
+    commit->group_id = aim->group;
+    commit->member_id = aim->id;
+    commit->generation_id_or_member_epoch = rng_one_in(aim->client->rng, 2) ? -1 : aim->who->epoch;
+    commit->producer_id = any_producer(aim);
+    for (int32_t i = 0; i < commit->topics_count; i++) {
+        commit->topics[i].name = any_topic(aim->client);
+    }
+}
+
+static void aim_end(const struct aim *aim, void *message) {
+    struct write_txn_markers_request *end = message;
+    struct write_txn_markers_request_writable_txn_marker *marker =
+        ARENA_NEW(aim->arena, struct write_txn_markers_request_writable_txn_marker);
+    marker->producer_id = any_producer(aim);
+    marker->transaction_result = rng_one_in(aim->client->rng, 2);
+    marker->topics =
+        ARENA_NEW(aim->arena, struct write_txn_markers_request_writable_txn_marker_topic);
+    marker->topics_count = 1;
+    marker->topics[0].name = STR("__consumer_offsets");
+    marker->topics[0].partition_indexes = ARENA_NEW(aim->arena, int32_t);
+    marker->topics[0].partition_indexes_count = 1;
+    end->markers = marker;
+    end->markers_count = 1;
+}
+
 static void aim_fetch(const struct aim *aim, void *message) {
     struct offset_fetch_request *fetch = message;
     fetch->groups = ARENA_ARRAY(aim->arena, struct offset_fetch_request_group, 1);
@@ -252,6 +284,8 @@ static const struct shape {
     {API_HEARTBEAT, aim_beat},
     {API_LEAVE_GROUP, aim_leave},
     {API_OFFSET_COMMIT, aim_commit},
+    {API_TXN_OFFSET_COMMIT, aim_commit_in_transaction},
+    {API_WRITE_TXN_MARKERS, aim_end},
     {API_OFFSET_FETCH, aim_fetch},
     {API_OFFSET_DELETE, aim_removal},
     {API_DESCRIBE_GROUPS, aim_describe},

@@ -28,6 +28,8 @@ struct kept {
     struct buffer key;
     struct buffer value;
     bool tombstone;
+    int64_t producer_id; /* of a transaction; -1: none */
+    int16_t end_type;    /* of one; 0: an ordinary record */
 };
 
 struct shard_test {
@@ -61,7 +63,12 @@ static int64_t next_offset(void *arg) {
 static void keep(struct shard_test *test, const struct coord_record *record) {
     test->log = realloc(test->log, (test->log_count + 1) * sizeof *test->log);
     struct kept *kept = &test->log[test->log_count++];
-    *kept = (struct kept){.tombstone = record->value == NULL};
+    *kept = (struct kept){.tombstone = record->value == NULL, .producer_id = record->producer_id};
+    if (record->type == GROUP_RECORD_TRANSACTION_COMMIT ||
+        record->type == GROUP_RECORD_TRANSACTION_ABORT) {
+        kept->end_type = record->type;
+        return;
+    }
     assert_int_equal(coord_record_encode(&coord_groups_kind, record, &kept->key, &kept->value),
                      ERR_OK);
 }
@@ -86,13 +93,16 @@ static void replay(struct shard_test *test) {
     struct arena arena;
     arena_init(&arena, SIZE_MAX);
     for (size_t i = 0; i < test->log_count; i++) {
-        struct coord_record record;
+        struct coord_record record = {.type = test->log[i].end_type};
         struct bytes value = buffer_bytes(&test->log[i].value);
-        err_t err = coord_record_decode(&coord_groups_kind, buffer_bytes(&test->log[i].key),
-                                        test->log[i].tombstone ? (struct bytes){NULL, 0} : value,
-                                        &arena, &record);
+        err_t err =
+            record.type != 0
+                ? ERR_OK
+                : coord_record_decode(&coord_groups_kind, buffer_bytes(&test->log[i].key),
+                                      test->log[i].tombstone ? (struct bytes){NULL, 0} : value,
+                                      &arena, &record);
         assert_int_equal(err, ERR_OK);
-        record.producer_id = -1;
+        record.producer_id = test->log[i].producer_id;
         groups_replay(test->groups, (void *[]){&record}, 1, (int64_t)i);
         arena_reset(&arena);
     }
@@ -143,6 +153,7 @@ static err_t listen(struct group_step *step, void *context) {
         buffer_done(&lines[i]);
     }
     free(lines);
+    buffer_add(&test->said, &keep_offset, sizeof keep_offset); /* where the oldest pending one is */
     step->output->record_count = 0;
     test->said_count = test->log_count;
     test->listening = false;
@@ -367,6 +378,16 @@ static void requests_at_random(void **state) {
     }
 }
 
+static void keep_any_end(struct shard_test *test) {
+    struct coord_record record = {
+        .type = rng_one_in(&test->rng, 2) ? GROUP_RECORD_TRANSACTION_COMMIT
+                                          : GROUP_RECORD_TRANSACTION_ABORT,
+        .value_version = -1,
+        .producer_id = (int64_t)rng_below(&test->rng, 3),
+    };
+    keep(test, &record);
+}
+
 /* A record at random, of a group that others are of, too. */
 static void keep_any_record(struct shard_test *test) {
     static const int16_t types[] = {0, 1, 1, 2, 2, 3, 4, 5, 6, 7, 8, 16};
@@ -374,7 +395,10 @@ static void keep_any_record(struct shard_test *test) {
     arena_init(&arena, SIZE_MAX);
     int16_t type = types[rng_below(&test->rng, sizeof types / sizeof types[0])];
     const struct coord_record_kind *kind = coord_record_kind(type);
-    struct coord_record record = {.type = type, .value_version = -1};
+    struct coord_record record = {.type = type, .value_version = -1, .producer_id = -1};
+    if (rng_one_in(&test->rng, 4)) {
+        record.producer_id = (int64_t)rng_below(&test->rng, 3);
+    }
     void *key = arena_alloc(&arena, wire_struct_size(kind->key_type));
     void *value = arena_alloc(&arena, wire_struct_size(kind->value_type));
     wire_random(kind->key_type, 0, &test->rng, &arena, key);
@@ -402,6 +426,9 @@ static void records_at_random(void **state) {
         test_begin(&test, seed);
         for (int i = 0; i < 300; i++) {
             keep_any_record(&test);
+            if (rng_one_in(&test.rng, 10)) {
+                keep_any_end(&test);
+            }
         }
         act(&test, lead);
         for (int i = 0; i < 200; i++) {

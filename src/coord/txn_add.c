@@ -99,7 +99,8 @@ static err_t check(const struct txn *txn, const asked_transaction *asked) {
     if (txn == NULL || txn->values.producer_id != asked->producer_id) {
         return ERR_INVALID_PRODUCER_ID_MAPPING;
     }
-    if (txn->values.epoch != asked->producer_epoch) {
+    if (txn->values.epoch != asked->producer_epoch ||
+        asked->producer_epoch == TXN_EPOCH_OF_NOBODY) {
         return ERR_PRODUCER_FENCED;
     }
     bool busy = txn_is_prepared(txn) || (txn->asking && !asked->verify_only);

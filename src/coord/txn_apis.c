@@ -46,11 +46,11 @@ static void list_fail(const struct coord_call *call, int16_t code, void *ret) {
 
 static const struct coord_api apis[] = {
     {API_INIT_PRODUCER_ID, &init_producer_id_request_type, &init_producer_id_response_type, init_id,
-     txn_init_check, txn_init_step, init_fail, true},
+     txn_init_check, txn_init_step, init_fail, false},
     {API_ADD_PARTITIONS_TO_TXN, &add_partitions_to_txn_request_type,
      &add_partitions_to_txn_response_type, add_id, txn_add_check, txn_add_step, txn_add_fail, true},
     {API_END_TXN, &end_txn_request_type, &end_txn_response_type, end_id, txn_end_check,
-     txn_end_step, end_fail, true},
+     txn_end_step, end_fail, false},
     {API_DESCRIBE_TRANSACTIONS, &describe_transactions_request_type,
      &describe_transactions_response_type, describe_id, NULL, txn_describe_step, txn_describe_fail,
      false},

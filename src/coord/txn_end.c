@@ -64,7 +64,7 @@ static enum verdict judge_old(const struct txn_values *values, const struct end 
     if (values->producer_id != end->producer_id) {
         return refuse(ret_err, ERR_INVALID_PRODUCER_ID_MAPPING);
     }
-    if (values->epoch != end->epoch) {
+    if (values->epoch != end->epoch || end->epoch == TXN_EPOCH_OF_NOBODY) {
         return refuse(ret_err, ERR_PRODUCER_FENCED);
     }
     if (values->state == TXN_ONGOING) {
@@ -96,6 +96,9 @@ static enum verdict judge(const struct txn_values *values, const struct end *end
     if (values->producer_id != end->producer_id && !rotated) {
         return refuse(ret_err, ERR_INVALID_PRODUCER_ID_MAPPING);
     }
+    if (end->epoch == TXN_EPOCH_OF_NOBODY) {
+        return refuse(ret_err, ERR_PRODUCER_FENCED);
+    }
     if (values->state == TXN_COMPLETE_COMMIT || values->state == TXN_COMPLETE_ABORT) {
         return judge_complete(values, end, bumped || rotated, ret_err);
     }
@@ -117,7 +120,7 @@ static enum verdict judge(const struct txn_values *values, const struct end *end
 static struct txn_values prepare(struct group_step *step, struct txn *txn, bool commit,
                                  int16_t client_version, int64_t next_producer_id) {
     struct txn_values next = txn_next(step, txn, commit ? TXN_PREPARE_COMMIT : TXN_PREPARE_ABORT);
-    if (client_version >= 2 && next.epoch < INT16_MAX) {
+    if (client_version >= 2) {
         next.last_epoch = next.epoch;
         next.epoch++;
     }
@@ -186,9 +189,10 @@ err_t txn_end_step(struct group_step *step) {
 void txn_fence(struct group_step *step, struct txn *txn) {
     struct txn_values next = txn_next(step, txn, TXN_PREPARE_ABORT);
     int16_t version = txn_cluster_version(step->groups);
+    bool bumps = next.epoch < TXN_EPOCH_OF_NOBODY;
     next.last_epoch = version >= 2 ? next.epoch : TXN_NO_EPOCH;
-    next.epoch += next.epoch < INT16_MAX;
-    next.client_version = version;
+    next.epoch += bumps;
+    next.client_version = bumps || version < 2 ? version : 1; /* its markers are not higher */
     next.next_producer_id = TXN_NO_PRODUCER;
     txn_write(step, txn, &next);
 }

@@ -46,8 +46,9 @@ enum txn_state {
 
 enum { TXN_RECORD = 0, TXN_NO_EPOCH = -1, TXN_NO_PRODUCER = -1 };
 
-/* An epoch that is kept for fencing: the producer gets a new id instead. */
-enum { TXN_EPOCH_EXHAUSTED = INT16_MAX - 1 };
+/* The last epoch that a producer has: it gets a new id instead of the next one, which is kept for
+ * fencing. Nothing may begin or end with that, for no marker could have a higher one. */
+enum { TXN_EPOCH_EXHAUSTED = INT16_MAX - 1, TXN_EPOCH_OF_NOBODY = INT16_MAX };
 
 /* What transitions change. */
 struct txn_values {

@@ -323,13 +323,16 @@ static err_t check_records(struct record_check *check) {
 
 /* --- all of it --- */
 
-static err_t take_only_batch(uint8_t *records, size_t size, struct record_batch *ret_batch) {
+/* The first batch; a client sends no other. */
+static err_t take_batch(const struct record_set_rules *rules, uint8_t *records, size_t size,
+                        struct record_batch *ret_batch) {
     size_t position = 0;
     struct record_batch batch, second;
     struct bytes run = {.data = records, .size = size};
     err_t err = record_batch_next(run, &position, &batch);
     if (err == ERR_OK && batch.magic == 2) {
-        err = record_batch_next(run, &position, &second);
+        err = rules->origin == RECORD_SET_CLIENT ? record_batch_next(run, &position, &second)
+                                                 : ERR_NOT_FOUND;
         if (err == ERR_NOT_FOUND || err == ERR_LIMIT) {
             *ret_batch = batch;
             return ERR_OK;
@@ -362,34 +365,62 @@ static err_t run_checks(struct record_check *check, struct buffer *out,
     return record_check_store(check, out, result);
 }
 
+/* Adds what became of one more batch: all stay where they are, or all go to `out`. */
+static err_t add_result(struct record_set_result *all, const struct record_set_result *one) {
+    if (all->records == NULL) {
+        *all = *one;
+        return ERR_OK;
+    }
+    if (all->recompressed != one->recompressed) {
+        return ERR_INVALID_RECORD;
+    }
+    all->size += one->size;
+    all->record_count += one->record_count;
+    all->max_timestamp =
+        one->max_timestamp > all->max_timestamp ? one->max_timestamp : all->max_timestamp;
+    return ERR_OK;
+}
+
 err_t record_set_validate(const struct record_set_rules *rules, uint8_t *records, size_t size,
                           int64_t now_ms, struct compression *compression, struct buffer *out,
                           struct arena *arena, struct record_set_result *ret_result,
                           struct record_set_refusal *ret_refusal) {
     *ret_refusal = (struct record_set_refusal){0};
+    size_t out_before = out->size;
+    struct record_set_result all = {0};
     struct record_batch batch;
-    err_t err = take_only_batch(records, size, &batch);
+    size_t position = 0;
+    err_t err;
+    do {
+        err = take_batch(rules, records + position, size - position, &batch);
+        if (err != ERR_OK) {
+            break;
+        }
+        struct record_check check = {
+            .rules = rules,
+            .now_ms = now_ms,
+            .compression = compression,
+            .arena = arena,
+            .batch = records + position,
+            .size = batch.size,
+            .max_timestamp = RECORD_NO_TIMESTAMP,
+        };
+        struct record_set_result one;
+        err = run_checks(&check, out, &one);
+        buffer_done(&check.plain);
+        *ret_refusal = err == ERR_OK ? *ret_refusal : check.refusal;
+        if (err == ERR_OK) {
+            err = add_result(&all, &one);
+        }
+        position += batch.size;
+    } while (err == ERR_OK && rules->origin != RECORD_SET_CLIENT && position < size);
     if (err != ERR_OK) {
+        out->size = out_before;
         return err;
     }
-    struct record_check check = {
-        .rules = rules,
-        .now_ms = now_ms,
-        .compression = compression,
-        .arena = arena,
-        .batch = records,
-        .size = batch.size,
-        .max_timestamp = RECORD_NO_TIMESTAMP,
-    };
-    size_t out_before = out->size;
-    struct record_set_result result;
-    err = run_checks(&check, out, &result);
-    buffer_done(&check.plain);
-    if (err == ERR_OK) {
-        *ret_result = result;
-    } else {
-        out->size = out_before;
-        *ret_refusal = check.refusal;
+    if (all.recompressed) {
+        all.records = out->data + out_before;
     }
-    return err;
+    *ret_result = all;
+    return ERR_OK;
 }

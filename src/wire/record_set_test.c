@@ -171,6 +171,37 @@ static void headers_that_are_refused(void **state) {
     assert_int_equal(validate(f), ERR_OK);
 }
 
+/* A coordinator's step may need several batches: in place, or all of them compressed. */
+static void batches_of_a_coordinator(void **state) {
+    struct fixture *f = *state;
+    build(f, COMPRESSION_NONE);
+    struct buffer one = {0};
+    buffer_add(&one, f->in.data, f->in.size);
+    buffer_add(&f->in, one.data, one.size);
+    assert_int_equal(validate(f), ERR_INVALID_RECORD);
+    f->rules.origin = RECORD_SET_COORDINATOR;
+    assert_int_equal(validate(f), ERR_OK);
+    assert_int_equal(f->result.size, 2 * one.size);
+    assert_int_equal(f->result.record_count, 2 * record_batch_record_count(one.data));
+    assert_ptr_equal(f->result.records, f->in.data);
+    f->rules.keep_compression = false;
+    f->rules.compression = COMPRESSION_GZIP;
+    assert_int_equal(validate(f), ERR_OK);
+    assert_true(f->result.recompressed);
+    assert_int_equal(f->result.record_count, 2 * record_batch_record_count(one.data));
+    struct bytes run = {.data = f->result.records, .size = f->result.size};
+    struct record_batch batch;
+    size_t position = 0;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(record_batch_next(run, &position, &batch), ERR_OK);
+        assert_int_equal(record_batch_compression(batch.data), COMPRESSION_GZIP);
+    }
+    assert_int_equal(position, run.size);
+    f->in.data[f->in.size - 1] ^= 1;
+    assert_int_equal(validate(f), ERR_CORRUPT_MESSAGE);
+    buffer_done(&one);
+}
+
 static void sizes_and_checksum(void **state) {
     struct fixture *f = *state;
     build(f, COMPRESSION_NONE);
@@ -374,12 +405,19 @@ static void h2_errors_of_records_are_bounded(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(a_good_batch_stays_in_place),       TEST(a_request_is_looked_at_first),
-        TEST(headers_that_are_refused),          TEST(sizes_and_checksum),
-        TEST(records_that_cannot_be_read),       TEST(offset_deltas_must_count_up),
-        TEST(timestamps_out_of_bounds),          TEST(compacted_topics_need_keys),
-        TEST(log_append_time_rewrites_the_head), TEST(a_wrong_max_timestamp_is_set_right),
-        TEST(compression_type_recompresses),     TEST(h3_a_bomb_is_too_large),
+        TEST(a_good_batch_stays_in_place),
+        TEST(a_request_is_looked_at_first),
+        TEST(headers_that_are_refused),
+        TEST(sizes_and_checksum),
+        TEST(batches_of_a_coordinator),
+        TEST(records_that_cannot_be_read),
+        TEST(offset_deltas_must_count_up),
+        TEST(timestamps_out_of_bounds),
+        TEST(compacted_topics_need_keys),
+        TEST(log_append_time_rewrites_the_head),
+        TEST(a_wrong_max_timestamp_is_set_right),
+        TEST(compression_type_recompresses),
+        TEST(h3_a_bomb_is_too_large),
         TEST(h2_errors_of_records_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,9 +21,11 @@ struct late_call {
     struct txn_message request;
 };
 
-static bool is_current(const struct txn_client *client, const struct txn_message *request) {
+/* Whether the coordinator can tell that it is late: its epoch is known to be over. */
+static bool can_be_told(const struct txn_client *client, const struct txn_message *request) {
     const struct txn_session *session = client->current;
-    return session->producer_id == request->producer_id && session->epoch == request->epoch;
+    return request->kind != TXN_END || request->version_2 ||
+           (session->producer_id == request->producer_id && session->epoch > request->epoch);
 }
 
 static void take_acked(const struct late_call *call, int64_t base_offset) {
@@ -68,8 +70,7 @@ static void arrive(struct sys_timer *timer) {
     struct txn_late *late = container_of(timer, struct txn_late, timer);
     struct txn_client *client = late->client;
     const struct txn_message *request = &late->request;
-    bool untold = request->kind == TXN_END && !request->version_2 && is_current(client, request);
-    if (!untold && client->late_link.is_up) {
+    if (can_be_told(client, request) && client->late_link.is_up) {
         struct late_call *call = calloc(1, sizeof *call);
         assert(call != NULL);
         call->client = client;

@@ -2,9 +2,9 @@
  * Copies of requests that arrive late, over a connection of their own: after the answer, after the
  * end of the transaction, and after the one that comes next has begun.
  *
- *   EndTxn          of version 2 at any time: its epoch tells the transaction. An older one only
- *                   after its epoch is over, for until then nobody can tell it from the next (the
- *                   protocol's own gap, which version 2 closed)
+ *   EndTxn, and     of version 2 at any time: the epoch tells the transaction. Older ones only
+ *   TxnOffsetCommit after their epoch is over, for until then nobody can tell that they are not of
+ *                   the next transaction (the protocol's own gap, which version 2 closed)
  *   InitProducerId  fences whoever has the id: the producer is told so, and that is fine
  *   all others      must be refused or change nothing; what an acknowledged copy of Produce says is
  *                   the auditor's to judge
@@ -24,7 +24,8 @@ struct late_call {
 /* Whether the coordinator can tell that it is late: its epoch is known to be over. */
 static bool can_be_told(const struct txn_client *client, const struct txn_message *request) {
     const struct txn_session *session = client->current;
-    return request->kind != TXN_END || request->version_2 ||
+    bool needs_epoch = request->kind == TXN_END || request->kind == TXN_OFFSETS;
+    return !needs_epoch || request->version_2 ||
            (session->producer_id == request->producer_id && session->epoch > request->epoch);
 }
 

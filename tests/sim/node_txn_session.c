@@ -16,6 +16,9 @@
  *   fine, to a zombie's request that    a violation: its successor had its id already
  *   was sent too late
  *   none, or an error that passes       it is sent again
+ *
+ * A zombie that asks for a next epoch is fenced, but an open transaction of its successor is aborted
+ * before anybody looks at the epoch, as in Apache Kafka.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -407,6 +410,9 @@ void txn_session_turn(struct txn_session *session) {
     struct call *call = malloc(sizeof *call);
     assert(call != NULL);
     *call = (struct call){.session = session, .life = session->life};
+    if (session->zombie && session->request.kind == TXN_INIT) {
+        txn_client_loosen(session->client); /* it is fenced; a transaction is aborted all the same */
+    }
     txn_late_offer(session, &session->request);
     session->busy = true;
     if (txn_message_send(&session->request, &session->link, answered, call) != ERR_OK) {

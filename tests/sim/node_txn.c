@@ -51,8 +51,7 @@ void txn_client_crash(struct txn_session *session) {
     struct txn_session *next = free_slot(client);
     if (node_below(sim, 2) == 0) {
         session->zombie = true;
-        session->zombie_ends_ms =
-            sys_mono_ms(sim->sys) + (int64_t)node_below(sim, ZOMBIE_MS_MAX);
+        session->zombie_ends_ms = sys_mono_ms(sim->sys) + (int64_t)node_below(sim, ZOMBIE_MS_MAX);
     } else {
         session_over(session);
     }
@@ -89,9 +88,10 @@ static void turn(struct sys_timer *timer) {
 static void describe(struct node_client *base, char *text, size_t size) {
     const struct txn_client *client = container_of(base, struct txn_client, client);
     const struct txn_session *session = client->current;
-    snprintf(text, size, "a transactional producer: %s, producer id %" PRId64 ", request %d, sent %d times",
-             session->id, session->producer_id, session->has_request ? (int)session->request.kind : -1,
-             session->request.sends);
+    snprintf(text, size,
+             "a transactional producer: %s, producer id %" PRId64 ", request %d, sent %d times",
+             session->id, session->producer_id,
+             session->has_request ? (int)session->request.kind : -1, session->request.sends);
 }
 
 static void client_free(struct node_client *base) {

@@ -64,7 +64,8 @@ void txn_message_copy(struct txn_message *to, const struct txn_message *from);
 void txn_message_done(struct txn_message *request);
 err_t txn_message_send(struct txn_message *request, struct node_link *link, client_done_fn done,
                        void *arg);
-/* The outcome; of an InitProducerId or EndTxn also id and epoch, of a Produce or fetch the offset. */
+/* The outcome; of an InitProducerId or EndTxn also id and epoch, of a Produce or fetch the offset.
+ */
 struct txn_answer {
     int16_t code;
     int64_t producer_id;
@@ -137,7 +138,7 @@ struct txn_client {
     char name[40];
     char group[40];
     int number;
-    int ids;            /* transactional ids it has had */
+    int ids; /* transactional ids it has had */
     uint32_t session_count;
     bool version_2;
     bool offsets;

@@ -100,8 +100,7 @@ bool txn_lates_pending(const struct txn_client *client) {
 void txn_late_offer(struct txn_session *session, const struct txn_message *request) {
     struct txn_client *client = session->client;
     struct node_sim *sim = client->client.sim;
-    if (!client->late || request->kind < TXN_INIT || request->kind == TXN_FETCH ||
-        sim->finishing ||
+    if (!client->late || request->kind < TXN_INIT || request->kind == TXN_FETCH || sim->finishing ||
         node_below(sim, request->kind == TXN_INIT ? LATE_INIT_ONE_IN : LATE_ONE_IN) != 0) {
         return;
     }
@@ -112,9 +111,9 @@ void txn_late_offer(struct txn_session *session, const struct txn_message *reque
             late->client = client;
             late->timer.fire = arrive;
             txn_message_copy(&late->request, request);
-            node_timer_in(sim, &late->timer,
-                          (int64_t)node_below(sim, node_below(sim, 2) == 0 ? LATE_MS_SHORT
-                                                                           : LATE_MS_MAX));
+            node_timer_in(
+                sim, &late->timer,
+                (int64_t)node_below(sim, node_below(sim, 2) == 0 ? LATE_MS_SHORT : LATE_MS_MAX));
             return;
         }
     }

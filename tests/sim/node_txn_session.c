@@ -17,8 +17,8 @@
  *   was sent too late
  *   none, or an error that passes       it is sent again
  *
- * A zombie that asks for a next epoch is fenced, but an open transaction of its successor is aborted
- * before anybody looks at the epoch, as in Apache Kafka.
+ * A zombie that asks for a next epoch is fenced, but an open transaction of its successor is
+ * aborted before anybody looks at the epoch, as in Apache Kafka.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -176,9 +176,9 @@ static void prepare_write(struct txn_session *session) {
     session->request.partition = write->partition;
     if (!adds) {
         struct node_sim *sim = sim_of(session);
-        session->request.produce_version = (int16_t)(session->client->version_2
-                                                         ? 12 + node_below(sim, 2)
-                                                         : 3 + node_below(sim, 9));
+        session->request.produce_version =
+            (int16_t)(session->client->version_2 ? 12 + node_below(sim, 2)
+                                                 : 3 + node_below(sim, 9));
         build_batch(session, &session->request, write);
     }
 }
@@ -295,7 +295,6 @@ static void take_acked(struct txn_session *session, int64_t base_offset) {
         uint64_t value = request->first_value + (uint64_t)i;
         audit_ack(sim->run->audit, value, base_offset + i,
                   request->topic->synced ? AUDIT_SYNCED : AUDIT_WRITTEN);
-        audit_txn_acked(sim->txns, value);
     }
     if (request->sends > 1) {
         point(session, "txn_produce_repeated");
@@ -411,7 +410,8 @@ void txn_session_turn(struct txn_session *session) {
     assert(call != NULL);
     *call = (struct call){.session = session, .life = session->life};
     if (session->zombie && session->request.kind == TXN_INIT) {
-        txn_client_loosen(session->client); /* it is fenced; a transaction is aborted all the same */
+        txn_client_loosen(
+            session->client); /* it is fenced; a transaction is aborted all the same */
     }
     txn_late_offer(session, &session->request);
     session->busy = true;

@@ -1,31 +1,42 @@
 /*
- * Runs a transcript over one shard of groups whose log is in memory: each command is carried out,
- * and the records and answers that it prints must be the indented lines that follow it.
+ * Runs a transcript over one shard of groups, or of transactional ids, whose log is in memory: each
+ * command is carried out, and the records and answers that it prints must be the indented lines
+ * that follow it.
  *
- *   config NAME VALUE             a setting of the node; before start
- *   topic NAME PARTITIONS [RACK…] the topic is made, its replicas on brokers of these racks; or it
- *                                 gets more partitions
- *   delete-topic NAME             it is gone
- *   group-config GROUP NAME VALUE a setting of a group
- *   start                         an empty log, and we lead
- *   [WHO:] Api VERSION {json}     a request. What is answered to WHO has its name before it; a
- *                                 memberId in it is from then on $WHO, in requests and in what is
- *                                 printed
- *   client ID                     the client id of the requests that follow
- *   room BYTES                    of the answers to the requests that follow; -1: as much as there
- * is gone WHO                      the client of a request that waits is gone wait MS time passes;
- * says when the shard was never at rest hold                          what is appended is not
- * committed, until commit                        all of it is fail ERROR                    the
- * next append fails unload                        leadership is lost; the log keeps what was
- * committed loading                       we lead again, and the log is being read load it is read,
- * or all of it is again; sessions begin anew log NAME VERSION {key} {value} [PRODUCER] a record
- * that some other coordinator left in the log; while unloaded. VERSION -1: a tombstone, {value} is
- * {} end-transaction PRODUCER commit|abort rewrite                       the groups are said anew,
- * and the log before that is dropped busy                          the only worker is; jobs wait,
- * until idle                          it is not any more groups                        prints the
- * groups counts                        prints what was counted: offsets committed, expired and
- * deleted, rebalances of classic and consumer groups plan-inline-max N             consumer groups
- * that are larger are assigned on a worker; after start
+ *   config NAME VALUE               a setting of the node; before start
+ *   transactions                    the shard is one of transactional ids; before start
+ *   feature NAME LEVEL              a feature of the cluster
+ *   topic NAME PARTITIONS [RACK…]   the topic is made, its replicas on brokers of these racks; or
+ *                                   it gets more partitions
+ *   delete-topic NAME               it is gone
+ *   group-config GROUP NAME VALUE   a setting of a group
+ *   start                           an empty log, and we lead
+ *   [WHO:] Api VERSION {json}       a request. What is answered to WHO has its name before it; a
+ *                                   memberId in it is from then on $WHO, in requests and in what
+ *                                   is printed
+ *   client ID                       the client id of the requests that follow
+ *   room BYTES                      of the answers to the requests that follow; -1: no bound
+ *   gone WHO                        the client of a request that waits is gone
+ *   wait MS                         time passes; says when the shard was never at rest
+ *   hold                            what is appended is not committed, until
+ *   commit                          all of it is
+ *   fail ERROR                      the next append fails
+ *   unload                          leadership is lost; the log keeps what was committed
+ *   loading                         we lead again, and the log is being read
+ *   load                            it is read, or all of it is again; sessions begin anew
+ *   log NAME VERSION {key} {value} [PRODUCER]
+ *                                   a record that some other coordinator left in the log; while
+ *                                   unloaded. VERSION -1: a tombstone, {value} is {}
+ *   end-transaction PRODUCER commit|abort
+ *   rewrite                         the state is said anew, and the log before that is dropped
+ *   busy                            the only worker is; jobs wait, until
+ *   idle                            it is not any more
+ *   groups                          prints the groups
+ *   counts                          prints what was counted: offsets committed, expired and
+ *                                   deleted, rebalances of classic and consumer groups
+ *   plan-inline-max N               consumer groups that are larger are assigned on a worker;
+ *                                   after start
+ *   ids …, markers …                see txn_world_test.h
  *
  * A record is printed when it is appended, "offset NAME vVERSION {key} {value}", an answer when it
  * is given. Times are told since the start.
@@ -612,15 +623,6 @@ static void add_setting(struct test *test, const char *name, const char *value) 
         arena_str(&test->arena, str_from_c(name)), arena_str(&test->arena, str_from_c(value))};
 }
 
-static err_t error_named(const char *name) {
-    for (int code = -1; code < ERR_OWN_LAST; code++) {
-        if (strcmp(err_name((err_t)code), name) == 0) {
-            return (err_t)code;
-        }
-    }
-    return ERR_INVALID;
-}
-
 /* --- a busy worker --- */
 
 static enum sys_job_result be_busy(struct sys_job *job) {
@@ -696,7 +698,7 @@ static void run(struct sys_task *task) {
         test->hold = false;
         commit(&test->commit_task);
     } else if (sscanf(line, "fail %63s", name) == 1) {
-        test->fail = error_named(name);
+        test->fail = txn_world_test_error(name);
     } else if (sscanf(line, "client %63s", name) == 1) {
         memcpy(test->client_id, name, sizeof name);
     } else if (sscanf(line, "room %" SCNd64, &test->room) == 1) {
@@ -858,7 +860,7 @@ int main(int argc, char **argv) {
     static struct test test = {.kind = &coord_groups_kind};
     test.out = open_memstream(&actual, &actual_size);
     test_start(&test);
-    txn_world_test_init(&test.world_of_transactions, test.loop, test.out);
+    txn_world_test_init(&test.world_of_transactions, test.out);
     run_all(&test, expected);
     test_stop(&test);
 

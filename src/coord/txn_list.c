@@ -207,6 +207,10 @@ static void list_by_pattern(struct group_step *step,
     arena_init(&job->arena, SIZE_MAX);
     job->pattern = arena_str(&job->arena, request->transactional_id_pattern);
     job->list = collect(step, request, &job->arena, &job->count);
+    if (job->count == 0) {
+        pattern_free(&job->job);
+        return;
+    }
     step_park(step, &job->wait);
     group_job_start(step->groups, &job->job);
 }

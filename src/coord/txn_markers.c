@@ -7,6 +7,10 @@
  *   written (step)   a partition that has none yet: the same for what is left, a little later;
  *                    else Complete is logged
  *
+ * A partition in which the producer is at a newer epoch has nothing of this transaction to end: its
+ * marker was there already, and it is the coordinator's log that lost its end (or somebody has
+ * ended the transaction by hand).
+ *
  * A marker may be written twice: the second changes nothing. What is under way when the shard is
  * unloaded comes back and is thrown away; whoever loads the shard begins anew.
  */
@@ -156,6 +160,13 @@ static void tell_stuck(const struct txn *txn, const struct txn_ending *ending, i
                   err_text(ending->markers.errors[index]));
 }
 
+static void tell_passed(const struct txn *txn, const struct txn_partition *partition) {
+    text_log_warn(txn->groups->text_log, "coord",
+                  "The producer of %.*s is at a newer epoch in %.*s-%" PRId32
+                  " than its transaction, which is taken for ended there",
+                  STR_ARGS(txn->id), STR_ARGS(partition->topic), partition->partition);
+}
+
 static err_t written(struct group_step *step, struct group_job *job) {
     const struct txn_ending *ending = container_of(job, struct txn_ending, job);
     struct txn *txn = txns_find_known(step->groups, ending->id);
@@ -165,7 +176,10 @@ static err_t written(struct group_step *step, struct group_job *job) {
     rest->partitions =
         ARENA_ARRAY(&rest->arena, struct txn_partition, (size_t)ending->partition_count + 1);
     for (int32_t i = 0; i < ending->partition_count; i++) {
-        if (ending->markers.errors[i] != ERR_OK) {
+        err_t err = ending->markers.errors[i];
+        if (err == ERR_INVALID_PRODUCER_EPOCH) {
+            tell_passed(txn, &ending->partitions[i]);
+        } else if (err != ERR_OK) {
             if (rest->partition_count == 0 && rest->tries == TRIES_BEFORE_A_WORD) {
                 tell_stuck(txn, ending, i);
             }

@@ -7,8 +7,7 @@
  *
  * What is checked with every record, marker and answer:
  *
- *   1. Each record may follow the one before it (follows), epochs do not go back, a producer id
- *      belongs to one transactional id.
+ *   1. Each record may follow the one before it; epochs do not go back.
  *   2. A marker says what a committed Prepare says, for a partition that is in it.
  *   3. Complete follows when each of its partitions has taken its marker.
  *   4. What was answered is committed: that a partition is in the transaction, how it ended.
@@ -19,27 +18,15 @@
 #include <string.h>
 
 #include "base/test.h"
-#include "coord/txn_int.h"
+#include "coord/txn_audit_test.h"
 #include "sys/sim.h"
 #include "wire/api_keys.h"
 
-enum { CALLS_MAX = 1024, STEPS = 1500, IDS = 3, PARTITIONS = 4, MARKS_MAX = 1 << 16 };
+enum { CALLS_MAX = 1024, STEPS = 1500, IDS = 3, PARTITIONS = 4 };
 
 static uint64_t first_seed = 1, seed_count = 24;
 
 static const struct str names[IDS] = {STR("a"), STR("b"), STR("c")};
-
-struct kept {
-    struct buffer key;
-    struct buffer value;
-    bool tombstone;
-};
-
-/* A partition took its marker. */
-struct mark {
-    size_t prepare; /* offset of the decision */
-    int32_t partition;
-};
 
 struct written {
     struct coord_markers *markers;
@@ -63,9 +50,7 @@ struct random_test {
     struct meta_image *image;
     struct config *config;
     struct rng rng;
-    struct kept *log;
-    size_t log_count;
-    size_t committed;
+    struct txn_audit audit; /* of the log */
     bool hold;
     bool fail_next;
 
@@ -75,8 +60,6 @@ struct random_test {
     size_t id_wait_count;
     struct written written[CALLS_MAX];
     size_t written_count;
-    struct mark *marks;
-    size_t mark_count;
 
     /* What producers were told last. */
     int64_t producer_ids[IDS];
@@ -91,136 +74,16 @@ struct random_test {
     void (*action)(struct random_test *test);
 };
 
-/* --- the log, and what may stand in it --- */
-
-static const struct transaction_log_value *decode(const struct kept *kept, struct arena *arena,
-                                                  struct str *ret_id) {
-    struct coord_record record;
-    struct bytes value = buffer_bytes(&kept->value);
-    err_t err =
-        coord_record_decode(&coord_transactions_kind, buffer_bytes(&kept->key),
-                            kept->tombstone ? (struct bytes){NULL, 0} : value, arena, &record);
-    assert_int_equal(err, ERR_OK);
-    assert_int_equal(record.type, TXN_RECORD);
-    *ret_id = ((const struct transaction_log_key *)record.key)->transactional_id;
-    return record.value;
-}
-
-/* The last record of a transactional id below `end`; NULL: none, or a tombstone. */
-static const struct transaction_log_value *last_of(const struct random_test *test, size_t end,
-                                                   struct str id, struct arena *arena,
-                                                   size_t *ret_offset) {
-    while (end-- > 0) {
-        struct str found;
-        const struct transaction_log_value *value = decode(&test->log[end], arena, &found);
-        if (str_equal(found, id)) {
-            *ret_offset = end;
-            return value;
-        }
-    }
-    return NULL;
-}
-
-static int32_t partition_count(const struct transaction_log_value *value) {
-    return value->transaction_partitions_count <= 0
-               ? 0
-               : value->transaction_partitions[0].partition_ids_count;
-}
-
-static bool has_partition(const struct transaction_log_value *value, int32_t partition) {
-    for (int32_t i = 0; i < partition_count(value); i++) {
-        if (value->transaction_partitions[0].partition_ids[i] == partition) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool follows(int8_t before, int8_t after) {
-    static const unsigned allowed[] = {
-        [TXN_EMPTY] = 1U << TXN_EMPTY | 1U << TXN_ONGOING | 1U << TXN_PREPARE_ABORT,
-        [TXN_ONGOING] = 1U << TXN_ONGOING | 1U << TXN_PREPARE_COMMIT | 1U << TXN_PREPARE_ABORT,
-        [TXN_PREPARE_COMMIT] = 1U << TXN_COMPLETE_COMMIT,
-        [TXN_PREPARE_ABORT] = 1U << TXN_COMPLETE_ABORT,
-        [TXN_COMPLETE_COMMIT] = 1U << TXN_EMPTY | 1U << TXN_ONGOING | 1U << TXN_PREPARE_ABORT,
-        [TXN_COMPLETE_ABORT] = 1U << TXN_EMPTY | 1U << TXN_ONGOING | 1U << TXN_PREPARE_ABORT,
-    };
-    return (allowed[before] >> after & 1) != 0;
-}
-
-static bool is_marked(const struct random_test *test, size_t prepare, int32_t partition) {
-    for (size_t i = 0; i < test->mark_count; i++) {
-        if (test->marks[i].prepare == prepare && test->marks[i].partition == partition) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void check_value(const struct random_test *test, struct arena *arena,
-                        const struct transaction_log_value *value, struct str id) {
-    size_t at = 0;
-    const struct transaction_log_value *before = last_of(test, test->log_count, id, arena, &at);
-    if (before == NULL) {
-        assert_int_equal(value->transaction_status, TXN_EMPTY);
-        assert_int_equal(value->producer_epoch, 0);
-        return;
-    }
-    assert_true(follows(before->transaction_status, value->transaction_status));
-    if (value->producer_id != before->producer_id) {
-        assert_int_equal(value->producer_epoch, 0);
-        assert_true(value->producer_id >= 1000); /* one of ours, see id_given */
-    } else {
-        assert_true(value->producer_epoch >= before->producer_epoch);
-    }
-    bool ends = value->transaction_status == TXN_COMPLETE_COMMIT ||
-                value->transaction_status == TXN_COMPLETE_ABORT;
-    bool drops = ends || value->transaction_status == TXN_EMPTY;
-    for (int32_t i = 0; i < partition_count(before); i++) {
-        int32_t partition = before->transaction_partitions[0].partition_ids[i];
-        assert_true(drops || has_partition(value, partition));
-        assert_true(!ends || is_marked(test, at, partition));
-    }
-    if (value->transaction_status != TXN_ONGOING) {
-        assert_int_equal(partition_count(value), drops ? 0 : partition_count(before));
-    }
-}
-
-static void check_record(const struct random_test *test, const struct kept *kept) {
-    struct arena arena;
-    arena_init(&arena, SIZE_MAX);
-    struct str id;
-    size_t at;
-    const struct transaction_log_value *value = decode(kept, &arena, &id);
-    if (value != NULL) {
-        check_value(test, &arena, value, id);
-    } else {
-        value = last_of(test, test->log_count, id, &arena, &at);
-        assert_non_null(value);
-        assert_true(value->transaction_status != TXN_ONGOING);
-        assert_true(value->transaction_status != TXN_PREPARE_COMMIT);
-        assert_true(value->transaction_status != TXN_PREPARE_ABORT);
-    }
-    arena_done(&arena);
-}
-
-static void keep(struct random_test *test, const struct coord_record *record) {
-    struct kept kept = {.tombstone = record->value == NULL};
-    assert_int_equal(coord_record_encode(&coord_transactions_kind, record, &kept.key, &kept.value),
-                     ERR_OK);
-    check_record(test, &kept);
-    test->log = realloc(test->log, (test->log_count + 1) * sizeof *test->log);
-    test->log[test->log_count++] = kept;
-}
+/* --- the log --- */
 
 static int64_t next_offset(void *arg) {
-    return (int64_t)((struct random_test *)arg)->log_count;
+    return (int64_t)((struct random_test *)arg)->audit.count;
 }
 
 static void commit(struct random_test *test) {
     test->hold = false;
-    test->committed = test->log_count;
-    strand_committed(groups_strand(test->groups), (int64_t)test->log_count - 1);
+    test->audit.committed = test->audit.count;
+    strand_committed(groups_strand(test->groups), (int64_t)test->audit.count - 1);
 }
 
 static err_t append(void *arg, void *const *records, int32_t count, bool splittable,
@@ -232,9 +95,9 @@ static err_t append(void *arg, void *const *records, int32_t count, bool splitta
         return ERR_NOT_ENOUGH_REPLICAS;
     }
     for (int32_t i = 0; i < count; i++) {
-        keep(test, records[i]);
+        txn_audit_keep(&test->audit, records[i]);
     }
-    *ret_last_offset = (int64_t)test->log_count - 1;
+    *ret_last_offset = (int64_t)test->audit.count - 1;
     if (!test->hold) {
         commit(test);
     }
@@ -260,32 +123,11 @@ static void give_ids(struct random_test *test) {
     }
 }
 
-/* The decision that these markers are of: the last record of some transactional id, committed. */
 static void write_markers(void *arg, struct coord_markers *markers) {
     struct random_test *test = arg;
-    struct arena arena;
-    arena_init(&arena, SIZE_MAX);
-    size_t prepare = SIZE_MAX;
-    for (int i = 0; i < IDS; i++) {
-        size_t at = 0;
-        const struct transaction_log_value *value =
-            last_of(test, test->log_count, names[i], &arena, &at);
-        if (value == NULL || value->producer_id != markers->producer_id) {
-            continue;
-        }
-        prepare = at;
-        assert_true(at < test->committed);
-        assert_int_equal(value->producer_epoch, markers->producer_epoch);
-        assert_int_equal(value->transaction_status,
-                         markers->commit ? TXN_PREPARE_COMMIT : TXN_PREPARE_ABORT);
-        for (int32_t k = 0; k < markers->partition_count; k++) {
-            assert_true(has_partition(value, markers->partitions[k].partition));
-        }
-    }
-    arena_done(&arena);
-    assert_true(prepare != SIZE_MAX);
     assert_true(test->written_count < CALLS_MAX);
-    test->written[test->written_count++] = (struct written){markers, prepare};
+    test->written[test->written_count++] =
+        (struct written){markers, txn_audit_markers(&test->audit, markers)};
 }
 
 static void mark_some(struct random_test *test) {
@@ -299,9 +141,7 @@ static void mark_some(struct random_test *test) {
             bool fails = rng_one_in(&test->rng, 3);
             markers->errors[k] = fails ? ERR_NOT_ENOUGH_REPLICAS : ERR_OK;
             if (!fails) {
-                assert_true(test->mark_count < MARKS_MAX);
-                test->marks[test->mark_count++] =
-                    (struct mark){written[i].prepare, markers->partitions[k].partition};
+                txn_audit_mark(&test->audit, written[i].prepare, markers->partitions[k].partition);
             }
         }
         markers->done(markers);
@@ -309,23 +149,6 @@ static void mark_some(struct random_test *test) {
 }
 
 /* --- answers --- */
-
-/* Whether the log says so, as far as it is committed. */
-static bool was_committed(const struct random_test *test, struct str id, int64_t producer_id,
-                          int16_t epoch, int8_t status, int32_t partition) {
-    struct arena arena;
-    arena_init(&arena, SIZE_MAX);
-    bool found = false;
-    for (size_t i = test->committed; i-- > 0 && !found;) {
-        struct str other;
-        const struct transaction_log_value *value = decode(&test->log[i], &arena, &other);
-        found = value != NULL && str_equal(other, id) && value->producer_id == producer_id &&
-                value->producer_epoch == epoch && value->transaction_status == status &&
-                (partition < 0 || has_partition(value, partition));
-    }
-    arena_done(&arena);
-    return found;
-}
 
 static void check_added(const struct sent *sent) {
     const struct add_partitions_to_txn_request *request = sent->call.request;
@@ -337,8 +160,8 @@ static void check_added(const struct sent *sent) {
             .topic_results[0]
             .results_by_partition[0]
             .partition_error_code == 0) {
-        assert_true(was_committed(sent->test, asked->transactional_id, asked->producer_id,
-                                  asked->producer_epoch, TXN_ONGOING, partition));
+        assert_true(txn_audit_says(&sent->test->audit, asked->transactional_id, asked->producer_id,
+                                   asked->producer_epoch, TXN_ONGOING, partition));
     }
 }
 
@@ -352,10 +175,10 @@ static void check_ended(const struct sent *sent) {
     int8_t prepared = request->committed ? TXN_PREPARE_COMMIT : TXN_PREPARE_ABORT;
     int8_t complete = request->committed ? TXN_COMPLETE_COMMIT : TXN_COMPLETE_ABORT;
     /* Old clients are told of the end also when a new producer id came with it. */
-    assert_true(was_committed(sent->test, request->transactional_id, request->producer_id, epoch,
-                              prepared, -1) ||
-                was_committed(sent->test, request->transactional_id, request->producer_id, epoch,
-                              complete, -1));
+    assert_true(txn_audit_says(&sent->test->audit, request->transactional_id, request->producer_id,
+                               epoch, prepared, -1) ||
+                txn_audit_says(&sent->test->audit, request->transactional_id, request->producer_id,
+                               epoch, complete, -1));
 }
 
 static int index_of(struct str id) {
@@ -374,8 +197,9 @@ static void call_done(struct coord_call *call) {
         const struct init_producer_id_request *request = call->request;
         const struct init_producer_id_response *response = call->response;
         if (response->error_code == 0) {
-            assert_true(was_committed(sent->test, request->transactional_id, response->producer_id,
-                                      response->producer_epoch, TXN_EMPTY, -1));
+            assert_true(txn_audit_says(&sent->test->audit, request->transactional_id,
+                                       response->producer_id, response->producer_epoch, TXN_EMPTY,
+                                       -1));
             learn(sent->test, request->transactional_id, response->producer_id,
                   response->producer_epoch);
         }
@@ -515,28 +339,13 @@ static size_t forget_answered(struct random_test *test) {
 
 static void lose(struct random_test *test) {
     groups_unload(test->groups, ERR_NOT_COORDINATOR);
-    for (size_t i = test->committed; i < test->log_count; i++) {
-        buffer_done(&test->log[i].key);
-        buffer_done(&test->log[i].value);
-    }
-    test->log_count = test->committed;
+    txn_audit_truncate(&test->audit);
     test->hold = false;
 }
 
 static void lead(struct random_test *test) {
-    struct arena arena;
-    arena_init(&arena, SIZE_MAX);
     groups_unload(test->groups, ERR_COORDINATOR_LOAD_IN_PROGRESS);
-    for (size_t i = 0; i < test->log_count; i++) {
-        struct coord_record record;
-        struct bytes value = buffer_bytes(&test->log[i].value);
-        err_t err = coord_record_decode(&coord_transactions_kind, buffer_bytes(&test->log[i].key),
-                                        test->log[i].tombstone ? (struct bytes){NULL, 0} : value,
-                                        &arena, &record);
-        assert_int_equal(err, ERR_OK);
-        groups_replay(test->groups, (void *[]){&record}, 1, (int64_t)i);
-    }
-    arena_done(&arena);
+    txn_audit_replay(&test->audit, test->groups);
     groups_activate(test->groups);
 }
 
@@ -573,7 +382,7 @@ static err_t listen(struct group_step *step, void *context) {
                          ERR_OK);
     }
     step->output->record_count = 0;
-    test->said_count = test->committed == test->log_count ? test->log_count : SIZE_MAX;
+    test->said_count = test->audit.committed == test->audit.count ? test->audit.count : SIZE_MAX;
     test->heard = true;
     return ERR_OK;
 }
@@ -649,10 +458,10 @@ static void keep_old_producer(struct random_test *test) {
     value.transaction_last_update_timestamp_ms = SIM_START_WALL_MS;
     struct coord_record record = {
         .type = TXN_RECORD, .value_version = 0, .key = &key, .value = &value};
-    keep(test, &record);
+    txn_audit_keep(&test->audit, &record);
     value.producer_epoch = INT16_MAX - 6;
-    keep(test, &record);
-    test->committed = test->log_count;
+    txn_audit_keep(&test->audit, &record);
+    test->audit.committed = test->audit.count;
     learn(test, names[1], 7, value.producer_epoch);
 }
 
@@ -670,8 +479,8 @@ static void test_begin(struct random_test *test, uint64_t seed) {
         {STR("controller.listener.names"), STR("CONTROLLER")},
         {STR("controller.quorum.voters"), STR("1@127.0.0.1:9093")},
         {STR("transaction.abort.timed.out.transaction.cleanup.interval.ms"), STR("500")},
-        {STR("transaction.remove.expired.transaction.cleanup.interval.ms"), STR("5000")},
-        {STR("transactional.id.expiration.ms"), STR("9000")},
+        {STR("transaction.remove.expired.transaction.cleanup.interval.ms"), STR("700")},
+        {STR("transactional.id.expiration.ms"), STR("1500")},
     };
     struct config_report report;
     config_report_init(&report);
@@ -681,7 +490,6 @@ static void test_begin(struct random_test *test, uint64_t seed) {
     struct meta_image *empty = meta_image_new();
     test->image = make_image(empty, (int16_t)(seed % 3));
     meta_image_unref(empty);
-    test->marks = calloc(MARKS_MAX, sizeof *test->marks);
     test->world_of_transactions = (struct coord_world){
         .arg = test, .write_markers = write_markers, .next_producer_id = next_producer_id};
     struct groups_options options = {
@@ -709,23 +517,9 @@ static void let_all_end(struct random_test *test) {
     }
 }
 
-static void check_the_end(struct random_test *test) {
-    struct arena arena;
-    arena_init(&arena, SIZE_MAX);
-    for (int i = 0; i < IDS; i++) {
-        size_t at;
-        const struct transaction_log_value *value =
-            last_of(test, test->log_count, names[i], &arena, &at);
-        assert_true(value == NULL || value->transaction_status == TXN_EMPTY ||
-                    value->transaction_status == TXN_COMPLETE_COMMIT ||
-                    value->transaction_status == TXN_COMPLETE_ABORT);
-    }
-    arena_done(&arena);
-}
-
 static void test_end(struct random_test *test) {
     let_all_end(test);
-    check_the_end(test);
+    txn_audit_is_at_rest(&test->audit);
     act(test, lose);
     act(test, give_ids);
     act(test, mark_some);
@@ -740,12 +534,7 @@ static void test_end(struct random_test *test) {
     sim_world_run_for(test->world, 1);
     sys_loop_free(test->loop);
     sim_world_free(test->world);
-    for (size_t i = 0; i < test->log_count; i++) {
-        buffer_done(&test->log[i].key);
-        buffer_done(&test->log[i].value);
-    }
-    free(test->log);
-    free(test->marks);
+    txn_audit_done(&test->audit);
     buffer_done(&test->said);
 }
 

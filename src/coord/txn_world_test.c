@@ -71,7 +71,7 @@ static void mark_all(struct txn_world_test *test) {
 
 /* --- commands --- */
 
-static err_t error_named(const char *name) {
+err_t txn_world_test_error(const char *name) {
     for (int code = -1; code < ERR_OWN_LAST; code++) {
         if (strcmp(err_name((err_t)code), name) == 0) {
             return (err_t)code;
@@ -88,14 +88,14 @@ bool txn_world_test_run(struct txn_world_test *test, const char *line) {
     } else if (strncmp(line, "ids give", 8) == 0) {
         give_all(test);
     } else if (sscanf(line, "ids fail %63s", name) == 1) {
-        test->id_err = error_named(name);
+        test->id_err = txn_world_test_error(name);
     } else if (strncmp(line, "markers hold", 12) == 0) {
         test->hold_markers = true;
     } else if (strncmp(line, "markers write", 13) == 0) {
         mark_all(test);
     } else if (sscanf(line, "markers fail %63s %d %63s %d", test->fail_topic, &test->fail_partition,
                       name, &times) >= 3) {
-        test->fail_err = error_named(name);
+        test->fail_err = txn_world_test_error(name);
         test->fail_times = times;
     } else {
         return false;
@@ -103,12 +103,11 @@ bool txn_world_test_run(struct txn_world_test *test, const char *line) {
     return true;
 }
 
-void txn_world_test_init(struct txn_world_test *test, struct sys_loop *loop, FILE *out) {
+void txn_world_test_init(struct txn_world_test *test, FILE *out) {
     *test = (struct txn_world_test){
         .world = {.arg = test,
                   .write_markers = write_markers,
                   .next_producer_id = next_producer_id},
-        .loop = loop,
         .out = out,
         .next_id = 1000,
     };

@@ -18,7 +18,6 @@
  */
 struct txn_world_test {
     struct coord_world world;
-    struct sys_loop *loop;
     FILE *out;
     int64_t next_id;
     bool hold_ids;
@@ -33,7 +32,10 @@ struct txn_world_test {
     int fail_times;
 };
 
-void txn_world_test_init(struct txn_world_test *test, struct sys_loop *loop, FILE *out);
+void txn_world_test_init(struct txn_world_test *test, FILE *out);
 
 /* False: not one of these commands. */
 bool txn_world_test_run(struct txn_world_test *test, const char *line);
+
+/* By the name that err_name gives; ERR_INVALID: none. */
+err_t txn_world_test_error(const char *name);

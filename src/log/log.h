@@ -165,6 +165,7 @@ struct log_slice {
     uint64_t position;
     size_t size;
     int64_t start_offset;     /* base offset of the first batch; may be below what was asked for */
+    int64_t end_offset;       /* all records are below; at most where the next batch begins */
     int64_t file_base_offset; /* the segment's */
 };
 

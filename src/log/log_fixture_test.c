@@ -188,8 +188,7 @@ err_t fixture_marker(struct fixture *f, int64_t producer_id, int16_t epoch, bool
     return fixture_marker_of(f, producer_id, epoch, commit, coordinator_epoch, 0);
 }
 
-/* Counts the records of a slice; `*offset` moves to its end. */
-static int64_t slice_count(const struct log_slice *slice, int64_t *offset) {
+int64_t fixture_walk(const struct log_slice *slice, int64_t *offset) {
     uint8_t *data = malloc(slice->size);
     size_t got;
     assert_int_equal(sys_file_read(slice->file, slice->position, data, slice->size, &got), ERR_OK);
@@ -217,7 +216,7 @@ int64_t fixture_read_all(struct fixture *f, int64_t offset) {
         assert_int_equal(log_read(f->log, offset, 3000, INT64_MAX, LOG_READ_MIN_ONE, &slice),
                          ERR_OK);
         assert_non_null(slice.segment);
-        records += slice_count(&slice, &offset);
+        records += fixture_walk(&slice, &offset);
         log_slice_release(&slice);
     }
     return records;

@@ -73,6 +73,9 @@ err_t fixture_marker(struct fixture *f, int64_t producer_id, int16_t epoch, bool
 err_t fixture_marker_of(struct fixture *f, int64_t producer_id, int16_t epoch, bool commit,
                         int32_t coordinator_epoch, int16_t transaction_version);
 
+/* Counts the records of a slice; `*offset` moves to its end. */
+int64_t fixture_walk(const struct log_slice *slice, int64_t *offset);
+
 /* Reads all batches from an offset to the end and checks that offsets follow on. Returns how many
  * records there are. */
 int64_t fixture_read_all(struct fixture *f, int64_t offset);

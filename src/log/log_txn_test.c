@@ -277,6 +277,30 @@ static void all_aborts_are_told(void **state) {
     assert_int_equal(aborted_count(f, 19, 20), 1);
 }
 
+/* A reader is told of what it gets, and not of all that comes behind. */
+static void aborts_of_a_read_are_those_it_reached(void **state) {
+    struct fixture *f = *state;
+    f->config.segment_bytes = 2000;
+    fixture_open(f);
+    for (int i = 0; i < 40; i++) {
+        assert_int_equal(data(f, 100 + i, 0, 0), ERR_OK);
+        assert_int_equal(fixture_marker_of(f, 100 + i, 0, false, 0, 0), ERR_OK);
+    }
+    commit_all(f);
+    for (int64_t offset = 0; offset < 80;) {
+        struct log_slice slice;
+        size_t size_max = 100 + (size_t)offset * 13 % 500;
+        assert_int_equal(log_read(f->log, offset, size_max, 80, LOG_READ_MIN_ONE, &slice), ERR_OK);
+        int64_t end = offset;
+        fixture_walk(&slice, &end);
+        assert_int_equal(slice.end_offset, end);
+        assert_int_equal(aborted_count(f, offset, slice.end_offset),
+                         (size_t)((end + 1) / 2 - offset / 2));
+        log_slice_release(&slice);
+        offset = end;
+    }
+}
+
 /* --- what survives --- */
 
 static void expect_state(struct fixture *f) {
@@ -377,6 +401,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(it_moves_when_the_marker_is_committed, setup, teardown),
         cmocka_unit_test_setup_teardown(the_oldest_holds_it, setup, teardown),
         cmocka_unit_test_setup_teardown(all_aborts_are_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(aborts_of_a_read_are_those_it_reached, setup, teardown),
         cmocka_unit_test_setup_teardown(every_end_is_survived, setup, teardown),
         cmocka_unit_test_setup_teardown(a_marker_is_taken_back, setup, teardown),
         cmocka_unit_test_setup_teardown(an_open_transaction_does_not_expire, setup, teardown),

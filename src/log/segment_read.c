@@ -141,8 +141,10 @@ static err_t find(struct view *view, int64_t offset, uint64_t *ret_position,
     return err;
 }
 
-/* The greatest size up to size_max that ends with a batch. The first batch fits. */
-static err_t whole_batches(struct view *view, uint64_t start, size_t size_max, size_t *ret_size) {
+/* The greatest size up to size_max that ends with a batch, and the offset that the next one begins
+ * with. The first batch fits. */
+static err_t whole_batches(struct view *view, uint64_t start, size_t size_max, size_t *ret_size,
+                           int64_t *ret_end_offset) {
     uint64_t bound = start + size_max;
     uint32_t from = (uint32_t)start;
     if (!view->index_distrusted && bound <= UINT32_MAX) {
@@ -174,6 +176,7 @@ static err_t whole_batches(struct view *view, uint64_t start, size_t size_max, s
         if (err == ERR_OK || err == ERR_NOT_FOUND) {
             end = end > start ? end : from;
             *ret_size = (size_t)(end - start);
+            *ret_end_offset = err == ERR_OK ? header.base_offset : view->next_offset;
             return ERR_OK;
         }
         return err;
@@ -218,8 +221,9 @@ static err_t read_view(struct view *view, int64_t offset, size_t size_max, int64
         return err;
     }
     size_t size = (size_t)(end - start);
+    int64_t end_offset = limit_offset < view->next_offset ? limit_offset : view->next_offset;
     if (size > size_max) {
-        err = whole_batches(view, start, size_max, &size);
+        err = whole_batches(view, start, size_max, &size, &end_offset);
     }
     if (err == ERR_OK) {
         *ret_slice = (struct log_slice){
@@ -228,6 +232,7 @@ static err_t read_view(struct view *view, int64_t offset, size_t size_max, int64
             .position = start,
             .size = size,
             .start_offset = first.base_offset,
+            .end_offset = end_offset,
             .file_base_offset = view->segment->base_offset,
         };
     }

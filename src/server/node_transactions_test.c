@@ -59,56 +59,94 @@ static void restart(struct test *test) {
 
 /* --- asking --- */
 
-/* One record of a transaction; its offset, or minus the error. */
-static int64_t write_record(struct peer *peer, int16_t epoch, int32_t sequence) {
+/* One record of a transaction. */
+struct write {
+    struct call call;
+    struct buffer batch;
+    struct produce_request request;
+    struct produce_request_topic_produce_data topic;
+    struct produce_request_partition_produce_data data;
+    struct produce_response response;
+};
+
+static void write_begin(struct write *write, struct peer *peer, int16_t version,
+                        int64_t producer_id, int16_t epoch, int32_t sequence) {
+    *write = (struct write){
+        .topic = {.name = STR("t"), .partition_data = &write->data, .partition_data_count = 1}};
     struct batch_options options = {BATCH_OPTIONS_DEFAULT};
-    options.producer_id = PRODUCER;
+    options.producer_id = producer_id;
     options.producer_epoch = epoch;
     options.base_sequence = sequence;
     options.attributes = RECORD_BATCH_TRANSACTIONAL;
-    struct buffer batch = {0};
     struct batch_builder builder;
-    batch_builder_init(&builder, &batch, &options);
+    batch_builder_init(&builder, &write->batch, &options);
     batch_builder_add(&builder, 1, (struct bytes){0}, str_bytes(STR("v")), NULL, 0);
     batch_builder_finish(&builder, NULL);
-    struct produce_request request;
-    struct produce_response response;
-    struct produce_request_partition_produce_data data = {.records = buffer_bytes(&batch)};
-    struct produce_request_topic_produce_data topic = {
-        .name = STR("t"), .partition_data = &data, .partition_data_count = 1};
-    wire_init(&produce_request_type, &request);
-    request.transactional_id = STR("x");
-    request.acks = -1;
-    request.timeout_ms = 10000;
-    request.topic_data = &topic;
-    request.topic_data_count = 1;
-    call(peer, API_PRODUCE, 9, &request, &response);
-    buffer_done(&batch);
+    write->data.records = buffer_bytes(&write->batch);
+    wire_init(&produce_request_type, &write->request);
+    write->request.transactional_id = STR("x");
+    write->request.acks = -1;
+    write->request.timeout_ms = 10000;
+    write->request.topic_data = &write->topic;
+    write->request.topic_data_count = 1;
+    call_begin(&write->call, peer, API_PRODUCE, version, &write->request, &write->response);
+}
+
+/* Its offset, or minus the error. */
+static int64_t write_end(struct write *write) {
+    assert_int_equal(call_wait(&write->call), ERR_OK);
+    buffer_done(&write->batch);
     const struct produce_response_partition_produce_response *answer =
-        &response.responses[0].partition_responses[0];
+        &write->response.responses[0].partition_responses[0];
     return answer->error_code == 0 ? answer->base_offset : -(int64_t)answer->error_code;
 }
 
-/* A marker of transaction.version 2; Kafka's code. */
-static int16_t end(struct peer *peer, const char *topic, int16_t epoch, bool commit) {
-    int32_t index = 0;
+static int64_t write_record(struct peer *peer, int16_t epoch, int32_t sequence) {
+    struct write write;
+    write_begin(&write, peer, 9, PRODUCER, epoch, sequence);
+    return write_end(&write);
+}
+
+/* A marker. */
+struct ending {
+    struct call call;
+    int32_t index;
     struct write_txn_markers_request request;
+    struct write_txn_markers_request_writable_txn_marker marker;
+    struct write_txn_markers_request_writable_txn_marker_topic topic;
     struct write_txn_markers_response response;
-    struct write_txn_markers_request_writable_txn_marker_topic marker_topic = {
-        .name = str_from_c(topic), .partition_indexes = &index, .partition_indexes_count = 1};
-    struct write_txn_markers_request_writable_txn_marker marker = {
-        .producer_id = PRODUCER,
-        .producer_epoch = epoch,
-        .transaction_result = commit,
-        .topics = &marker_topic,
-        .topics_count = 1,
-        .transaction_version = 2,
+};
+
+static void end_begin(struct ending *ending, struct peer *peer, const char *topic,
+                      int64_t producer_id, int16_t epoch, bool commit, int8_t version) {
+    *ending = (struct ending){
+        .topic = {.name = str_from_c(topic),
+                  .partition_indexes = &ending->index,
+                  .partition_indexes_count = 1},
+        .marker = {.producer_id = producer_id,
+                   .producer_epoch = epoch,
+                   .transaction_result = commit,
+                   .topics = &ending->topic,
+                   .topics_count = 1,
+                   .transaction_version = version},
     };
-    wire_init(&write_txn_markers_request_type, &request);
-    request.markers = &marker;
-    request.markers_count = 1;
-    call(peer, API_WRITE_TXN_MARKERS, 2, &request, &response);
-    return response.markers[0].topics[0].partitions[0].error_code;
+    wire_init(&write_txn_markers_request_type, &ending->request);
+    ending->request.markers = &ending->marker;
+    ending->request.markers_count = 1;
+    call_begin(&ending->call, peer, API_WRITE_TXN_MARKERS, 2, &ending->request, &ending->response);
+}
+
+/* Kafka's code. */
+static int16_t end_end(struct ending *ending) {
+    assert_int_equal(call_wait(&ending->call), ERR_OK);
+    return ending->response.markers[0].topics[0].partitions[0].error_code;
+}
+
+/* One of transaction.version 2. */
+static int16_t end(struct peer *peer, const char *topic, int16_t epoch, bool commit) {
+    struct ending ending;
+    end_begin(&ending, peer, topic, PRODUCER, epoch, commit, 2);
+    return end_end(&ending);
 }
 
 struct fetch {
@@ -224,6 +262,22 @@ static void an_abort_is_told_to_who_asks(void **state) {
     assert_int_equal(all.aborted_transactions_count, -1);
 }
 
+/* The list of what was aborted is damaged: no records then, for they would pass as committed. */
+static void no_records_without_what_was_aborted(void **state) {
+    struct test *test = *state;
+    assert_int_equal(write_record(&test->peer, 0, 0), 0);
+    assert_int_equal(end(&test->peer, "t", 1, false), 0);
+    /* The marker begins a segment: by the clock it is much later than the record. */
+    assert_int_equal(
+        sim_disk_flip(test->machine->host, "/data/t-0/00000000000000000001.txnindex", 1, 0),
+        ERR_OK);
+    struct fetch_response_partition_data committed = read_now(&test->peer, READ_COMMITTED);
+    assert_int_equal(committed.error_code, ERR_CORRUPT_MESSAGE);
+    assert_int_equal(committed.records.size, 0);
+    assert_int_equal(read_now(&test->peer, READ_UNCOMMITTED).error_code, 0);
+    assert_true(read_now(&test->peer, READ_UNCOMMITTED).records.size > 0);
+}
+
 /* --- what a crash leaves --- */
 
 static void expect_open(struct test *test) {
@@ -255,6 +309,62 @@ static void an_open_transaction_stays_open(void **state) {
     assert_int_equal(end(&test->peer, "t", 2, true),
                      0); /* its answer was lost, and it comes again */
     assert_int_equal(latest(&test->peer, READ_COMMITTED), 6);
+}
+
+/* --- verification --- */
+
+static int64_t init_producer(struct test *test) {
+    struct init_producer_id_request request;
+    struct init_producer_id_response response;
+    wire_init(&init_producer_id_request_type, &request);
+    request.transactional_id = STR("x");
+    request.transaction_timeout_ms = 60000;
+    struct find_coordinator_request find;
+    struct find_coordinator_response found;
+    wire_init(&find_coordinator_request_type, &find);
+    find.key = STR("x");
+    find.key_type = 1;
+    for (int i = 0; i < 1000; i++) {
+        call(&test->peer, API_FIND_COORDINATOR, 3, &find, &found);
+        call(&test->peer, API_INIT_PRODUCER_ID, 4, &request, &response);
+        if (response.error_code == 0) {
+            return response.producer_id;
+        }
+        fixture_run_for(&test->f, 10);
+    }
+    fail_msg("there is no coordinator of transactions");
+    return -1;
+}
+
+/* A marker comes while the coordinator is asked: what it was asked about is over. */
+static void a_marker_overtakes_a_verification(void **state) {
+    struct test *test = *state;
+    peer_close(&test->peer);
+    machine_stop(test->machine);
+    machine_set(test->machine, "transaction.partition.verification.enable", "true");
+    machine_start(test->machine);
+    peer_open(&test->peer, test->machine);
+    int64_t producer_id = init_producer(test);
+    struct peer other;
+    peer_open(&other, test->machine);
+    int overtaken = 0;
+    int32_t sequence = 0;
+    for (int i = 0; i < 60; i++) {
+        struct write write;
+        struct ending ending;
+        write_begin(&write, &test->peer, 12, producer_id, 0, sequence);
+        fixture_run_for(&test->f, i % 3);
+        end_begin(&ending, &other, "t", producer_id, 0, false, 0);
+        int64_t offset = write_end(&write);
+        assert_int_equal(end_end(&ending), 0);
+        assert_true(offset >= 0 || offset == -ERR_INVALID_TXN_STATE);
+        overtaken += offset < 0;
+        sequence += offset >= 0;
+        end_begin(&ending, &other, "t", producer_id, 0, false, 0);
+        assert_int_equal(end_end(&ending), 0);
+    }
+    assert_true(overtaken > 0);
+    peer_close(&other);
 }
 
 /* --- offsets --- */
@@ -342,7 +452,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_reader_waits_for_the_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_abort_is_told_to_who_asks, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(no_records_without_what_was_aborted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_open_transaction_stays_open, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_marker_overtakes_a_verification, set_up, tear_down),
         cmocka_unit_test_setup_teardown(offsets_wait_for_the_end, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

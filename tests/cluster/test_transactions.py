@@ -40,6 +40,16 @@ def read(node, topic, isolation="read_committed", partitions=1):
     return values
 
 
+def read_in_time(node, topic, values, partitions=1):
+    """A commit is answered when it is decided; readers are told by markers, a moment later."""
+    deadline = time.monotonic() + 10
+    while True:
+        found = read(node, topic, partitions=partitions)
+        if sorted(found) == sorted(values) or time.monotonic() > deadline:
+            return found
+        time.sleep(0.05)
+
+
 def send(producer, topic, *values, partition=0):
     for value in values:
         producer.produce(topic, value, partition=partition)
@@ -57,7 +67,7 @@ def test_commits_and_aborts(shared_node):
         else:
             producer.commit_transaction(30)
     committed = [value for n in range(20) if n % 3 != 0 for value in (b"%d" % n, b"%d again" % n)]
-    assert read(shared_node, topic) == committed
+    assert read_in_time(shared_node, topic, committed) == committed
     assert len(read(shared_node, topic, "read_uncommitted")) == 40
 
 
@@ -73,7 +83,7 @@ def test_many_partitions_all_or_nothing(shared_node):
     for partition in range(20):
         send(producer, topic, b"dropped", partition=partition)
     producer.abort_transaction(30)
-    assert read(shared_node, topic, partitions=20) == [b"kept"] * 20
+    assert read_in_time(shared_node, topic, [b"kept"] * 20, 20) == [b"kept"] * 20
 
 
 def test_a_reader_waits_for_the_end(shared_node):
@@ -88,7 +98,7 @@ def test_a_reader_waits_for_the_end(shared_node):
     assert read(shared_node, topic) == []
     assert read(shared_node, topic, "read_uncommitted") == [b"open", b"committed"]
     open_one.abort_transaction(30)
-    assert read(shared_node, topic) == [b"committed"]
+    assert read_in_time(shared_node, topic, [b"committed"]) == [b"committed"]
 
 
 def test_fencing(shared_node):
@@ -104,7 +114,7 @@ def test_fencing(shared_node):
         old.commit_transaction(30)
     assert failure.value.args[0].code() == KafkaError._FENCED
     assert failure.value.args[0].fatal()
-    assert read(shared_node, topic) == [b"of the new one"]
+    assert read_in_time(shared_node, topic, [b"of the new one"]) == [b"of the new one"]
 
 
 def test_consume_transform_produce(shared_node):
@@ -143,7 +153,8 @@ def test_consume_transform_produce(shared_node):
     answer = admin.list_consumer_group_offsets(asked)["ctp"].result().topic_partitions[0]
     assert answer.offset < 50
     work(100, producer.commit_transaction)
-    assert read(shared_node, target) == [b"x%d" % n for n in range(100)]
+    moved = [b"x%d" % n for n in range(100)]
+    assert read_in_time(shared_node, target, moved) == moved
 
 
 def test_a_transaction_times_out(make_node):
@@ -166,6 +177,7 @@ def test_a_transaction_times_out(make_node):
 @pytest.mark.parametrize("end", ["stop", "kill"])
 def test_a_transaction_outlives_the_node(make_node, end):
     node = make_node().start()
+    both = [b"after", b"before"]
     topic = node.create_topic("outlives", 2)
     producer = producer_of(node, "outlives")
     producer.begin_transaction()
@@ -175,15 +187,15 @@ def test_a_transaction_outlives_the_node(make_node, end):
     assert read(node, topic, partitions=2) == []
     send(producer, topic, b"after", partition=1)
     producer.commit_transaction(60)
-    assert sorted(read(node, topic, partitions=2)) == [b"after", b"before"]
+    assert sorted(read_in_time(node, topic, both, 2)) == both
     # And what was ended stays so.
     getattr(node, end)()
     node.start()
-    assert sorted(read(node, topic, partitions=2)) == [b"after", b"before"]
+    assert sorted(read_in_time(node, topic, both, 2)) == both
     producer.begin_transaction()
     send(producer, topic, b"dropped", partition=1)
     producer.abort_transaction(60)
-    assert sorted(read(node, topic, partitions=2)) == [b"after", b"before"]
+    assert sorted(read_in_time(node, topic, both, 2)) == both
 
 
 def test_deleted_topic(shared_node):
@@ -195,7 +207,7 @@ def test_deleted_topic(shared_node):
     send(producer, gone, b"gone")
     shared_node.rpc("DeleteTopics:6", {"topics": [{"name": gone}], "timeoutMs": 30000})
     producer.commit_transaction(30)
-    assert read(shared_node, kept) == [b"kept"]
+    assert read_in_time(shared_node, kept, [b"kept"]) == [b"kept"]
     states = shared_node.rpc("DescribeTransactions:0", {"transactionalIds": ["deleted-topic"]})
     for _ in range(100):
         states = shared_node.rpc("DescribeTransactions:0", {"transactionalIds": ["deleted-topic"]})

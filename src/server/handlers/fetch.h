@@ -13,6 +13,8 @@ struct fetch_part {
     struct uuid topic_id;
     err_t err;
     struct partition_read read;
+    struct fetch_response_aborted_transaction *aborted; /* of what was read, when it is answered */
+    int32_t aborted_count;
     struct partition_waiter waiter;
 };
 

@@ -14,24 +14,29 @@ static void release_slice(void *arg) {
     log_slice_release(arg);
 }
 
-static void fill_aborted(struct fetch *fetch, struct fetch_part *part, partition_answer *answer) {
-    struct request *request = fetch->request;
-    struct log_aborted *aborted = NULL;
+/* The aborted transactions of what was read. Records are not given without: their reader would take
+ * those of aborted transactions for committed ones. */
+static void find_aborted(struct fetch *fetch, struct fetch_part *part) {
+    struct log_aborted *found = NULL;
     size_t count = 0;
-    answer->aborted_transactions_count = 0;
-    if (part->read.slice.size == 0 ||
-        partition_aborted_transactions(part->partition, part->item->fetch_offset,
-                                       part->read.last_stable_offset, &aborted, &count) != ERR_OK) {
+    if (part->err != ERR_OK || part->read.slice.size == 0) {
         return;
     }
-    answer->aborted_transactions =
-        ARENA_ARRAY(&request->arena, struct fetch_response_aborted_transaction, count);
-    for (size_t i = 0; i < count; i++) {
-        answer->aborted_transactions[i] = (struct fetch_response_aborted_transaction){
-            .producer_id = aborted[i].producer_id, .first_offset = aborted[i].first_offset};
+    err_t err = partition_aborted_transactions(part->partition, part->item->fetch_offset,
+                                               part->read.slice.end_offset, &found, &count);
+    if (err != ERR_OK) {
+        log_slice_release(&part->read.slice);
+        part->err = err;
+        return;
     }
-    answer->aborted_transactions_count = (int32_t)count;
-    free(aborted);
+    part->aborted =
+        ARENA_ARRAY(&fetch->request->arena, struct fetch_response_aborted_transaction, count);
+    part->aborted_count = (int32_t)count;
+    for (size_t i = 0; i < count; i++) {
+        part->aborted[i] = (struct fetch_response_aborted_transaction){
+            .producer_id = found[i].producer_id, .first_offset = found[i].first_offset};
+    }
+    free(found);
 }
 
 /* Leader and epoch for a client that asked the wrong node, and where that leader is (KIP-951). */
@@ -91,7 +96,8 @@ static void fill_answer(struct fetch *fetch, struct fetch_part *part, partition_
         answer->diverging_epoch.end_offset = part->read.diverging_end_offset;
     }
     if (part->err == ERR_OK && fetch->committed_only) {
-        fill_aborted(fetch, part, answer);
+        answer->aborted_transactions = part->aborted;
+        answer->aborted_transactions_count = part->aborted_count;
     }
 }
 
@@ -153,6 +159,9 @@ void fetch_respond(struct fetch *fetch) {
     struct request_file *files =
         ARENA_ARRAY(&request->arena, struct request_file, fetch->part_count + 1);
     size_t file_count = 0;
+    for (int32_t i = 0; i < fetch->part_count && fetch->committed_only; i++) {
+        find_aborted(fetch, &fetch->parts[i]);
+    }
     fill_response(fetch, &response, files, &file_count);
     unref_parts(fetch);
     /* The answer names topics in the session's memory, so a session that was there is held until it

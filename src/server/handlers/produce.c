@@ -15,11 +15,8 @@
  * A partition that is named twice is written once, with what came last, and a topic has one place
  * in the answer, however often it is named: Kafka gathers the request in maps.
  */
-#include "base/duplicates.h"
-#include "base/map.h"
-#include "replica/partition.h"
+#include "server/handlers/produce.h"
 #include "server/handlers/handlers.h"
-#include "server/handlers/produce_txn.h"
 #include "server/handlers/topics.h"
 #include "server/node_int.h"
 
@@ -30,32 +27,6 @@ typedef struct produce_response_partition_produce_response partition_answer;
 typedef struct produce_response_batch_index_and_error_message record_error;
 
 enum { VERSION_OF_LEADERS = 10 };
-
-/* A partition as the request names it. */
-struct named_part {
-    int32_t topic; /* its place in the request */
-    const produce_partition *data;
-    topic_answer *answer;
-    bool superseded;               /* named again later */
-    const struct produce_txn *txn; /* NULL: its records are of no transaction */
-};
-
-struct named_parts {
-    struct named_part *items;
-    int32_t count;
-};
-
-struct produce {
-    struct request *request;
-    struct produce_response response;
-    struct named_parts parts;
-    struct produce_txns txns;
-    err_t refused;   /* all of it, */
-    struct str why;  /* with this message; may be null */
-    int32_t pending; /* appends, and one for all that is yet to be begun */
-    bool failed;
-    bool parked;
-};
 
 /* One partition of the request. Its arena is its own, because a worker may fill it while others of
  * the request are worked on. */
@@ -202,11 +173,6 @@ static void part_done(struct partition_write *write) {
     one_done(produce);
 }
 
-static bool is_transactional(struct bytes records) {
-    return records.size >= RECORD_BATCH_HEADER_SIZE && record_batch_magic(records.data) == 2 &&
-           record_batch_is_transactional(records.data);
-}
-
 static err_t check_transaction(struct produce_part *part, const struct produce_txn *txn) {
     if (txn == NULL) {
         return ERR_OK;
@@ -305,75 +271,6 @@ static void begin_part(struct produce *produce, const struct meta_topic *topic, 
 
 /* --- the request --- */
 
-static struct bytes topic_key(const struct request *request, const produce_topic *topic) {
-    return request->version >= 13
-               ? (struct bytes){topic->topic_id.bytes, sizeof topic->topic_id.bytes}
-               : str_bytes(topic->name);
-}
-
-/* A topic's place in the answer: the one it has, or the next. */
-static topic_answer *place_topic(struct produce *produce, struct map *places,
-                                 const produce_topic *topic) {
-    struct bytes key = topic_key(produce->request, topic);
-    topic_answer *answer = map_get(places, key);
-    if (answer == NULL) {
-        answer = &produce->response.responses[produce->response.responses_count++];
-        answer->name = topic->name;
-        answer->topic_id = topic->topic_id;
-        (void)map_put(places, key, answer);
-    }
-    return answer;
-}
-
-static void list_parts(struct produce *produce, struct named_parts *ret_parts) {
-    struct request *request = produce->request;
-    const struct produce_request *message = request->message;
-    size_t count = 0;
-    for (int32_t t = 0; t < message->topic_data_count; t++) {
-        count += (size_t)message->topic_data[t].partition_data_count;
-    }
-    struct named_parts parts = {.items = ARENA_ARRAY(&request->arena, struct named_part, count)};
-    struct map places;
-    map_init(&places);
-    for (int32_t t = 0; t < message->topic_data_count; t++) {
-        const produce_topic *topic = &message->topic_data[t];
-        topic_answer *answer =
-            topic->partition_data_count > 0 ? place_topic(produce, &places, topic) : NULL;
-        for (int32_t p = 0; p < topic->partition_data_count; p++) {
-            parts.items[parts.count++] = (struct named_part){
-                .topic = t, .data = &topic->partition_data[p], .answer = answer};
-            answer->partition_responses_count++; /* at most; counted again when they are begun */
-        }
-    }
-    map_done(&places);
-    *ret_parts = parts;
-}
-
-/* Backwards: the last of several is the first that is seen. */
-static void find_superseded(struct arena *arena, struct named_parts *parts) {
-    struct key {
-        uint64_t answer;
-        int64_t index;
-    } *keys = ARENA_ARRAY(arena, struct key, (size_t)parts->count);
-    struct bytes *borrowed = ARENA_ARRAY(arena, struct bytes, (size_t)parts->count);
-    for (int32_t i = 0; i < parts->count; i++) {
-        const struct named_part *part = &parts->items[parts->count - 1 - i];
-        keys[i] = (struct key){.answer = (uintptr_t)part->answer, .index = part->data->index};
-        borrowed[i] = (struct bytes){(const uint8_t *)&keys[i], sizeof keys[i]};
-    }
-    struct duplicates duplicates;
-    duplicates_find(arena, borrowed, parts->count, &duplicates);
-    for (int32_t i = 0; i < parts->count; i++) {
-        parts->items[parts->count - 1 - i].superseded = duplicates.again[i];
-    }
-}
-
-static err_t find_topic(struct request *request, const produce_topic *data,
-                        const struct meta_topic **ret_topic) {
-    return request->version >= 13 ? topic_find_by_id(request, data->topic_id, ret_topic)
-                                  : topic_find(request, data->name, ret_topic);
-}
-
 static void begin_parts(struct produce *produce) {
     struct request *request = produce->request;
     const struct named_parts *parts = &produce->parts;
@@ -390,7 +287,7 @@ static void begin_parts(struct produce *produce) {
         const struct named_part *part = &parts->items[i];
         if (part->topic != found) {
             topic = NULL;
-            err = find_topic(request, &message->topic_data[part->topic], &topic);
+            err = produce_find_topic(request, &message->topic_data[part->topic], &topic);
             found = part->topic;
         }
         if (!part->superseded) {
@@ -401,70 +298,10 @@ static void begin_parts(struct produce *produce) {
     }
 }
 
-/* Records of a transaction are for those who may use its id: a request without one may not. */
-static err_t check_request(const struct produce_request *message, const struct named_parts *parts) {
-    for (int32_t i = 0; message->transactional_id.data == NULL && i < parts->count; i++) {
-        if (is_transactional(parts->items[i].data->records)) {
-            return ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
-        }
-    }
-    return ERR_OK;
-}
-
-/* --- transactions --- */
-
 static void verified(struct produce_txns *txns) {
     struct produce *produce = container_of(txns, struct produce, txns);
     begin_parts(produce);
     one_done(produce);
-}
-
-/* The part's records of a transaction, if Kafka would look at them. */
-static bool find_txn(struct request *request, const struct named_part *part,
-                     struct produce_txn *ret_txn) {
-    const struct produce_request *message = request->message;
-    const struct meta_topic *topic;
-    struct bytes records = part->data->records;
-    if (part->superseded || !is_transactional(records) ||
-        record_batch_producer_id(records.data) < 0 ||
-        find_topic(request, &message->topic_data[part->topic], &topic) != ERR_OK ||
-        meta_topic_partition(topic, part->data->index) == NULL ||
-        record_set_check_request(request->version, records) != ERR_OK) {
-        return false;
-    }
-    *ret_txn = (struct produce_txn){
-        .topic = arena_str(&request->arena, topic->name), /* the image may move on */
-        .index = part->data->index,
-        .producer_id = record_batch_producer_id(records.data),
-        .producer_epoch = record_batch_producer_epoch(records.data),
-    };
-    return true;
-}
-
-/* INVALID_PRODUCER_ID_MAPPING: they are of more than one producer. */
-static err_t list_txns(struct produce *produce) {
-    struct request *request = produce->request;
-    struct produce_txns *txns = &produce->txns;
-    *txns = (struct produce_txns){
-        .request = request,
-        .items = ARENA_ARRAY(&request->arena, struct produce_txn, produce->parts.count),
-        .done = verified,
-    };
-    for (int32_t i = 0; i < produce->parts.count; i++) {
-        struct named_part *part = &produce->parts.items[i];
-        struct produce_txn *txn = &txns->items[txns->count];
-        if (!find_txn(request, part, txn)) {
-            continue;
-        }
-        if (txn->producer_id != txns->items[0].producer_id ||
-            txn->producer_epoch != txns->items[0].producer_epoch) {
-            produce->why = STR("Transactional records contained more than one producer ID");
-            return ERR_INVALID_PRODUCER_ID_MAPPING;
-        }
-        part->txn = txn;
-        txns->count++;
-    }
-    return ERR_OK;
 }
 
 static void park(struct produce *produce) {
@@ -484,17 +321,12 @@ void handle_produce(struct request *request) {
     wire_init(&produce_response_type, &produce->response);
     produce->response.responses =
         ARENA_ARRAY(&request->arena, topic_answer, message->topic_data_count);
-    list_parts(produce, &produce->parts);
-    if (produce->parts.count > 1) {
-        find_superseded(&request->arena, &produce->parts);
-    }
-    produce->refused = check_request(message, &produce->parts);
-    if (produce->refused == ERR_OK && message->transactional_id.data != NULL) {
-        produce->refused = list_txns(produce);
-    }
+    produce_list_parts(produce);
+    produce->refused = produce_check(produce);
     if (produce->refused == ERR_OK && produce->txns.count > 0 &&
         produce_txns_look(&produce->txns)) {
         park(produce);
+        produce->txns.done = verified;
         produce_txns_ask(&produce->txns);
         return;
     }

@@ -125,7 +125,6 @@ struct txn_late {
     struct txn_client *client;
     struct txn_message request;
     struct sys_timer timer;
-    uint32_t session; /* number */
     bool used;
 };
 
@@ -152,7 +151,9 @@ struct txn_client {
 };
 
 /* node_txn.c */
-void txn_client_crash(struct txn_session *session);
+void txn_client_crash(struct txn_session *session); /* now and then */
+/* The same just when it sends a request: that arrives late, for the first time. */
+bool txn_client_crash_sending(struct txn_session *session);
 /* An InitProducerId without an answer may take effect any time soon. */
 void txn_client_loosen(struct txn_client *client);
 
@@ -163,4 +164,5 @@ bool txn_session_is_over(const struct txn_session *session);
 
 /* node_txn_late.c: perhaps a copy of what was just sent is sent again later. */
 void txn_late_offer(struct txn_session *session, const struct txn_message *request);
+void txn_late_keep(struct txn_session *session, const struct txn_message *request);
 bool txn_lates_pending(const struct txn_client *client);

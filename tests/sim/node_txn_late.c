@@ -97,13 +97,9 @@ bool txn_lates_pending(const struct txn_client *client) {
     return false;
 }
 
-void txn_late_offer(struct txn_session *session, const struct txn_message *request) {
+void txn_late_keep(struct txn_session *session, const struct txn_message *request) {
     struct txn_client *client = session->client;
     struct node_sim *sim = client->client.sim;
-    if (!client->late || request->kind < TXN_INIT || request->kind == TXN_FETCH || sim->finishing ||
-        node_below(sim, request->kind == TXN_INIT ? LATE_INIT_ONE_IN : LATE_ONE_IN) != 0) {
-        return;
-    }
     for (int i = 0; i < TXN_LATE_MAX; i++) {
         struct txn_late *late = &client->lates[i];
         if (!late->used) {
@@ -111,10 +107,18 @@ void txn_late_offer(struct txn_session *session, const struct txn_message *reque
             late->client = client;
             late->timer.fire = arrive;
             txn_message_copy(&late->request, request);
-            node_timer_in(
-                sim, &late->timer,
-                (int64_t)node_below(sim, node_below(sim, 2) == 0 ? LATE_MS_SHORT : LATE_MS_MAX));
+            uint64_t most_ms = node_below(sim, 2) == 0 ? LATE_MS_SHORT : LATE_MS_MAX;
+            node_timer_in(sim, &late->timer, (int64_t)node_below(sim, most_ms));
             return;
         }
+    }
+}
+
+void txn_late_offer(struct txn_session *session, const struct txn_message *request) {
+    struct node_sim *sim = session->client->client.sim;
+    bool shown = request->kind >= TXN_INIT && request->kind != TXN_FETCH;
+    uint64_t one_in = request->kind == TXN_INIT ? LATE_INIT_ONE_IN : LATE_ONE_IN;
+    if (session->client->late && shown && !sim->finishing && node_below(sim, one_in) == 0) {
+        txn_late_keep(session, request);
     }
 }

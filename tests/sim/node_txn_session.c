@@ -378,7 +378,7 @@ static void answered(void *arg, const struct client_response *response) {
         node_fail(sim_of(session), "%s: request %d is answered with %s", session->id,
                   session->request.kind, err_name(answer.code));
     }
-    txn_client_crash(session); /* now and then */
+    txn_client_crash(session);
 }
 
 /* --- turns --- */
@@ -405,6 +405,9 @@ void txn_session_turn(struct txn_session *session) {
     }
     if (session->txn != NULL && session->begin_ms < 0) {
         session->begin_ms = sys_mono_ms(sim_of(session)->sys);
+    }
+    if (txn_client_crash_sending(session)) {
+        return;
     }
     struct call *call = malloc(sizeof *call);
     assert(call != NULL);

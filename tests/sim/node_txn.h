@@ -91,7 +91,8 @@ struct txn_session {
     uint32_t life; /* answers of another one are not heeded */
     uint32_t number;
     int64_t zombie_ends_ms;
-    int64_t fenced_ms; /* when its successor had its id; -1: not */
+    uint32_t begin_down; /* sim->down_count then */
+    int64_t fenced_ms;   /* when its successor had its id; -1: not */
     char id[48];
 
     struct txn_message request; /* that is under way, or to be sent again */

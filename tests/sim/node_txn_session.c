@@ -74,6 +74,7 @@ void txn_session_begin(struct txn_session *session) {
     session->epoch = -1;
     session->timeout_ms = node_draw(sim_of(session), client->timeout) / 1000;
     session->txn = NULL;
+    session->begin_down = sim_of(session)->down_count;
     memset(session->sequences, 0, sizeof session->sequences);
     memset(session->audits, 0, sizeof session->audits);
 }
@@ -222,13 +223,24 @@ static bool may_be_fenced(const struct txn_session *session) {
     return session->zombie || too_long || now_ms < session->client->loose_until_ms;
 }
 
+/* Where a log's batches were deleted and only the marker behind them is left, a node that builds
+ * its producers anew wants the sequences of an old client from 0 on, as Apache Kafka does. */
+static bool may_be_forgotten(const struct txn_session *session, int16_t code) {
+    const struct node_topic *topic = session->request.topic;
+    return code == ERR_OUT_OF_ORDER_SEQUENCE_NUMBER && !session->client->version_2 &&
+           (topic->deletes_records || topic->retention_bytes >= 0) &&
+           session->begin_down != sim_of(session)->down_count;
+}
+
 static void fenced(struct txn_session *session, int16_t code) {
-    if (!may_be_fenced(session)) {
+    if (may_be_forgotten(session, code)) {
+        point(session, "txn_forgotten");
+    } else if (!may_be_fenced(session)) {
         node_fail(sim_of(session),
-                  "%s: %s with producer id %" PRId64 ", epoch %d is answered with %s, and nobody "
-                  "fenced it",
-                  session->id, names[session->request.kind], session->producer_id, session->epoch,
-                  err_name(code));
+                  "%s: %s (%s) with producer id %" PRId64 ", epoch %d is answered with %s, and "
+                  "nobody fenced it",
+                  session->id, names[session->request.kind], session->request.topic->name,
+                  session->producer_id, session->epoch, err_name(code));
     }
     session->has_request = false;
     if (session->zombie) {

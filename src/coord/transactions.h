@@ -36,7 +36,6 @@ struct coord_markers {
     err_t *errors; /* of each partition, filled in: ERR_OK when its marker is committed */
     struct sys_loop *loop;
     void (*done)(struct coord_markers *markers); /* once, on the loop */
-    void *world;                                 /* for whoever carries it out */
 };
 
 /* A producer id that nobody has had. */

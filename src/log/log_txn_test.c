@@ -278,9 +278,8 @@ static void all_aborts_are_told(void **state) {
 }
 
 /* A reader is told of what it gets, and not of all that comes behind. */
-static void aborts_of_a_read_are_those_it_reached(void **state) {
-    struct fixture *f = *state;
-    f->config.segment_bytes = 2000;
+static void read_all_aborts(struct fixture *f, int64_t segment_bytes) {
+    f->config.segment_bytes = segment_bytes;
     fixture_open(f);
     for (int i = 0; i < 40; i++) {
         assert_int_equal(data(f, 100 + i, 0, 0), ERR_OK);
@@ -299,6 +298,14 @@ static void aborts_of_a_read_are_those_it_reached(void **state) {
         log_slice_release(&slice);
         offset = end;
     }
+}
+
+static void aborts_of_a_read_are_those_it_reached(void **state) {
+    read_all_aborts(*state, 2000);
+}
+
+static void so_in_a_long_index(void **state) {
+    read_all_aborts(*state, 1024 * 1024);
 }
 
 /* --- what survives --- */
@@ -402,6 +409,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(the_oldest_holds_it, setup, teardown),
         cmocka_unit_test_setup_teardown(all_aborts_are_told, setup, teardown),
         cmocka_unit_test_setup_teardown(aborts_of_a_read_are_those_it_reached, setup, teardown),
+        cmocka_unit_test_setup_teardown(so_in_a_long_index, setup, teardown),
         cmocka_unit_test_setup_teardown(every_end_is_survived, setup, teardown),
         cmocka_unit_test_setup_teardown(a_marker_is_taken_back, setup, teardown),
         cmocka_unit_test_setup_teardown(an_open_transaction_does_not_expire, setup, teardown),

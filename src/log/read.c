@@ -123,21 +123,21 @@ static void aborted_add(struct aborted_list *list, const struct txn_index_entry 
  * end_offset, because the last stable offset had reached it. */
 static err_t aborted_collect(struct log_segment *segment, int64_t start_offset, int64_t end_offset,
                              struct aborted_list *list, bool *ret_complete) {
-    struct txn_index_entry *entries;
-    size_t count;
-    err_t err = txn_index_read(&segment->aborted, segment->base_offset, &entries, &count);
+    *ret_complete = false;
+    struct txn_index_walk walk;
+    err_t err = txn_index_walk_init(&walk, &segment->aborted, segment->base_offset, start_offset);
     if (err != ERR_OK) {
         return err;
     }
-    *ret_complete = false;
-    for (size_t i = 0; i < count && !*ret_complete; i++) {
-        if (entries[i].last_offset >= start_offset && entries[i].first_offset < end_offset) {
-            aborted_add(list, &entries[i]);
+    struct txn_index_entry entry;
+    while (!*ret_complete && (err = txn_index_walk_next(&walk, &entry)) == ERR_OK) {
+        if (entry.first_offset < end_offset) {
+            aborted_add(list, &entry);
         }
-        *ret_complete = entries[i].last_stable_offset >= end_offset;
+        *ret_complete = entry.last_stable_offset >= end_offset;
     }
-    free(entries);
-    return ERR_OK;
+    txn_index_walk_done(&walk);
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
 err_t log_aborted_transactions(struct log *log, int64_t start_offset, int64_t end_offset,

@@ -151,3 +151,98 @@ err_t txn_index_read(struct txn_index *index, int64_t base_offset,
     *ret_count = count;
     return ERR_OK;
 }
+
+/* --- a walk --- */
+
+static uint64_t entry_count(struct txn_index *index) {
+    sys_lock_take(index->lock);
+    uint64_t count = index->size / TXN_INDEX_ENTRY_SIZE;
+    sys_lock_give(index->lock);
+    return count;
+}
+
+/* NOT_FOUND: the last of them were taken back meanwhile, and walk->count says how many are left. */
+static err_t entries_read(struct txn_index_walk *walk, uint64_t first, size_t count,
+                          struct txn_index_entry *entries) {
+    uint8_t data[TXN_INDEX_WALK_ENTRIES * TXN_INDEX_ENTRY_SIZE];
+    size_t size = count * TXN_INDEX_ENTRY_SIZE;
+    size_t got;
+    err_t err = sys_file_read(walk->file, first * TXN_INDEX_ENTRY_SIZE, data, size, &got);
+    if (err != ERR_OK || got == size) {
+        return err == ERR_OK ? entries_parse(data, count, walk->base_offset, entries) : err;
+    }
+    uint64_t left = entry_count(walk->index);
+    if (left >= first + count) {
+        return ERR_CORRUPT;
+    }
+    walk->count = left < walk->count ? left : walk->count;
+    return ERR_NOT_FOUND;
+}
+
+/* Markers rise in the file. */
+static err_t find_first(struct txn_index_walk *walk, int64_t offset) {
+    uint64_t low = 0, high = walk->count;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        struct txn_index_entry entry;
+        err_t err = entries_read(walk, middle, 1, &entry);
+        if (err != ERR_OK && err != ERR_NOT_FOUND) {
+            return err;
+        }
+        if (err == ERR_OK && entry.last_offset < offset) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    walk->next = low;
+    return ERR_OK;
+}
+
+err_t txn_index_walk_init(struct txn_index_walk *walk, struct txn_index *index, int64_t base_offset,
+                          int64_t offset) {
+    *walk = (struct txn_index_walk){.index = index, .base_offset = base_offset};
+    walk->count = entry_count(index);
+    if (walk->count == 0) {
+        return ERR_OK;
+    }
+    err_t err = cached_file_take(&index->file, false, &walk->file);
+    if (err != ERR_OK) {
+        walk->file = NULL;
+        return err;
+    }
+    err = find_first(walk, offset);
+    if (err != ERR_OK) {
+        txn_index_walk_done(walk);
+    }
+    return err;
+}
+
+void txn_index_walk_done(struct txn_index_walk *walk) {
+    if (walk->file != NULL) {
+        cached_file_give(&walk->index->file);
+        walk->file = NULL;
+    }
+}
+
+err_t txn_index_walk_next(struct txn_index_walk *walk, struct txn_index_entry *ret_entry) {
+    while (walk->entry_index == walk->entry_count) {
+        uint64_t left = walk->next < walk->count ? walk->count - walk->next : 0;
+        size_t count = left < TXN_INDEX_WALK_ENTRIES ? (size_t)left : TXN_INDEX_WALK_ENTRIES;
+        if (count == 0) {
+            return ERR_NOT_FOUND;
+        }
+        err_t err = entries_read(walk, walk->next, count, walk->entries);
+        if (err == ERR_NOT_FOUND) {
+            continue;
+        }
+        if (err != ERR_OK) {
+            return err;
+        }
+        walk->next += count;
+        walk->entry_count = count;
+        walk->entry_index = 0;
+    }
+    *ret_entry = walk->entries[walk->entry_index++];
+    return ERR_OK;
+}

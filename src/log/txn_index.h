@@ -40,6 +40,28 @@ err_t txn_index_cut(struct txn_index *index, int64_t offset);
 /* Syncs what was written; on any thread. */
 err_t txn_index_sync(struct txn_index *index);
 
+/*
+ * A walk over the entries from the first one whose marker is at or above an offset. On any thread.
+ * Errors as txn_index_read. The file is kept open until the walk is done.
+ */
+enum { TXN_INDEX_WALK_ENTRIES = 32 };
+
+struct txn_index_walk {
+    struct txn_index *index;
+    struct sys_file *file; /* NULL: there are no entries */
+    int64_t base_offset;
+    uint64_t next; /* these two count entries of the file */
+    uint64_t count;
+    struct txn_index_entry entries[TXN_INDEX_WALK_ENTRIES];
+    size_t entry_count;
+    size_t entry_index;
+};
+
+err_t txn_index_walk_init(struct txn_index_walk *walk, struct txn_index *index, int64_t base_offset,
+                          int64_t offset);
+void txn_index_walk_done(struct txn_index_walk *walk);
+err_t txn_index_walk_next(struct txn_index_walk *walk, struct txn_index_entry *ret_entry);
+
 /* All entries; *ret_entries is freed with free(), NULL when there are none. CORRUPT for an entry of
  * an unknown version or with a marker below base_offset. */
 err_t txn_index_read(struct txn_index *index, int64_t base_offset,

@@ -55,45 +55,7 @@ static void tell(const struct produce_txns *txns, struct produce_txn *item, err_
     }
 }
 
-/* --- asking --- */
-
-static void ask_again(struct sys_timer *timer) {
-    produce_txns_ask(container_of(timer, struct produce_txns, timer));
-}
-
-static bool try_again_later(struct produce_txns *txns) {
-    struct reactor *reactor = txns->request->reactor;
-    int64_t now_ms = sys_loop_now_ms(reactor->loop);
-    bool busy = false;
-    for (int32_t i = 0; i < txns->verify.part_count; i++) {
-        busy = busy || txns->verify.parts[i].err == ERR_CONCURRENT_TRANSACTIONS;
-    }
-    if (!busy || now_ms >= txns->retry_ms_max || atomic_load(&reactor->node->draining)) {
-        return false;
-    }
-    txns->timer.fire = ask_again;
-    sys_timer_set(reactor->loop, &txns->timer,
-                  now_ms +
-                      config_int(reactor->config, CONFIG_ADD_PARTITIONS_TO_TXN_RETRY_BACKOFF_MS));
-    return true;
-}
-
-static void answered(struct txn_verify *verify) {
-    struct produce_txns *txns = container_of(verify, struct produce_txns, verify);
-    if (try_again_later(txns)) {
-        return;
-    }
-    for (int32_t i = 0; i < verify->part_count; i++) {
-        tell(txns, &txns->items[txns->places[i]], verify->parts[i].err);
-    }
-    txns->done(txns);
-}
-
-void produce_txns_ask(struct produce_txns *txns) {
-    txn_verify_begin(txns->request->node, &txns->verify);
-}
-
-/* --- what is to be asked --- */
+/* --- what is asked --- */
 
 static err_t find_partition(struct request *request, const struct produce_txn *item,
                             struct partition **ret_partition) {
@@ -118,6 +80,60 @@ static bool look(const struct produce_txns *txns, struct produce_txn *item) {
         item->txn.guard = LOG_TXN_GUARD_NONE;
     }
     return item->err == ERR_OK && !open;
+}
+
+/* --- asking --- */
+
+static void ask_again(struct sys_timer *timer) {
+    produce_txns_ask(container_of(timer, struct produce_txns, timer));
+}
+
+/* The marker of the transaction before may have come since the guard was taken: an answer counts
+ * only for the guard that was there before its question. */
+static bool guard_moved(const struct produce_txns *txns, struct produce_txn *item) {
+    int64_t before = item->txn.guard;
+    (void)look(txns, item);
+    return item->txn.guard != before;
+}
+
+static bool try_again_later(struct produce_txns *txns) {
+    struct reactor *reactor = txns->request->reactor;
+    int64_t now_ms = sys_loop_now_ms(reactor->loop);
+    bool busy = false;
+    for (int32_t i = 0; i < txns->verify.part_count; i++) {
+        struct txn_verify_part *part = &txns->verify.parts[i];
+        bool moved = guard_moved(txns, &txns->items[txns->places[i]]);
+        if (moved && part->err == ERR_OK) {
+            part->err = ERR_CONCURRENT_TRANSACTIONS;
+        }
+        busy = busy || part->err == ERR_CONCURRENT_TRANSACTIONS;
+    }
+    if (!busy || now_ms >= txns->retry_ms_max || atomic_load(&reactor->node->draining)) {
+        return false;
+    }
+    txns->timer.fire = ask_again;
+    sys_timer_set(reactor->loop, &txns->timer,
+                  now_ms +
+                      config_int(reactor->config, CONFIG_ADD_PARTITIONS_TO_TXN_RETRY_BACKOFF_MS));
+    return true;
+}
+
+static void answered(struct txn_verify *verify) {
+    struct produce_txns *txns = container_of(verify, struct produce_txns, verify);
+    if (try_again_later(txns)) {
+        return;
+    }
+    for (int32_t i = 0; i < verify->part_count; i++) {
+        struct produce_txn *item = &txns->items[txns->places[i]];
+        if (item->err == ERR_OK) {
+            tell(txns, item, verify->parts[i].err);
+        }
+    }
+    txns->done(txns);
+}
+
+void produce_txns_ask(struct produce_txns *txns) {
+    txn_verify_begin(txns->request->node, &txns->verify);
 }
 
 bool produce_txns_look(struct produce_txns *txns) {

@@ -84,16 +84,13 @@ static bool look(const struct produce_txns *txns, struct produce_txn *item) {
 
 /* --- asking --- */
 
+/* By now there may be the marker that was waited for: the guards of before hold no more. */
 static void ask_again(struct sys_timer *timer) {
-    produce_txns_ask(container_of(timer, struct produce_txns, timer));
-}
-
-/* The marker of the transaction before may have come since the guard was taken: an answer counts
- * only for the guard that was there before its question. */
-static bool guard_moved(const struct produce_txns *txns, struct produce_txn *item) {
-    int64_t before = item->txn.guard;
-    (void)look(txns, item);
-    return item->txn.guard != before;
+    struct produce_txns *txns = container_of(timer, struct produce_txns, timer);
+    for (int32_t i = 0; i < txns->verify.part_count; i++) {
+        (void)look(txns, &txns->items[txns->places[i]]);
+    }
+    produce_txns_ask(txns);
 }
 
 static bool try_again_later(struct produce_txns *txns) {
@@ -101,12 +98,7 @@ static bool try_again_later(struct produce_txns *txns) {
     int64_t now_ms = sys_loop_now_ms(reactor->loop);
     bool busy = false;
     for (int32_t i = 0; i < txns->verify.part_count; i++) {
-        struct txn_verify_part *part = &txns->verify.parts[i];
-        bool moved = guard_moved(txns, &txns->items[txns->places[i]]);
-        if (moved && part->err == ERR_OK) {
-            part->err = ERR_CONCURRENT_TRANSACTIONS;
-        }
-        busy = busy || part->err == ERR_CONCURRENT_TRANSACTIONS;
+        busy = busy || txns->verify.parts[i].err == ERR_CONCURRENT_TRANSACTIONS;
     }
     if (!busy || now_ms >= txns->retry_ms_max || atomic_load(&reactor->node->draining)) {
         return false;

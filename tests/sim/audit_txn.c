@@ -33,7 +33,6 @@ struct audit_txn {
 struct txn_value {
     struct audit_txn *txn; /* NULL: of no transaction */
     uint64_t stretch;      /* in which it was read last */
-    bool acked;
 };
 
 struct audit_txns {
@@ -115,10 +114,6 @@ void audit_txn_value(struct audit_txn *txn, uint64_t value) {
     txns->values[value - 1] = (struct txn_value){.txn = txn};
 }
 
-void audit_txn_acked(struct audit_txns *txns, uint64_t value) {
-    value_of(txns, value)->acked = true;
-}
-
 void audit_txn_offsets(struct audit_txn *txn, const char *group, int64_t from, int64_t to) {
     txn->group = group;
     txn->from = from;
@@ -151,10 +146,10 @@ uint64_t audit_txns_stretch(struct audit_txns *txns) {
     return ++txns->stretch_count;
 }
 
-bool audit_txns_read(struct audit_txns *txns, uint64_t stretch, uint64_t id) {
+void audit_txns_read(struct audit_txns *txns, uint64_t stretch, uint64_t id) {
     struct txn_value *value = value_of(txns, id);
     if (value == NULL) {
-        return false;
+        return;
     }
     struct audit_txn *txn = value->txn;
     if (!txn->commit_asked) {
@@ -165,7 +160,6 @@ bool audit_txns_read(struct audit_txns *txns, uint64_t stretch, uint64_t id) {
     }
     value->stretch = stretch;
     is_visible(txn, "a record of it was read");
-    return true;
 }
 
 void audit_txns_covered(struct audit_txns *txns, uint64_t stretch, uint64_t id) {

@@ -9,7 +9,7 @@
  *
  *   8. no aborted read         a record of a transaction that was aborted is not read
  *   9. no read in the future   nor one of a transaction whose commit nobody asked for yet
- *  10. nothing committed lost  when the commit was answered, each acknowledged record is read
+ *  10. nothing committed lost  when the commit was answered, each record in the log is read
  *  11. all or nothing          of a transaction all records are read, or none; and its offsets are
  *                              the group's, or they are not. A commit without an answer is either
  *  12. each input once         transactions that consume and commit offsets follow one another:
@@ -28,9 +28,8 @@ void audit_txns_free(struct audit_txns *txns);
 /* who: copied, for people. */
 struct audit_txn *audit_txn_begin(struct audit_txns *txns, const char *who);
 
-/* A record of audit_send is about to be sent in it; it was acknowledged. */
+/* A record of audit_send is about to be sent in it. */
 void audit_txn_value(struct audit_txn *txn, uint64_t value);
-void audit_txn_acked(struct audit_txns *txns, uint64_t value);
 
 /* It consumes a group's input from one offset to another, which is asked to be committed; no two
  * have the same `to`. Then it was acknowledged. The group's name is borrowed. */
@@ -46,8 +45,8 @@ void audit_txn_ended(struct audit_txn *txn, bool commit);
 /* A reader of committed records begins to take a stretch of a log; its number. */
 uint64_t audit_txns_stretch(struct audit_txns *txns);
 
-/* In the stretch a value was read. True: it is of a transaction. */
-bool audit_txns_read(struct audit_txns *txns, uint64_t stretch, uint64_t value);
+/* In the stretch a value was read. */
+void audit_txns_read(struct audit_txns *txns, uint64_t stretch, uint64_t value);
 
 /* The stretch held this value, read or not. */
 void audit_txns_covered(struct audit_txns *txns, uint64_t stretch, uint64_t value);

@@ -149,7 +149,7 @@ struct node_fetched {
     int64_t high_watermark;
     void (*take)(void *arg, const struct node_fetched *fetched, int64_t offset, uint64_t value);
     void (*marker)(void *arg, const struct node_fetched *fetched,
-                   const struct record_batch *batch);             /* may be NULL */
+                   const struct record_batch *batch);           /* may be NULL */
     bool (*skips)(void *arg, const struct record_batch *batch); /* aborted; may be NULL */
     void *arg;
 };

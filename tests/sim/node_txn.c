@@ -40,31 +40,48 @@ static struct txn_session *free_slot(struct txn_client *client) {
     return found;
 }
 
-void txn_client_crash(struct txn_session *session) {
+static void crash(struct txn_session *session, bool zombie) {
     struct txn_client *client = session->client;
     struct node_sim *sim = client->client.sim;
-    if (session != client->current || session->producer_id < 0 || sim->finishing ||
-        node_below(sim, (uint64_t)client->dies_one_in) != 0) {
-        return;
-    }
     points_add(sim->run->points, session->txn != NULL ? "txn_crash_within" : "txn_crash", 1);
     struct txn_session *next = free_slot(client);
-    if (node_below(sim, 2) == 0) {
+    bool gone = !client->offsets && node_below(sim, GONE_ONE_IN) == 0;
+    if (zombie && !gone) {
         session->zombie = true;
-        session->zombie_ends_ms =
-            sys_mono_ms(sim->sys) + (int64_t)node_below(sim, ZOMBIE_MS_MAX);
+        session->zombie_ends_ms = sys_mono_ms(sim->sys) + (int64_t)node_below(sim, ZOMBIE_MS_MAX);
     } else {
         session_over(session);
     }
-    if (!client->offsets && node_below(sim, GONE_ONE_IN) == 0) {
+    if (gone) {
         client->ids++;
         points_add(sim->run->points, "txn_abandoned", 1);
-        if (session->zombie) {
-            session_over(session);
-        }
     }
     client->current = next;
     txn_session_begin(next);
+}
+
+static bool may_crash(const struct txn_session *session) {
+    return session == session->client->current && session->producer_id >= 0 &&
+           !session->client->client.sim->finishing;
+}
+
+void txn_client_crash(struct txn_session *session) {
+    struct node_sim *sim = session->client->client.sim;
+    if (may_crash(session) && node_below(sim, (uint64_t)session->client->dies_one_in) == 0) {
+        crash(session, node_below(sim, 2) == 0);
+    }
+}
+
+bool txn_client_crash_sending(struct txn_session *session) {
+    struct node_sim *sim = session->client->client.sim;
+    if (!session->client->late || session->txn == NULL || session->request.sends > 0 ||
+        !may_crash(session) || node_below(sim, (uint64_t)session->client->dies_one_in) != 0) {
+        return false;
+    }
+    txn_late_keep(session, &session->request);
+    crash(session, false);
+    points_add(sim->run->points, "txn_crash_sending", 1);
+    return true;
 }
 
 static void turn(struct sys_timer *timer) {
@@ -89,9 +106,10 @@ static void turn(struct sys_timer *timer) {
 static void describe(struct node_client *base, char *text, size_t size) {
     const struct txn_client *client = container_of(base, struct txn_client, client);
     const struct txn_session *session = client->current;
-    snprintf(text, size, "a transactional producer: %s, producer id %" PRId64 ", request %d, sent %d times",
-             session->id, session->producer_id, session->has_request ? (int)session->request.kind : -1,
-             session->request.sends);
+    snprintf(text, size,
+             "a transactional producer: %s, producer id %" PRId64 ", request %d, sent %d times",
+             session->id, session->producer_id,
+             session->has_request ? (int)session->request.kind : -1, session->request.sends);
 }
 
 static void client_free(struct node_client *base) {

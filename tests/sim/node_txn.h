@@ -64,7 +64,8 @@ void txn_message_copy(struct txn_message *to, const struct txn_message *from);
 void txn_message_done(struct txn_message *request);
 err_t txn_message_send(struct txn_message *request, struct node_link *link, client_done_fn done,
                        void *arg);
-/* The outcome; of an InitProducerId or EndTxn also id and epoch, of a Produce or fetch the offset. */
+/* The outcome; of an InitProducerId or EndTxn also id and epoch, of a Produce or fetch the offset.
+ */
 struct txn_answer {
     int16_t code;
     int64_t producer_id;
@@ -90,7 +91,8 @@ struct txn_session {
     uint32_t life; /* answers of another one are not heeded */
     uint32_t number;
     int64_t zombie_ends_ms;
-    int64_t fenced_ms; /* when its successor had its id; -1: not */
+    uint32_t begin_down; /* sim->down_count then */
+    int64_t fenced_ms;   /* when its successor had its id; -1: not */
     char id[48];
 
     struct txn_message request; /* that is under way, or to be sent again */
@@ -124,7 +126,6 @@ struct txn_late {
     struct txn_client *client;
     struct txn_message request;
     struct sys_timer timer;
-    uint32_t session; /* number */
     bool used;
 };
 
@@ -137,7 +138,7 @@ struct txn_client {
     char name[40];
     char group[40];
     int number;
-    int ids;            /* transactional ids it has had */
+    int ids; /* transactional ids it has had */
     uint32_t session_count;
     bool version_2;
     bool offsets;
@@ -151,7 +152,9 @@ struct txn_client {
 };
 
 /* node_txn.c */
-void txn_client_crash(struct txn_session *session);
+void txn_client_crash(struct txn_session *session); /* now and then */
+/* The same just when it sends a request: that arrives late, for the first time. */
+bool txn_client_crash_sending(struct txn_session *session);
 /* An InitProducerId without an answer may take effect any time soon. */
 void txn_client_loosen(struct txn_client *client);
 
@@ -162,4 +165,5 @@ bool txn_session_is_over(const struct txn_session *session);
 
 /* node_txn_late.c: perhaps a copy of what was just sent is sent again later. */
 void txn_late_offer(struct txn_session *session, const struct txn_message *request);
+void txn_late_keep(struct txn_session *session, const struct txn_message *request);
 bool txn_lates_pending(const struct txn_client *client);

@@ -2,9 +2,9 @@
  * Copies of requests that arrive late, over a connection of their own: after the answer, after the
  * end of the transaction, and after the one that comes next has begun.
  *
- *   EndTxn          of version 2 at any time: its epoch tells the transaction. An older one only
- *                   after its epoch is over, for until then nobody can tell it from the next (the
- *                   protocol's own gap, which version 2 closed)
+ *   EndTxn, and     of version 2 at any time: the epoch tells the transaction. Older ones only
+ *   TxnOffsetCommit after their epoch is over, for until then nobody can tell that they are not of
+ *                   the next transaction (the protocol's own gap, which version 2 closed)
  *   InitProducerId  fences whoever has the id: the producer is told so, and that is fine
  *   all others      must be refused or change nothing; what an acknowledged copy of Produce says is
  *                   the auditor's to judge
@@ -21,9 +21,12 @@ struct late_call {
     struct txn_message request;
 };
 
-static bool is_current(const struct txn_client *client, const struct txn_message *request) {
+/* Whether the coordinator can tell that it is late: its epoch is known to be over. */
+static bool can_be_told(const struct txn_client *client, const struct txn_message *request) {
     const struct txn_session *session = client->current;
-    return session->producer_id == request->producer_id && session->epoch == request->epoch;
+    bool needs_epoch = request->kind == TXN_END || request->kind == TXN_OFFSETS;
+    return !needs_epoch || request->version_2 ||
+           (session->producer_id == request->producer_id && session->epoch > request->epoch);
 }
 
 static void take_acked(const struct late_call *call, int64_t base_offset) {
@@ -68,8 +71,7 @@ static void arrive(struct sys_timer *timer) {
     struct txn_late *late = container_of(timer, struct txn_late, timer);
     struct txn_client *client = late->client;
     const struct txn_message *request = &late->request;
-    bool untold = request->kind == TXN_END && !request->version_2 && is_current(client, request);
-    if (!untold && client->late_link.is_up) {
+    if (can_be_told(client, request) && client->late_link.is_up) {
         struct late_call *call = calloc(1, sizeof *call);
         assert(call != NULL);
         call->client = client;
@@ -95,14 +97,9 @@ bool txn_lates_pending(const struct txn_client *client) {
     return false;
 }
 
-void txn_late_offer(struct txn_session *session, const struct txn_message *request) {
+void txn_late_keep(struct txn_session *session, const struct txn_message *request) {
     struct txn_client *client = session->client;
     struct node_sim *sim = client->client.sim;
-    if (!client->late || request->kind < TXN_INIT || request->kind == TXN_FETCH ||
-        sim->finishing ||
-        node_below(sim, request->kind == TXN_INIT ? LATE_INIT_ONE_IN : LATE_ONE_IN) != 0) {
-        return;
-    }
     for (int i = 0; i < TXN_LATE_MAX; i++) {
         struct txn_late *late = &client->lates[i];
         if (!late->used) {
@@ -110,10 +107,18 @@ void txn_late_offer(struct txn_session *session, const struct txn_message *reque
             late->client = client;
             late->timer.fire = arrive;
             txn_message_copy(&late->request, request);
-            node_timer_in(sim, &late->timer,
-                          (int64_t)node_below(sim, node_below(sim, 2) == 0 ? LATE_MS_SHORT
-                                                                           : LATE_MS_MAX));
+            uint64_t most_ms = node_below(sim, 2) == 0 ? LATE_MS_SHORT : LATE_MS_MAX;
+            node_timer_in(sim, &late->timer, (int64_t)node_below(sim, most_ms));
             return;
         }
+    }
+}
+
+void txn_late_offer(struct txn_session *session, const struct txn_message *request) {
+    struct node_sim *sim = session->client->client.sim;
+    bool shown = request->kind >= TXN_INIT && request->kind != TXN_FETCH;
+    uint64_t one_in = request->kind == TXN_INIT ? LATE_INIT_ONE_IN : LATE_ONE_IN;
+    if (session->client->late && shown && !sim->finishing && node_below(sim, one_in) == 0) {
+        txn_late_keep(session, request);
     }
 }

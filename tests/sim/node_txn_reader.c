@@ -166,7 +166,8 @@ static void take_partition(struct reader *reader, struct place *place,
     if (data->error_code == ERR_OFFSET_OUT_OF_RANGE) {
         if (!place->topic->deletes_records && place->topic->retention_bytes < 0 &&
             sim->run->power_cut_count == 0) {
-            node_fail(sim, "%s-%d: offset %" PRId64 " is out of range for readers of committed records",
+            node_fail(sim,
+                      "%s-%d: offset %" PRId64 " is out of range for readers of committed records",
                       place->topic->name, place->partition, place->offset);
         }
         place->knows_start = false;
@@ -210,9 +211,8 @@ static void fetched(void *arg, const struct client_response *response) {
     const struct fetch_response *message = response->message;
     struct place *place = reader->asked;
     reader->busy = false;
-    if (response->err == ERR_OK && message->error_code == ERR_OK &&
-        message->responses_count == 1 && place->knows_start &&
-        place->offset == reader->asked_offset) {
+    if (response->err == ERR_OK && message->error_code == ERR_OK && message->responses_count == 1 &&
+        place->knows_start && place->offset == reader->asked_offset) {
         take_partition(reader, place, &message->responses[0].partitions[0]);
     }
     again(reader, 1 + node_draw(reader->client.sim, reader->wait) / 1000);
@@ -249,9 +249,8 @@ static void fetch(struct reader *reader, struct place *place) {
     reader->asked = place;
     reader->asked_offset = place->offset;
     reader->asked_down = sim->down_count;
-    reader->busy =
-        node_link_send(&reader->link, API_FETCH, reader->version, &request, fetched, reader) ==
-        ERR_OK;
+    reader->busy = node_link_send(&reader->link, API_FETCH, reader->version, &request, fetched,
+                                  reader) == ERR_OK;
 }
 
 /* --- the log's start --- */
@@ -289,9 +288,8 @@ static void find_places(struct reader *reader) {
     struct node_sim *sim = reader->client.sim;
     for (int t = 0; t < sim->topic_count; t++) {
         struct node_topic *topic = &sim->topics[t];
-        for (int32_t p = 0; topic_is_usable(topic) && !topic->comes_and_goes &&
-                            p < topic->partition_count;
-             p++) {
+        for (int32_t p = 0;
+             topic_is_usable(topic) && !topic->comes_and_goes && p < topic->partition_count; p++) {
             bool known = false;
             for (int i = 0; i < reader->count; i++) {
                 known |= reader->places[i].topic == topic && reader->places[i].partition == p;

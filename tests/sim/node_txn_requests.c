@@ -151,9 +151,11 @@ err_t txn_message_send(struct txn_message *request, struct node_link *link, clie
     typedef err_t (*send_fn)(const struct txn_message *, struct node_link *, client_done_fn,
                              void *);
     static const send_fn sends[TXN_KINDS] = {
-        [TXN_FIND] = send_find,   [TXN_FIND_GROUP] = send_find,          [TXN_INIT] = send_init,
-        [TXN_FETCH] = send_fetch, [TXN_ADD] = send_add,                  [TXN_PRODUCE] = send_produce,
-        [TXN_END] = send_end,     [TXN_ADD_OFFSETS] = send_add_offsets, [TXN_OFFSETS] = send_offsets,
+        [TXN_FIND] = send_find,       [TXN_FIND_GROUP] = send_find,
+        [TXN_INIT] = send_init,       [TXN_FETCH] = send_fetch,
+        [TXN_ADD] = send_add,         [TXN_PRODUCE] = send_produce,
+        [TXN_END] = send_end,         [TXN_ADD_OFFSETS] = send_add_offsets,
+        [TXN_OFFSETS] = send_offsets,
     };
     if (!link->is_up) {
         return ERR_CLOSED;

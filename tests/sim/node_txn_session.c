@@ -16,6 +16,9 @@
  *   fine, to a zombie's request that    a violation: its successor had its id already
  *   was sent too late
  *   none, or an error that passes       it is sent again
+ *
+ * A zombie that asks for a next epoch is fenced, but an open transaction of its successor is
+ * aborted before anybody looks at the epoch, as in Apache Kafka.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -33,6 +36,11 @@ enum {
     STALL_MS_MAX = 2500,   /* longer than the timeout */
     STEP_MAX = 20,
     VALUE_SIZE = 40,
+};
+
+static const char *const names[TXN_KINDS] = {
+    "FindCoordinator", "FindCoordinator", "InitProducerId",  "OffsetFetch", "AddPartitionsToTxn",
+    "Produce",         "AddOffsetsToTxn", "TxnOffsetCommit", "EndTxn",
 };
 
 static struct node_sim *sim_of(const struct txn_session *session) {
@@ -66,6 +74,7 @@ void txn_session_begin(struct txn_session *session) {
     session->epoch = -1;
     session->timeout_ms = node_draw(sim_of(session), client->timeout) / 1000;
     session->txn = NULL;
+    session->begin_down = sim_of(session)->down_count;
     memset(session->sequences, 0, sizeof session->sequences);
     memset(session->audits, 0, sizeof session->audits);
 }
@@ -168,9 +177,9 @@ static void prepare_write(struct txn_session *session) {
     session->request.partition = write->partition;
     if (!adds) {
         struct node_sim *sim = sim_of(session);
-        session->request.produce_version = (int16_t)(session->client->version_2
-                                                         ? 12 + node_below(sim, 2)
-                                                         : 3 + node_below(sim, 9));
+        session->request.produce_version =
+            (int16_t)(session->client->version_2 ? 12 + node_below(sim, 2)
+                                                 : 3 + node_below(sim, 9));
         build_batch(session, &session->request, write);
     }
 }
@@ -214,16 +223,24 @@ static bool may_be_fenced(const struct txn_session *session) {
     return session->zombie || too_long || now_ms < session->client->loose_until_ms;
 }
 
+/* Where a log's batches were deleted and only the marker behind them is left, a node that builds
+ * its producers anew wants the sequences of an old client from 0 on, as Apache Kafka does. */
+static bool may_be_forgotten(const struct txn_session *session, int16_t code) {
+    const struct node_topic *topic = session->request.topic;
+    return code == ERR_OUT_OF_ORDER_SEQUENCE_NUMBER && !session->client->version_2 &&
+           (topic->deletes_records || topic->retention_bytes >= 0) &&
+           session->begin_down != sim_of(session)->down_count;
+}
+
 static void fenced(struct txn_session *session, int16_t code) {
-    static const char *const names[TXN_KINDS] = {
-        "FindCoordinator", "FindCoordinator", "InitProducerId",  "OffsetFetch",     "AddPartitionsToTxn",
-        "Produce",         "AddOffsetsToTxn", "TxnOffsetCommit", "EndTxn"};
-    if (!may_be_fenced(session)) {
+    if (may_be_forgotten(session, code)) {
+        point(session, "txn_forgotten");
+    } else if (!may_be_fenced(session)) {
         node_fail(sim_of(session),
-                  "%s: %s with producer id %" PRId64 ", epoch %d is answered with %s, and nobody "
-                  "fenced it",
-                  session->id, names[session->request.kind], session->producer_id, session->epoch,
-                  err_name(code));
+                  "%s: %s (%s) with producer id %" PRId64 ", epoch %d is answered with %s, and "
+                  "nobody fenced it",
+                  session->id, names[session->request.kind], session->request.topic->name,
+                  session->producer_id, session->epoch, err_name(code));
     }
     session->has_request = false;
     if (session->zombie) {
@@ -290,7 +307,6 @@ static void take_acked(struct txn_session *session, int64_t base_offset) {
         uint64_t value = request->first_value + (uint64_t)i;
         audit_ack(sim->run->audit, value, base_offset + i,
                   request->topic->synced ? AUDIT_SYNCED : AUDIT_WRITTEN);
-        audit_txn_acked(sim->txns, value);
     }
     if (request->sends > 1) {
         point(session, "txn_produce_repeated");
@@ -363,6 +379,9 @@ static void answered(void *arg, const struct client_response *response) {
         return; /* it is sent again */
     }
     struct txn_answer answer = txn_answer_read(&session->request, response->message);
+    run_say(sim_of(session)->run, "%s%s: %s at epoch %d: %s (%" PRId64 ", %d)", session->id,
+            session->zombie ? ", a zombie" : "", names[session->request.kind], session->epoch,
+            err_name(answer.code), answer.producer_id, answer.epoch);
     if (answer.code == ERR_OK) {
         take(session, &answer);
     } else if (txn_error_fences(answer.code) || txn_error_aborts(answer.code)) {
@@ -371,7 +390,7 @@ static void answered(void *arg, const struct client_response *response) {
         node_fail(sim_of(session), "%s: request %d is answered with %s", session->id,
                   session->request.kind, err_name(answer.code));
     }
-    txn_client_crash(session); /* now and then */
+    txn_client_crash(session);
 }
 
 /* --- turns --- */
@@ -399,9 +418,16 @@ void txn_session_turn(struct txn_session *session) {
     if (session->txn != NULL && session->begin_ms < 0) {
         session->begin_ms = sys_mono_ms(sim_of(session)->sys);
     }
+    if (txn_client_crash_sending(session)) {
+        return;
+    }
     struct call *call = malloc(sizeof *call);
     assert(call != NULL);
     *call = (struct call){.session = session, .life = session->life};
+    if (session->zombie && session->request.kind == TXN_INIT) {
+        txn_client_loosen(
+            session->client); /* it is fenced; a transaction is aborted all the same */
+    }
     txn_late_offer(session, &session->request);
     session->busy = true;
     if (txn_message_send(&session->request, &session->link, answered, call) != ERR_OK) {

@@ -55,10 +55,42 @@ static void tell(const struct produce_txns *txns, struct produce_txn *item, err_
     }
 }
 
+/* --- what is asked --- */
+
+static err_t find_partition(struct request *request, const struct produce_txn *item,
+                            struct partition **ret_partition) {
+    const struct meta_topic *topic;
+    err_t err = topic_find(request, item->topic, &topic);
+    return err == ERR_OK ? topic_partition_find(request, topic, item->index, ret_partition) : err;
+}
+
+/* Whether the coordinator is to be asked. */
+static bool look(const struct produce_txns *txns, struct produce_txn *item) {
+    struct partition *partition = NULL;
+    bool open = false;
+    item->err = find_partition(txns->request, item, &partition);
+    if (item->err == ERR_OK) {
+        item->err = partition_txn_is_open(partition, item->producer_id, item->producer_epoch, &open,
+                                          &item->txn.guard);
+    }
+    partition_unref(partition);
+    item->txn.verified = verification_enabled(txns);
+    item->txn.from_zero = adds(txns) && !open;
+    if (open) {
+        item->txn.guard = LOG_TXN_GUARD_NONE;
+    }
+    return item->err == ERR_OK && !open;
+}
+
 /* --- asking --- */
 
+/* By now there may be the marker that was waited for: the guards of before hold no more. */
 static void ask_again(struct sys_timer *timer) {
-    produce_txns_ask(container_of(timer, struct produce_txns, timer));
+    struct produce_txns *txns = container_of(timer, struct produce_txns, timer);
+    for (int32_t i = 0; i < txns->verify.part_count; i++) {
+        (void)look(txns, &txns->items[txns->places[i]]);
+    }
+    produce_txns_ask(txns);
 }
 
 static bool try_again_later(struct produce_txns *txns) {
@@ -84,40 +116,16 @@ static void answered(struct txn_verify *verify) {
         return;
     }
     for (int32_t i = 0; i < verify->part_count; i++) {
-        tell(txns, &txns->items[txns->places[i]], verify->parts[i].err);
+        struct produce_txn *item = &txns->items[txns->places[i]];
+        if (item->err == ERR_OK) {
+            tell(txns, item, verify->parts[i].err);
+        }
     }
     txns->done(txns);
 }
 
 void produce_txns_ask(struct produce_txns *txns) {
     txn_verify_begin(txns->request->node, &txns->verify);
-}
-
-/* --- what is to be asked --- */
-
-static err_t find_partition(struct request *request, const struct produce_txn *item,
-                            struct partition **ret_partition) {
-    const struct meta_topic *topic;
-    err_t err = topic_find(request, item->topic, &topic);
-    return err == ERR_OK ? topic_partition_find(request, topic, item->index, ret_partition) : err;
-}
-
-/* Whether the coordinator is to be asked. */
-static bool look(const struct produce_txns *txns, struct produce_txn *item) {
-    struct partition *partition = NULL;
-    bool open = false;
-    item->err = find_partition(txns->request, item, &partition);
-    if (item->err == ERR_OK) {
-        item->err = partition_txn_is_open(partition, item->producer_id, item->producer_epoch, &open,
-                                          &item->txn.guard);
-    }
-    partition_unref(partition);
-    item->txn.verified = verification_enabled(txns);
-    item->txn.from_zero = adds(txns) && !open;
-    if (open) {
-        item->txn.guard = LOG_TXN_GUARD_NONE;
-    }
-    return item->err == ERR_OK && !open;
 }
 
 bool produce_txns_look(struct produce_txns *txns) {

@@ -11,6 +11,7 @@ import sys
 import time
 
 import pytest
+from kafka import KafkaConsumer, TopicPartition
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, ".."))
@@ -23,6 +24,7 @@ LOG_TOOL = os.environ.get("LOG_TOOL", os.path.join(os.path.dirname(OTTLA), "test
                                                    "log_tool"))
 BYTES = int(os.environ.get("OTTLA_CLEANER_MIB", "12")) << 20
 TOPICS = ("plain", "keyed", "txn")
+CONTROL = 0x20
 DAY_MS = 24 * 60 * 60 * 1000
 TIME = int(time.time() * 1000) - 20 * DAY_MS
 CONFIGS = {"cleanup_policy": "compact", "segment_bytes": max(1 << 20, BYTES // 30),
@@ -116,6 +118,21 @@ def size(node):
                for topic in TOPICS for name in segments(node, topic))
 
 
+def records_told(node, topic):
+    """How many records a client gets."""
+    consumer = KafkaConsumer(bootstrap_servers=node.bootstrap, auto_offset_reset="earliest",
+                             enable_auto_commit=False)
+    partition = TopicPartition(topic, 0)
+    consumer.assign([partition])
+    consumer.seek_to_beginning()
+    end = consumer.end_offsets([partition])[partition]
+    count, deadline = 0, time.monotonic() + 60
+    while consumer.position(partition) < end and time.monotonic() < deadline:
+        count += sum(map(len, consumer.poll(1000).values()))
+    consumer.close()
+    return count
+
+
 @pytest.mark.timeout(3600)
 def test_the_same_records_stay(nodes, tool):
     kafka, ottla = nodes
@@ -143,3 +160,12 @@ def test_the_same_records_stay(nodes, tool):
         for node in nodes:
             clean(node)
         compare(kafka, ottla)
+
+    # Apache Kafka goes on with what Ottla cleaned.
+    kept = {topic: sum(int(line.split()[7]) for line in batches(ottla, topic)
+                       if int(line.split()[2], 16) & CONTROL == 0) for topic in TOPICS}
+    kafka.settings.update(IDLE)
+    kafka.settings["log.dirs"] = ottla.settings["log.dirs"]
+    kafka.start()
+    assert {topic: records_told(kafka, topic) for topic in TOPICS} == kept
+    assert kafka.stop(60) in (0, 143)

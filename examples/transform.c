@@ -2,7 +2,7 @@
  * Reads a topic, writes what it makes of each record to another, exactly once: the records written
  * and the offsets of those read are committed together, in a transaction, or not at all.
  *
- *     transform BOOTSTRAP ID GROUP FROM TO [COUNT]
+ *     transform BOOTSTRAP ID GROUP FROM TO [COUNT] [SETTING=VALUE...]
  *
  * Start several with an ID each, and the group shares the partitions out. Kill one: what it had not
  * committed is aborted, and done again by another or by itself when it comes back. Who reads TO
@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ottla/client.h"
 
@@ -154,7 +155,8 @@ static int run(const struct ottla_config *config, const char *from, const char *
 
 int main(int argc, char **argv) {
     if (argc < 6) {
-        fprintf(stderr, "usage: %s BOOTSTRAP ID GROUP FROM TO [COUNT]\n", argv[0]);
+        fprintf(stderr, "usage: %s BOOTSTRAP ID GROUP FROM TO [COUNT] [SETTING=VALUE...]\n",
+                argv[0]);
         return 2;
     }
     const char *const settings[][2] = {
@@ -173,8 +175,17 @@ int main(int argc, char **argv) {
     for (size_t i = 0; code == OTTLA_OK && i < sizeof settings / sizeof settings[0]; i++) {
         code = check(ottla_config_set(config, settings[i][0], settings[i][1], &error), &error);
     }
-    int status =
-        code == OTTLA_OK ? run(config, argv[4], argv[5], argc > 6 ? atol(argv[6]) : LONG_MAX) : 1;
+    long count = LONG_MAX;
+    for (int i = 6; code == OTTLA_OK && i < argc; i++) {
+        char *value = strchr(argv[i], '=');
+        if (value == NULL) {
+            count = atol(argv[i]);
+            continue;
+        }
+        *value++ = 0;
+        code = check(ottla_config_set(config, argv[i], value, &error), &error);
+    }
+    int status = code == OTTLA_OK ? run(config, argv[4], argv[5], count) : 1;
     ottla_config_free(config);
     return status;
 }

@@ -10,8 +10,8 @@
  *   any, and verification is off        only by Produce >= 12      as it is
  *
  * While the transaction before is being ended the coordinator says CONCURRENT_TRANSACTIONS, which
- * is over soon: it is asked again for a while (add.partitions.to.txn.retry.backoff.*). What is an
- * error then is told as producers of the request's version know it.
+ * is over soon: it is asked again for a while (add.partitions.to.txn.retry.backoff.*), with a new
+ * guard. What is an error then is told as producers of the request's version know it.
  */
 #include "server/handlers/produce_txn.h"
 
@@ -57,9 +57,7 @@ static void tell(const struct produce_txns *txns, struct produce_txn *item, err_
 
 /* --- asking --- */
 
-static void ask_again(struct sys_timer *timer) {
-    produce_txns_ask(container_of(timer, struct produce_txns, timer));
-}
+static void ask_again(struct sys_timer *timer);
 
 static bool try_again_later(struct produce_txns *txns) {
     struct reactor *reactor = txns->request->reactor;
@@ -118,6 +116,15 @@ static bool look(const struct produce_txns *txns, struct produce_txn *item) {
         item->txn.guard = LOG_TXN_GUARD_NONE;
     }
     return item->err == ERR_OK && !open;
+}
+
+/* The marker that was waited for has come since the guards were taken. */
+static void ask_again(struct sys_timer *timer) {
+    struct produce_txns *txns = container_of(timer, struct produce_txns, timer);
+    for (int32_t i = 0; i < txns->verify.part_count; i++) {
+        (void)look(txns, &txns->items[txns->places[i]]);
+    }
+    produce_txns_ask(txns);
 }
 
 bool produce_txns_look(struct produce_txns *txns) {

@@ -25,7 +25,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from members import CACHE, HERE, OTTLA, build_java
 
 BUILD = os.path.dirname(OTTLA)
-CLIENTS = os.environ.get("XC", "libottla librdkafka java franz-go").split()
+CLIENTS = ["libottla", "librdkafka", "java", "franz-go"]
 ABORTED_EACH = 5
 READ_COMMITTED, LATEST = 1, -1
 built = {}
@@ -65,6 +65,8 @@ class Program:
         self.log_path = os.path.join(folder, f"{name}.log")
         self.starts = 0
         self.process = None
+
+    ends_with_node = False  # it is killed whenever the node is
 
     def arguments(self):
         raise NotImplementedError
@@ -140,6 +142,12 @@ class Copier(Program):
         self.source, self.target = source, target
         self.settings = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500,
                          "partition.assignment.strategy": "range"}
+
+    @property
+    def ends_with_node(self):
+        """librdkafka's send_offsets_to_transaction may wait without end when the connection to the
+        transaction's coordinator breaks in it: after AddOffsetsToTxn's answer it sends nothing more."""
+        return self.client == "librdkafka"
 
     def arguments(self):
         group = f"{self.target}-group"

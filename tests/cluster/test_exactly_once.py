@@ -53,7 +53,10 @@ def victims(chance, programs):
         yield ([program], [None], [program, None], [None, program])[number % 4]
 
 
-def disturb(node, whom, chance):
+def disturb(node, programs, whom, chance):
+    if None in whom:
+        whom = whom + [program for program in programs
+                       if program.ends_with_node and program not in whom]
     for victim in whom:
         if victim is None:
             kill_node(node, chance.choice([0, 0.3]))
@@ -90,7 +93,7 @@ def test_transfers(make_node, start_all, tmp_path):
 
     all_go_on()
     for whom in victims(chance, tellers):
-        disturb(node, whom, chance)
+        disturb(node, tellers, whom, chance)
         all_go_on()
         time.sleep(chance.uniform(0, 0.3))
 
@@ -151,7 +154,7 @@ def test_copies(make_node, start_all, tmp_path):
 
     all_copied()
     for whom in victims(chance, copiers):
-        disturb(node, whom, chance)
+        disturb(node, copiers, whom, chance)
         time.sleep(chance.uniform(0.2, 1))
         all_copied()
     writer.stop()

@@ -13,6 +13,7 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.clients.consumer.RangeAssignor;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaException;
@@ -42,6 +43,9 @@ public final class ExactlyOnce {
             } else {
                 words.add(argument);
             }
+        }
+        if ("range".equals(settings.get("partition.assignment.strategy"))) {
+            settings.put("partition.assignment.strategy", RangeAssignor.class.getName());
         }
         settings.putIfAbsent("enable.auto.commit", "false");
         settings.putIfAbsent("auto.offset.reset", "earliest");

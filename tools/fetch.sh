@@ -20,3 +20,4 @@ cp tests/cluster/node/package*.json .cache/node-clients/
 cd tests/cluster/go
 GOFLAGS=-mod=readonly again go build -o ../../../.cache/go-clients .
 GOFLAGS=-mod=readonly again go build -o ../../../.cache/go-member ./member
+GOFLAGS=-mod=readonly again go build -o ../../../.cache/go-exactly-once ./exactlyonce

@@ -95,7 +95,12 @@ static void add(struct group_step *step, struct txn *txn) {
     txn_write(step, txn, &next);
 }
 
+/* While a transaction is ended whose epochs were the last, its producer has the next id already. */
 static err_t check(const struct txn *txn, const asked_transaction *asked) {
+    if (txn != NULL && txn_is_prepared(txn) && !asked->verify_only &&
+        txn->values.next_producer_id == asked->producer_id) {
+        return ERR_CONCURRENT_TRANSACTIONS;
+    }
     if (txn == NULL || txn->values.producer_id != asked->producer_id) {
         return ERR_INVALID_PRODUCER_ID_MAPPING;
     }

@@ -8,13 +8,14 @@
  *   --------------   -----------------------   ----------------------   -----------------------
  *   Ongoing          fenced                    ends                     ends
  *   Empty            fenced                    abort: ends, else state  state
- *   PrepareX         X: concurrent             fenced                   X: concurrent, else state
+ *   PrepareX         X: concurrent             concurrent               X: concurrent, else state
  *   CompleteX        X: fine, else state       abort: ends, else state  X: fine, else state
  *
  *   ends: Prepare is logged      fine: the answer of then      fenced: PRODUCER_FENCED
  *   concurrent: CONCURRENT_TRANSACTIONS                        state: INVALID_TXN_STATE
  *
- * An abort of nothing is there for producers that do not know whether their request came in.
+ * "This epoch" in Prepare is that of the transaction to come, perhaps of the next producer id. An
+ * abort of nothing is there for producers that do not know whether their request came in.
  */
 #include "coord/txn_int.h"
 
@@ -93,6 +94,11 @@ static enum verdict judge(const struct txn_values *values, const struct end *end
     bool rotated = values->previous_producer_id == end->producer_id &&
                    end->epoch == TXN_EPOCH_EXHAUSTED && values->epoch == 0;
     bool bumped = values->epoch == end->epoch + 1;
+    bool next = values->next_producer_id == end->producer_id ||
+                (values->producer_id == end->producer_id && values->epoch == end->epoch);
+    if (prepared && next) {
+        return refuse(ret_err, ERR_CONCURRENT_TRANSACTIONS);
+    }
     if (values->producer_id != end->producer_id && !rotated) {
         return refuse(ret_err, ERR_INVALID_PRODUCER_ID_MAPPING);
     }

@@ -206,6 +206,24 @@ static void a_marker_ends_a_verification(void **state) {
     assert_int_equal(log_end_offset(f->log), 4);
 }
 
+/* From version 2 on it has the epoch of the next transaction, which is verified while the marker is
+ * on its way; the epoch alone keeps out what is of the one that it ends. */
+static void a_marker_of_version_2_ends_no_verification_of_the_next(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    assert_int_equal(verified(f, 9, 0, 0, guard(f, 9, 0, false), 0), ERR_OK);
+    int64_t next = guard(f, 9, 1, false);
+    assert_int_equal(fixture_marker_of(f, 9, 1, true, 0, 2), ERR_OK);
+    assert_int_equal(verified(f, 9, 0, 1, next, 0), ERR_INVALID_PRODUCER_EPOCH);
+    assert_int_equal(verified(f, 9, 1, 0, next, 0), ERR_OK);
+
+    /* Also in a partition that has nothing of the producer yet. */
+    int64_t first = guard(f, 10, 0, false);
+    assert_int_equal(fixture_marker_of(f, 10, 1, false, 0, 2), ERR_OK);
+    assert_int_equal(verified(f, 10, 0, 0, first, 0), ERR_INVALID_PRODUCER_EPOCH);
+    assert_int_equal(verified(f, 10, 1, 0, first, 0), ERR_OK);
+}
+
 static void a_new_producer_begins_with_sequence_0(void **state) {
     struct fixture *f = *state;
     fixture_open(f);
@@ -404,6 +422,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(others_records_stay_out_of_a_transaction, setup, teardown),
         cmocka_unit_test_setup_teardown(only_what_was_verified_begins, setup, teardown),
         cmocka_unit_test_setup_teardown(a_marker_ends_a_verification, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_marker_of_version_2_ends_no_verification_of_the_next,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(a_new_producer_begins_with_sequence_0, setup, teardown),
         cmocka_unit_test_setup_teardown(it_moves_when_the_marker_is_committed, setup, teardown),
         cmocka_unit_test_setup_teardown(the_oldest_holds_it, setup, teardown),

@@ -294,7 +294,10 @@ static err_t marker(const struct producer_state *state, struct producer_append *
     producer->coordinator_epoch = coordinator_epoch;
     producer->last_timestamp_ms = header->max_timestamp_ms;
     producer->current_txn_offset = -1;
-    producer->last_marker_offset = header->base_offset;
+    /* With version 2 its epoch is that of the next transaction, which may be under verification. */
+    if (rules->transaction_version < 2) {
+        producer->last_marker_offset = header->base_offset;
+    }
     return ERR_OK;
 }
 

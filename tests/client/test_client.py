@@ -37,13 +37,8 @@ def test_there_are_programs():
     assert SUITES, "the build has none; were the tests enabled?"
 
 
-NOT_ON_OTTLA_YET = {"transaction_suite": "transactions are on their way"}
-
-
 @pytest.mark.parametrize("suite", SUITES, ids=os.path.basename)
 def test_suite(broker, suite):
-    if type(broker) is Node and os.path.basename(suite) in NOT_ON_OTTLA_YET:
-        pytest.skip(NOT_ON_OTTLA_YET[os.path.basename(suite)])
     run = subprocess.run([suite], capture_output=True, text=True, timeout=SUITE_SECONDS,
                          env={**os.environ, "OTTLA_TEST_BOOTSTRAP": broker.bootstrap,
                               "OTTLA_TEST_BROKER": type(broker).__name__})

@@ -101,8 +101,6 @@ def test_small_fetches(broker, topic):
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_committed_transactions_of_java(broker, topic, seed):
-    if type(broker) is Node:
-        pytest.skip("transactions are on their way")
     broker.create_topic(topic, 3)
     committed = {tuple(line.split()) for line in write_with_java(broker, "transactions", topic, seed)}
     every = consume(broker, topic, 3)

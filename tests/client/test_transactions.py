@@ -33,12 +33,10 @@ def start(node, version):
     return node
 
 
-@pytest.fixture(scope="module", params=[(Node, 2), (KafkaNode, 2), (KafkaNode, 1)],
-                ids=["ottla", "kafka", "kafka-transaction.version-1"])
+@pytest.fixture(scope="module", params=[(Node, 2), (Node, 1), (KafkaNode, 2), (KafkaNode, 1)],
+                ids=["ottla", "ottla-transaction.version-1", "kafka", "kafka-transaction.version-1"])
 def broker(request, tmp_path_factory):
     kind, version = request.param
-    if kind is Node:
-        pytest.skip("transactions are on their way")
     node = start(kind(tmp_path_factory.mktemp("broker"), **SETTINGS), version)
     yield node
     assert node.stop() in (0, 143), node.log()
@@ -177,11 +175,13 @@ def test_the_example_transforms_each_record_once(broker, topic, kills):
 def test_a_broker_that_is_killed(broker, topic):
     """SIGKILL of partitions' leader and coordinator at once: the outcome of each commit is found out,
     and is what the producer says."""
-    with open(os.path.join(broker.folder, "committed"), "w+") as out:
+    path = os.path.join(broker.folder, "committed")
+    with open(path, "w+") as out:
         tool = subprocess.Popen([os.path.join(PROGRAMS, "transaction_tool"), topic, str(PARTITIONS),
                                  "15000", "4", "retry.backoff.ms=20"], stdout=out,
                                 stderr=subprocess.PIPE, text=True, env=environment(broker))
-        time.sleep(1.5)
+        while os.path.getsize(path) == 0 and tool.poll() is None:
+            time.sleep(0.001)
         assert tool.poll() is None, "the producers were done too soon"
         broker.kill()
         broker.start()

@@ -42,9 +42,9 @@ def produce(bootstrap, topic, records):
 class Reader:
     """All records of a topic, from its beginning; more each time that it is asked."""
 
-    def __init__(self, bootstrap, topic, partitions):
+    def __init__(self, bootstrap, topic, partitions, isolation="read_committed"):
         self.consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "nobody",
-                                  "enable.auto.commit": False})
+                                  "isolation.level": isolation, "enable.auto.commit": False})
         self.consumer.assign([TopicPartition(topic, partition, 0)
                               for partition in range(partitions)])
         self.records = []
@@ -70,6 +70,13 @@ class Counted:
         return {message.key().decode(): int.from_bytes(message.value(), "big")
                 for message in self.reader.read()}
 
+    def is_exact(self, wanted):
+        """Whether each word was counted up by one each time, to what is wanted, and nothing twice."""
+        said = collections.defaultdict(list)
+        for message in self.reader.read():
+            said[message.key().decode()].append(int.from_bytes(message.value(), "big"))
+        return said == {word: list(range(1, count + 1)) for word, count in wanted.items()}
+
     def reached(self, wanted):
         counts = self.counts()
         return all(counts.get(word, 0) >= count for word, count in wanted.items())
@@ -85,7 +92,8 @@ def lines(first, count):
     return made, words
 
 
-def test_streams_count_words(make_node, run_program, tmp_path):
+@pytest.mark.parametrize("guarantee", ["at_least_once", "exactly_once_v2"])
+def test_streams_count_words(make_node, run_program, tmp_path, guarantee):
     node = make_node().start()
     node.create_topic("lines", 4)
     node.create_topic("counts", 2)
@@ -94,7 +102,8 @@ def test_streams_count_words(make_node, run_program, tmp_path):
         return run_program(name, os.path.join(HERE, "streams", "WordCount.java"), node.bootstrap,
                            "word-count", "lines", "counts", str(tmp_path / name),
                            "commit.interval.ms=300", "session.timeout.ms=6000",
-                           "heartbeat.interval.ms=500", "statestore.cache.max.bytes=0")
+                           "heartbeat.interval.ms=500", "statestore.cache.max.bytes=0",
+                           f"processing.guarantee={guarantee}")
 
     counted = Counted(node, "counts", 2)
     first = count_words("first")
@@ -115,6 +124,7 @@ def test_streams_count_words(make_node, run_program, tmp_path):
     produce(node.bootstrap, "lines", made[1500:])
     wait_for(lambda: second.check() and counted.reached(wanted), what="the counts after the kills")
     assert set(counted.counts()) == set(wanted)
+    assert guarantee == "at_least_once" or counted.is_exact(wanted)
     counted.reader.close()
     assert second.stop() == 143
     group = node.rpc("DescribeGroups:5", {"groups": ["word-count"]})["groups"][0]
@@ -123,30 +133,45 @@ def test_streams_count_words(make_node, run_program, tmp_path):
 
 # --- Connect ---
 
-def test_a_connect_worker_carries_a_file_through_a_topic(make_node, run_program, tmp_path):
-    node = make_node().start()
-    source, sink = tmp_path / "source.txt", tmp_path / "sink.txt"
-    port, = free_ports(1)
-    converter = "org.apache.kafka.connect.storage.StringConverter"
-    settings = write_properties(
-        tmp_path / "worker.properties", bootstrap__servers=node.bootstrap, group__id="workers",
-        listeners=f"http://127.0.0.1:{port}", key__converter=converter, value__converter=converter,
-        config__storage__topic="worker-configs", config__storage__replication__factor=1,
-        offset__storage__topic="worker-offsets", offset__storage__replication__factor=1,
-        status__storage__topic="worker-status", status__storage__replication__factor=1,
-        offset__flush__interval__ms=500, session__timeout__ms=6000, heartbeat__interval__ms=500,
-        consumer__session__timeout__ms=6000, consumer__heartbeat__interval__ms=500)
-    rest = Rest(port)
+class Workers:
+    """Connect workers, one after the other at the same address."""
 
-    def start(name):
-        worker = run_program(name, "org.apache.kafka.connect.cli.ConnectDistributed", settings)
-        wait_for(lambda: worker.check() and rest.call("GET", "/connectors") is not None, 90,
+    def __init__(self, node, run_program, folder, **more):
+        port, = free_ports(1)
+        converter = "org.apache.kafka.connect.storage.StringConverter"
+        self.settings = write_properties(
+            folder / "worker.properties", bootstrap__servers=node.bootstrap, group__id="workers",
+            listeners=f"http://127.0.0.1:{port}", key__converter=converter,
+            value__converter=converter,
+            config__storage__topic="worker-configs", config__storage__replication__factor=1,
+            offset__storage__topic="worker-offsets", offset__storage__replication__factor=1,
+            status__storage__topic="worker-status", status__storage__replication__factor=1,
+            offset__flush__interval__ms=500, session__timeout__ms=6000,
+            heartbeat__interval__ms=500, consumer__session__timeout__ms=6000,
+            consumer__heartbeat__interval__ms=500, **more)
+        self.rest, self.run_program = Rest(port), run_program
+
+    def start(self, name):
+        worker = self.run_program(name, "org.apache.kafka.connect.cli.ConnectDistributed",
+                                  self.settings)
+        wait_for(lambda: worker.check() and self.rest.call("GET", "/connectors") is not None, 90,
                  "the worker")
         return worker
 
+
+def write_lines(path, first, count):
+    with open(path, "a") as file:
+        file.writelines(f"line {number}\n" for number in range(first, first + count))
+
+
+def test_a_connect_worker_carries_a_file_through_a_topic(make_node, run_program, tmp_path):
+    node = make_node().start()
+    source, sink = tmp_path / "source.txt", tmp_path / "sink.txt"
+    workers = Workers(node, run_program, tmp_path)
+    rest, start = workers.rest, workers.start
+
     def write(first, count):
-        with open(source, "a") as file:
-            file.writelines(f"line {number}\n" for number in range(first, first + count))
+        write_lines(source, first, count)
 
     def arrived(count):
         wanted = {f"line {number}" for number in range(count)}
@@ -176,6 +201,43 @@ def test_a_connect_worker_carries_a_file_through_a_topic(make_node, run_program,
     found = sink.read_text().splitlines()
     assert set(found) == set(source.read_text().splitlines())
     assert found.count("line 0") == 1  # the second worker went on where the first had been
+    assert worker.stop() == 143
+
+
+def test_a_connect_worker_brings_each_line_once(make_node, run_program, tmp_path):
+    """With exactly-once support: worker and node are killed, and no offsets are waited for."""
+    node = make_node().start()
+    node.create_topic("lines", 1)
+    source = tmp_path / "source.txt"
+    workers = Workers(node, run_program, tmp_path, exactly__once__source__support="enabled")
+    reader = Reader(node.bootstrap, "lines", 1)
+
+    def brought(count):
+        return len(reader.read()) >= count
+
+    worker = workers.start("worker")
+    write_lines(source, 0, 1000)
+    config = {"connector.class": "FileStreamSource", "tasks.max": "1", "topic": "lines",
+              "file": str(source), "exactly.once.support": "required",
+              "batch.size": 100000}  # beyond which it keeps lines until others come
+    wait_for(lambda: workers.rest.call("PUT", "/connectors/source/config", config), what="source")
+    wait_for(lambda: worker.check() and brought(1000), what="what was written first")
+    for first in range(1000, 11000, 100):
+        write_lines(source, first, 100)
+        time.sleep(0.01)
+    worker.kill()
+    write_lines(source, 11000, 10000)
+    node.kill()
+    node.start()
+    worker = workers.start("again")
+    wait_for(lambda: worker.check() and brought(21000), what="the rest of it")
+    node.kill()
+    write_lines(source, 21000, 1000)
+    node.start()
+    wait_for(lambda: worker.check() and brought(22000), what="what was written without a node")
+    assert [message.value().decode() for message in reader.read()] == [
+        f"line {number}" for number in range(22000)]
+    reader.close()
     assert worker.stop() == 143
 
 

@@ -7,7 +7,7 @@ import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.Produced;
 
 /**
- * Counts the words of a topic of lines: at least once, with a state that lives in a changelog topic.
+ * Counts the words of a topic of lines, with a state that lives in a changelog topic.
  *
  * <p>WordCount BOOTSTRAP APPLICATION FROM TO STATE_FOLDER [SETTING=VALUE...]
  *

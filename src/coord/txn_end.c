@@ -186,15 +186,31 @@ err_t txn_end_step(struct group_step *step) {
 
 /* --- not by the producer --- */
 
-void txn_fence(struct group_step *step, struct txn *txn) {
+bool txn_fence_needs_id(const struct txn *txn) {
+    return txn_cluster_version(txn->groups) >= 2 && txn->values.epoch == TXN_EPOCH_EXHAUSTED;
+}
+
+void txn_fence(struct group_step *step, struct txn *txn, int64_t next_producer_id) {
     struct txn_values next = txn_next(step, txn, TXN_PREPARE_ABORT);
     int16_t version = txn_cluster_version(step->groups);
     bool bumps = next.epoch < TXN_EPOCH_OF_NOBODY;
     next.last_epoch = version >= 2 ? next.epoch : TXN_NO_EPOCH;
     next.epoch += bumps;
     next.client_version = bumps || version < 2 ? version : 1; /* its markers are not higher */
-    next.next_producer_id = TXN_NO_PRODUCER;
+    next.next_producer_id = next_producer_id;
     txn_write(step, txn, &next);
+}
+
+static void resume_timed_out(struct group_step *step, struct txn *txn,
+                             const struct coord_call *call, err_t err, int64_t producer_id,
+                             void *response) {
+    (void)call;
+    (void)response;
+    if (err == ERR_OK) {
+        txn_fence(step, txn, producer_id);
+    } else {
+        txn_follow_state(step, txn); /* at the next check */
+    }
 }
 
 err_t txn_timed_out(struct group_step *step, struct group_timer *timer) {
@@ -209,6 +225,10 @@ err_t txn_timed_out(struct group_step *step, struct group_timer *timer) {
     text_log_info(step->groups->text_log, "coord",
                   "The transaction of %.*s is aborted: it took longer than its timeout, %d ms",
                   STR_ARGS(txn->id), (int)txn->values.timeout_ms);
-    txn_fence(step, txn);
+    if (txn_fence_needs_id(txn)) {
+        txn_await_producer_id(step, txn, resume_timed_out);
+    } else {
+        txn_fence(step, txn, TXN_NO_PRODUCER);
+    }
     return ERR_OK;
 }

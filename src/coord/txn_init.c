@@ -69,9 +69,10 @@ static err_t id_arrived(struct group_step *step, struct group_job *base) {
     assert(txn != NULL); /* nobody removes it while it asks */
     assert(txn->asking);
     txn->asking = false;
+    bool asked = job->wait.waiting;
     const struct coord_call *call = job->wait.call;
-    void *response = step_answer(step, &job->wait, NULL);
-    if (call != NULL) {
+    void *response = asked ? step_answer(step, &job->wait, NULL) : NULL;
+    if (!asked || call != NULL) {
         job->resume(step, txn, call, job->err, job->producer_id, response);
     }
     if (!txn->known && step->output->record_count == 0) {
@@ -93,7 +94,9 @@ void txn_await_producer_id(struct group_step *step, struct txn *txn, txn_resume_
     arena_init(&job->arena, SIZE_MAX);
     job->id = arena_str(&job->arena, txn->id);
     txn->asking = true;
-    step_park(step, &job->wait);
+    if (step->call != NULL) {
+        step_park(step, &job->wait);
+    }
     group_job_begin(step->groups, &job->job);
     world->next_producer_id(world->arg, &job->id_wait);
 }
@@ -161,6 +164,16 @@ static void take_next_epoch(struct group_step *step, struct txn *txn, init_respo
     grant(step, txn, &next, response);
 }
 
+/* The producer asks again, and gets the next epoch. */
+static void resume_fence(struct group_step *step, struct txn *txn, const struct coord_call *call,
+                         err_t err, int64_t producer_id, void *response) {
+    (void)call;
+    if (err == ERR_OK) {
+        txn_fence(step, txn, producer_id);
+    }
+    refuse(response, err == ERR_OK ? ERR_CONCURRENT_TRANSACTIONS : err);
+}
+
 static void init_known(struct group_step *step, struct txn *txn, init_response *response) {
     const init_request *request = step->request;
     const struct txn_values *values = &txn->values;
@@ -171,8 +184,10 @@ static void init_known(struct group_step *step, struct txn *txn, init_response *
         refuse(response, ERR_PRODUCER_FENCED);
     } else if (txn_is_prepared(txn)) {
         refuse(response, ERR_CONCURRENT_TRANSACTIONS);
+    } else if (values->state == TXN_ONGOING && txn_fence_needs_id(txn)) {
+        txn_await_producer_id(step, txn, resume_fence);
     } else if (values->state == TXN_ONGOING) {
-        txn_fence(step, txn);
+        txn_fence(step, txn, TXN_NO_PRODUCER);
         refuse(response, ERR_CONCURRENT_TRANSACTIONS);
     } else if (values->epoch >= TXN_EPOCH_EXHAUSTED &&
                (!knows || request->producer_epoch == values->epoch)) {

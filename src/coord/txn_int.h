@@ -137,8 +137,9 @@ void txn_say(struct group_step *step, const struct txn *txn);
 /* --- txn_init.c --- */
 
 /*
- * The step's request waits for a producer id; then `resume` continues it as a step of its own, with
- * the id and the request's response to fill in. If there is none, `resume` gets -1 and the error.
+ * The step's request (or a timer, without one) waits for a producer id; then `resume` continues it
+ * as a step of its own, with the id and the request's response to fill in. If there is none,
+ * `resume` gets -1 and the error.
  */
 typedef void (*txn_resume_fn)(struct group_step *step, struct txn *txn,
                               const struct coord_call *call, err_t err, int64_t producer_id,
@@ -149,8 +150,10 @@ void txn_await_producer_id(struct group_step *step, struct txn *txn, txn_resume_
 
 /* fires at the timeout of the transaction, on the next tick of the check's interval */
 err_t txn_timed_out(struct group_step *step, struct group_timer *timer);
-/* Aborts what is Ongoing, with a higher epoch. */
-void txn_fence(struct group_step *step, struct txn *txn);
+/* Aborts what is Ongoing, with a higher epoch. With version 2 the last one is not left to a
+ * producer: a new id follows it, which is needed first. */
+bool txn_fence_needs_id(const struct txn *txn);
+void txn_fence(struct group_step *step, struct txn *txn, int64_t next_producer_id);
 
 /* --- txn_markers.c --- */
 

@@ -33,8 +33,8 @@ enum {
     SCENARIOS_MAX = 64,
     JOBS_MAX = 16,
     BATCH_SEEDS = 10,
-    REPLAY_EVERY = 25,
-    MUST_SEEDS_MIN = 40,
+    REPLAY_EVERY = 23, /* shares no factor with the count of scenarios */
+    MUST_SEEDS_MIN = 33,
     SEED_SECONDS_MAX = 240, /* of the real clock */
 };
 

@@ -10,7 +10,8 @@
  *   any, and verification is off        only by Produce >= 12      as it is
  *
  * While the transaction before is being ended the coordinator says CONCURRENT_TRANSACTIONS, which
- * is over soon: it is asked again for a while (add.partitions.to.txn.retry.backoff.*). What is an
+ * is over soon: it is asked again for a while (add.partitions.to.txn.retry.backoff.*), with a new
+ * guard, for the marker of that one has come meanwhile. What is an
  * error then is told as producers of the request's version know it.
  */
 #include "server/handlers/produce_txn.h"

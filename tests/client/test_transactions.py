@@ -36,8 +36,6 @@ def start(node, version):
                 ids=["ottla", "kafka", "kafka-transaction.version-1"])
 def broker(request, tmp_path_factory):
     kind, version = request.param
-    if kind is Node:
-        pytest.skip("transactions are on their way")
     node = start(kind(tmp_path_factory.mktemp("broker"), **SETTINGS), version)
     yield node
     assert node.stop() in (0, 143), node.log()
@@ -126,7 +124,8 @@ def test_small_batches(broker, topic, seed):
 
 def transform(node, index, topics, *arguments, **options):
     return subprocess.Popen([TRANSFORM, node.bootstrap, f"{topics[1]}-{index}", f"{topics[1]}-group",
-                             *topics, *arguments], stderr=subprocess.PIPE, text=True, **options)
+                             *topics, *arguments, "session.timeout.ms=6000",
+                             "heartbeat.interval.ms=500"], stderr=subprocess.PIPE, text=True, **options)
 
 
 def fill(node, topic, count):

@@ -33,8 +33,11 @@ def start(node, version):
     return node
 
 
-@pytest.fixture(scope="module", params=[(Node, 2), (Node, 1), (KafkaNode, 2), (KafkaNode, 1)],
-                ids=["ottla", "ottla-transaction.version-1", "kafka", "kafka-transaction.version-1"])
+OTTLA_BROKERS = {"ottla": (Node, 2), "ottla-transaction.version-1": (Node, 1)}
+BROKERS = {**OTTLA_BROKERS, "kafka": (KafkaNode, 2), "kafka-transaction.version-1": (KafkaNode, 1)}
+
+
+@pytest.fixture(scope="module", params=BROKERS.values(), ids=BROKERS)
 def broker(request, tmp_path_factory):
     kind, version = request.param
     node = start(kind(tmp_path_factory.mktemp("broker"), **SETTINGS), version)
@@ -172,17 +175,18 @@ def test_the_example_transforms_each_record_once(broker, topic, kills):
     assert values == sorted(f"VALUE {n}" for n in range(count))
 
 
+@pytest.mark.parametrize("broker", OTTLA_BROKERS.values(), ids=OTTLA_BROKERS, indirect=True)
 def test_a_broker_that_is_killed(broker, topic):
     """SIGKILL of partitions' leader and coordinator at once: the outcome of each commit is found out,
-    and is what the producer says."""
+    and is what the producer says. Apache Kafka 4.3.1 loses the last commit here now and then: its
+    coordinator, just started, may complete it without markers, and the next abort takes its records."""
     path = os.path.join(broker.folder, "committed")
     with open(path, "w+") as out:
         tool = subprocess.Popen([os.path.join(PROGRAMS, "transaction_tool"), topic, str(PARTITIONS),
                                  "15000", "4", "retry.backoff.ms=20"], stdout=out,
                                 stderr=subprocess.PIPE, text=True, env=environment(broker))
-        while isinstance(broker, Node) and os.path.getsize(path) == 0 and tool.poll() is None:
+        while os.path.getsize(path) == 0 and tool.poll() is None:
             time.sleep(0.001)
-        time.sleep(0 if isinstance(broker, Node) else 1.5)
         assert tool.poll() is None, "the producers were done too soon"
         broker.kill()
         broker.start()

@@ -140,7 +140,7 @@ class Copier(Program):
     def __init__(self, node, client, source, target, folder):
         super().__init__(node, client, f"{target}-{client}", folder)
         self.source, self.target = source, target
-        self.settings = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500,
+        self.settings = {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500,
                          "partition.assignment.strategy": "range"}
 
     @property
@@ -172,7 +172,7 @@ class Reader:
     """All committed records of a topic, as they come: (partition, offset, value)."""
 
     def __init__(self, node, topic, partitions):
-        self.records = []
+        self.records, self.values = [], set()
         self.stopping = False
         self.consumer = Consumer({"bootstrap.servers": node.bootstrap, "group.id": "nobody",
                                   "isolation.level": "read_committed", "enable.auto.commit": False,
@@ -184,9 +184,11 @@ class Reader:
 
     def run(self):
         while not self.stopping:
-            self.records += [(message.partition(), message.offset(), message.value().decode())
-                             for message in self.consumer.consume(1000, 0.1)
-                             if message.error() is None]
+            for message in self.consumer.consume(1000, 0.1):
+                if message.error() is None:
+                    value = message.value().decode()
+                    self.records.append((message.partition(), message.offset(), value))
+                    self.values.add(value)
 
     def stop(self):
         self.stopping = True

@@ -19,6 +19,7 @@ KILLS = int(os.environ.get("OTTLA_KILLS", "5"))
 LONG = KILLS > 10
 CLEANUP_MS = 1000
 SETTINGS = {"group__initial__rebalance__delay__ms": 300,
+            "group__min__session__timeout__ms": 1000,
             "transaction__abort__timed__out__transaction__cleanup__interval__ms": CLEANUP_MS}
 
 
@@ -144,21 +145,20 @@ def test_copies(make_node, start_all, tmp_path):
     copiers = start_all([Copier(node, client, source, target, tmp_path) for client in CLIENTS])
     chance = random.Random(12)
 
-    def copied():
-        return {value for _, _, value in list(watcher.records)}
-
-    def all_copied():
+    def all_copied(more=100):
+        """What is written from now on, too."""
+        enough = len(writer.delivered) + more
+        wait_for(lambda: len(writer.delivered) >= enough, "nothing is written")
         wanted = set(writer.delivered)
-        wait_for(lambda: all(copier.check() for copier in copiers) and wanted <= copied(),
-                 lambda: f"not copied: {sorted(map(int, wanted - copied()))[:10]}", 90)
+        wait_for(lambda: all(copier.check() for copier in copiers) and wanted <= watcher.values,
+                 lambda: f"not copied: {sorted(map(int, wanted - watcher.values))[:10]}", 90)
 
     all_copied()
     for whom in victims(chance, copiers):
         disturb(node, copiers, whom, chance)
-        time.sleep(chance.uniform(0.2, 1))
         all_copied()
     writer.stop()
-    all_copied()
+    all_copied(0)
     for copier in copiers:
         copier.stop()
     wait_ended(node, target, PARTITIONS)

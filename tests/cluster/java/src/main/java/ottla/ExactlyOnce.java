@@ -81,16 +81,21 @@ public final class ExactlyOnce {
         }
     }
 
-    /** Whether it was committed. What cannot be aborted ends the program. */
+    /**
+     * Whether it was committed. What cannot be aborted ends the program.
+     *
+     * <p>It is flushed first: the sender's thread looks whether anything is to be written before it looks for
+     * an EndTxn to send. When all of a transaction comes in between, EndTxn goes out before its records.
+     */
     private boolean inTransaction(boolean commit, Runnable write) {
         producer.beginTransaction();
         try {
             write.run();
+            producer.flush();
             if (commit) {
                 untilKnown(producer::commitTransaction);
                 return true;
             }
-            producer.flush(); // there is something to take back
         } catch (KafkaException e) {
             System.err.println(e);
         }

@@ -76,6 +76,25 @@ static void add_partition(struct played *played, const char *topic, int32_t part
     ask(played, CLIENT_TRANSACTION, API_ADD_PARTITIONS_TO_TXN, 3, &request);
 }
 
+/* Start of the transaction; -1: none. */
+static int64_t open_from(const struct played *played, const char *topic, int32_t partition,
+                         const int32_t *broker_id) {
+    struct ottla_partition asked = {topic, partition};
+    struct ottla_admin_options options = {.broker_id = broker_id};
+    struct ottla_call *call = ottla_producers_describe(played->client, &asked, 1, &options);
+    assert_int_equal(calls_code_of(call), OTTLA_OK);
+    size_t count;
+    const struct ottla_partition_producers *told = ottla_call_producers(call, &count);
+    int64_t offset = -1;
+    for (size_t i = 0; i < told->producer_count; i++) {
+        if (told->producers[i].producer_id == played->producer_id) {
+            offset = told->producers[i].transaction_start_offset;
+        }
+    }
+    ottla_call_free(call);
+    return offset;
+}
+
 static void produce(struct played *played, const char *topic, int32_t partition) {
     struct buffer buffer;
     buffer_init(&buffer);
@@ -100,7 +119,10 @@ static void produce(struct played *played, const char *topic, int32_t partition)
     request.timeout_ms = 30000;
     request.topic_data = &row;
     request.topic_data_count = 1;
-    ask(played, CLIENT_ANY_BROKER, API_PRODUCE, 9, &request);
+    for (int i = 0; i < 1000 && open_from(played, topic, partition, NULL) < 0; i++) {
+        ask(played, CLIENT_ANY_BROKER, API_PRODUCE, 9, &request); /* a new topic may refuse it */
+        ottla_client_run(played->client, i);
+    }
     buffer_done(&buffer);
 }
 
@@ -115,25 +137,6 @@ static void commit(struct played *played) {
 }
 
 /* --- what is open in a partition --- */
-
-/* Start of the transaction; -1: none. */
-static int64_t open_from(const struct played *played, const char *topic, int32_t partition,
-                         const int32_t *broker_id) {
-    struct ottla_partition asked = {topic, partition};
-    struct ottla_admin_options options = {.broker_id = broker_id};
-    struct ottla_call *call = ottla_producers_describe(played->client, &asked, 1, &options);
-    assert_int_equal(calls_code_of(call), OTTLA_OK);
-    size_t count;
-    const struct ottla_partition_producers *told = ottla_call_producers(call, &count);
-    int64_t offset = -1;
-    for (size_t i = 0; i < told->producer_count; i++) {
-        if (told->producers[i].producer_id == played->producer_id) {
-            offset = told->producers[i].transaction_start_offset;
-        }
-    }
-    ottla_call_free(call);
-    return offset;
-}
 
 /* Markers are written after the coordinator has answered. */
 static void wait_closed(const struct played *played, const char *topic, int32_t partition) {

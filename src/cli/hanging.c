@@ -17,7 +17,9 @@ static void add(struct hanging_search *search, struct open_list *list,
     if (list->count == list->capacity) {
         size_t capacity = list->capacity * 2 + 16;
         struct hanging *items = ARENA_ARRAY(search->arena, struct hanging, capacity);
-        memcpy(items, list->items, list->count * sizeof *items);
+        if (list->count > 0) {
+            memcpy(items, list->items, list->count * sizeof *items);
+        }
         list->items = items;
         list->capacity = capacity;
     }

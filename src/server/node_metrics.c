@@ -133,8 +133,8 @@ static void collect(void *arg, struct metrics_page *page) {
         collect_network(node, page);
         collect_waiting(node, page);
         collect_groups(node, page);
+        collect_cleaner(node, page);
     }
-    collect_cleaner(node, page);
     collect_cluster(node, page);
     collect_reactors(node, page);
     collect_sessions(node, page);

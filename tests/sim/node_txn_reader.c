@@ -28,8 +28,8 @@ struct place {
     int32_t partition;
     int64_t offset;
     bool knows_start;
-    int64_t stable; /* the last stable offset */
-    int64_t stable_ms;
+    int64_t stable;       /* the last stable offset */
+    int64_t held_ms;      /* since when it is seen below the high watermark; -1: it is not */
     uint32_t stable_down; /* sim->down_count then */
 };
 
@@ -131,15 +131,16 @@ static void check_stable(struct reader *reader, struct place *place,
                   place->topic->name, place->partition, stable, place->stable,
                   data->high_watermark);
     }
-    if (!same_life || stable != place->stable || stable == data->high_watermark) {
+    bool is_held = stable < data->high_watermark;
+    if (!same_life || stable != place->stable || !is_held || place->held_ms < 0) {
         place->stable = stable;
-        place->stable_ms = now_ms;
         place->stable_down = sim->down_count;
-    } else if (now_ms - place->stable_ms > reader->open_ms_max + SLACK_MS) {
+        place->held_ms = is_held ? now_ms : -1;
+    } else if (now_ms - place->held_ms > reader->open_ms_max + SLACK_MS) {
         node_fail(sim,
                   "%s-%d: the last stable offset is stuck at %" PRId64 " for %" PRId64
                   " ms, the high watermark is %" PRId64,
-                  place->topic->name, place->partition, stable, now_ms - place->stable_ms,
+                  place->topic->name, place->partition, stable, now_ms - place->held_ms,
                   data->high_watermark);
     }
 }

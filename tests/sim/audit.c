@@ -23,6 +23,7 @@
  *
  * A value knows where it was first seen (offset), so that a second place is a duplicate. Values
  * that were forgotten may appear again elsewhere: a producer that got no answer sends them again.
+ * So may those that were deleted: after a crash a producer is known by what is left of it.
  */
 #include "audit.h"
 
@@ -238,7 +239,7 @@ static void check_order(struct audit_partition *partition, int64_t offset, uint6
     if (!producer->ordered) {
         return;
     }
-    int64_t last = offset > LOOK_BACK ? offset - LOOK_BACK : 0;
+    int64_t last = offset - LOOK_BACK > partition->start ? offset - LOOK_BACK : partition->start;
     for (int64_t at = offset - 1; at >= last; at--) {
         const struct value *before = value_of(audit, partition->seen[at].value);
         if (before != NULL && before->producer == producer) {
@@ -258,7 +259,12 @@ static void note_new(struct audit_partition *partition, int64_t offset, uint64_t
                      struct value *value) {
     struct audit *audit = partition->audit;
     bool twice = value->offset != OFFSET_NONE && value->producer->idempotent;
-    if (twice && is_old(partition, value->offset) && value->offset >= partition->synced_end) {
+    bool was_deleted =
+        value->offset < partition->start; /* a start forgets whose records are gone */
+    if (twice && is_old(partition, value->offset) && was_deleted) {
+        twice = false;
+    } else if (twice && is_old(partition, value->offset) &&
+               value->offset >= partition->synced_end) {
         forget_from(partition, value->offset); /* its place of before was lost with the power */
         twice = false;
     }

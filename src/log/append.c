@@ -217,9 +217,9 @@ static err_t epochs_note(struct log *log, const struct log_append *append) {
 static err_t aborts_write(struct log *log) {
     err_t err = ERR_OK;
     for (size_t i = 0; i < log->append.aborted_count && err == ERR_OK; i++) {
-        err = txn_index_add(&log_active(log)->aborted, &log->append.aborted[i]);
+        err = log_aborted_add(log, log_active(log), &log->append.aborted[i]);
     }
-    return log_note(log, err);
+    return err;
 }
 
 /* Steps 5 and 6. */

@@ -399,6 +399,36 @@ static void a_marker_is_taken_back(void **state) {
     assert_int_equal(aborted_count(f, 0, 13), 0);
 }
 
+/* Synced up to its end while it was the active one, and so without its other indexes: what was
+ * aborted in it is known, and its records are found by their time. */
+static void a_segment_that_was_just_sealed_is_whole(void **state) {
+    enum { ROUNDS = 100, RECORDS = 9, STEP = RECORDS + 1 }; /* what the power takes is up to chance */
+    struct fixture *f = *state;
+    int64_t begin_ms = f->now_ms;
+    f->config.index_interval_bytes = 1;
+    for (int round = 0; round < ROUNDS; round++) {
+        fixture_open(f);
+        assert_int_equal(log_end_offset(f->log), STEP * round);
+        assert_int_equal(aborted_count(f, 0, STEP * round), (size_t)round);
+        for (int64_t offset = 0; offset < STEP * round; offset++) {
+            struct log_time_offset found;
+            assert_int_equal(log_offset_for_timestamp(f->log, begin_ms + offset, &found), ERR_OK);
+            assert_int_equal(found.offset, offset);
+        }
+        for (int i = 0; i < RECORDS; i++) {
+            f->now_ms = begin_ms + STEP * round + i;
+            assert_int_equal(data(f, 100 + round, 0, i), ERR_OK);
+            assert_int_equal(log_flush(f->log, INT64_MAX), ERR_OK);
+        }
+        f->now_ms++;
+        assert_int_equal(fixture_marker_of(f, 100 + round, 0, false, 0, 0), ERR_OK);
+        assert_int_equal(log_flush(f->log, INT64_MAX), ERR_OK);
+        fixture_checkpoint(f);
+        assert_int_equal(log_roll(f->log), ERR_OK);
+        fixture_crash(f, true);
+    }
+}
+
 static void an_open_transaction_does_not_expire(void **state) {
     struct fixture *f = *state;
     fixture_open(f);
@@ -432,6 +462,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(so_in_a_long_index, setup, teardown),
         cmocka_unit_test_setup_teardown(every_end_is_survived, setup, teardown),
         cmocka_unit_test_setup_teardown(a_marker_is_taken_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_segment_that_was_just_sealed_is_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(an_open_transaction_does_not_expire, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit_compaction.h"
 #include "node_int.h"
 #include "sys/sim_disk.h"
 
@@ -231,6 +232,8 @@ static void make_clients(struct node_sim *sim) {
                 node_txn_new(sim, line);
             } else if (strcmp(line->name, "read-committed") == 0) {
                 node_txn_reader_new(sim, line);
+            } else if (strcmp(line->name, "internal") == 0) {
+                node_internal_new(sim, line);
             } else if (strcmp(line->name, "library-produce") == 0) {
                 library_producer_new(sim, line);
             } else if (strcmp(line->name, "library-consume") == 0) {
@@ -280,6 +283,15 @@ static bool all_over(struct node_sim *sim, const char *name) {
     return true;
 }
 
+static void check_compaction(struct node_sim *sim) {
+    struct points *points = sim->run->points;
+    struct audit_compaction gone =
+        audit_compaction_check(sim->run->audit, sim->txns, sys_mono_ms(sim->sys));
+    points_add(points, "compacted", gone.written_again);
+    points_add(points, "compacted_aborted", gone.aborted);
+    points_add(points, "compacted_tombstone", gone.tombstones);
+}
+
 static bool is_finished(void *state) {
     struct node_sim *sim = state;
     if (!all_over(sim, "producer") || !all_over(sim, "admin") || !all_over(sim, "member") ||
@@ -291,6 +303,7 @@ static bool is_finished(void *state) {
         !all_over(sim, "committed-reader") || !all_over(sim, "library-consumer")) {
         return false;
     }
+    check_compaction(sim);
     audit_txns_check(sim->txns);
     return true;
 }

@@ -93,12 +93,22 @@ static bool skips(void *arg, const struct record_batch *batch) {
            find_aborting(reader, record_batch_producer_id(batch->data)) >= 0;
 }
 
+/* One that the cleaner emptied ends nothing. */
+static bool is_abort(const struct record_batch *batch) {
+    struct record_iter iter;
+    struct record record;
+    int16_t type;
+    return record_iter_init(&iter, batch->data, batch->size, NULL, NULL, 0) == ERR_OK &&
+           record_iter_next(&iter, &record) == ERR_OK &&
+           control_record_key_read(record.key, &type) == ERR_OK && type == CONTROL_RECORD_ABORT;
+}
+
 static void take_marker(void *arg, const struct node_fetched *fetched,
                         const struct record_batch *batch) {
     struct reader *reader = arg;
     begin_aborts(reader, record_batch_base_offset(batch->data));
     int at = find_aborting(reader, record_batch_producer_id(batch->data));
-    if (at >= 0) { /* only an abort ends one that is listed */
+    if (at >= 0 && is_abort(batch)) {
         reader->aborting[at] = reader->aborting[--reader->aborting_count];
     }
     audit_read_marker(fetched->topic->partitions[fetched->partition].audit,
@@ -111,6 +121,14 @@ static void take_record(void *arg, const struct node_fetched *fetched, int64_t o
     struct node_sim *sim = reader->client.sim;
     audit_read(fetched->topic->partitions[fetched->partition].audit, offset, value);
     audit_txns_read(sim->txns, reader->stretch, value);
+}
+
+static void pass_record(void *arg, const struct node_fetched *fetched, int64_t offset,
+                        uint64_t value) {
+    struct reader *reader = arg;
+    struct node_sim *sim = reader->client.sim;
+    audit_read(fetched->topic->partitions[fetched->partition].audit, offset, value);
+    audit_txns_covered(sim->txns, reader->stretch, value);
 }
 
 /* --- the last stable offset --- */
@@ -149,8 +167,9 @@ static void check_stable(struct reader *reader, struct place *place,
 
 static void cover(struct reader *reader, const struct place *place, int64_t from) {
     struct node_sim *sim = reader->client.sim;
-    if (sim->run->power_cut_count > 0 && !reader->final) {
-        return; /* what is known of these offsets may be old */
+    bool may_be_old = sim->run->power_cut_count > 0 && !reader->final;
+    if (may_be_old || place->topic->compacted) {
+        return; /* what is known of these offsets may not be there any more */
     }
     const struct audit_partition *audit = place->topic->partitions[place->partition].audit;
     for (int64_t at = from; at < place->offset; at++) {
@@ -198,6 +217,7 @@ static void take_partition(struct reader *reader, struct place *place,
         .records = data->records,
         .high_watermark = data->last_stable_offset,
         .take = take_record,
+        .pass = pass_record,
         .marker = take_marker,
         .skips = skips,
         .arg = reader,

@@ -231,6 +231,8 @@ static void make_clients(struct node_sim *sim) {
                 node_txn_new(sim, line);
             } else if (strcmp(line->name, "read-committed") == 0) {
                 node_txn_reader_new(sim, line);
+            } else if (strcmp(line->name, "features") == 0) {
+                node_features_new(sim, line);
             } else if (strcmp(line->name, "library-produce") == 0) {
                 library_producer_new(sim, line);
             } else if (strcmp(line->name, "library-consume") == 0) {
@@ -257,6 +259,7 @@ static void *begin(struct run *run) {
     (void)err;
     sim->txns = audit_txns_new(run->audit);
     make_disks(sim);
+    node_features_format(sim);
     topics_read(sim);
     make_clients(sim);
     return sim;
@@ -283,7 +286,7 @@ static bool all_over(struct node_sim *sim, const char *name) {
 static bool is_finished(void *state) {
     struct node_sim *sim = state;
     if (!all_over(sim, "producer") || !all_over(sim, "admin") || !all_over(sim, "member") ||
-        !all_over(sim, "transactional")) {
+        !all_over(sim, "transactional") || !all_over(sim, "features")) {
         return false;
     }
     sim->final_walk = true;

@@ -31,7 +31,7 @@
  *   node_features  the level of transaction.version, from the first start on
  *   node_member    members of consumer groups; see node_member.h
  *   node_txn       transactional producers; see node_txn.h
- *   node_txn_reader  reads committed records only
+ *   node_txn_reader  reads committed records only, with and without fetch sessions
  *   library_*      clients of libottla; see library.h
  *
  *   config  log.dirs=/data                      any of the broker's settings, and

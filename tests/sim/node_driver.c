@@ -234,6 +234,8 @@ static void make_clients(struct node_sim *sim) {
                 node_txn_reader_new(sim, line);
             } else if (strcmp(line->name, "internal") == 0) {
                 node_internal_new(sim, line);
+            } else if (strcmp(line->name, "features") == 0) {
+                node_features_new(sim, line);
             } else if (strcmp(line->name, "library-produce") == 0) {
                 library_producer_new(sim, line);
             } else if (strcmp(line->name, "library-consume") == 0) {
@@ -260,6 +262,7 @@ static void *begin(struct run *run) {
     (void)err;
     sim->txns = audit_txns_new(run->audit);
     make_disks(sim);
+    node_features_format(sim);
     topics_read(sim);
     make_clients(sim);
     return sim;
@@ -295,7 +298,7 @@ static void check_compaction(struct node_sim *sim) {
 static bool is_finished(void *state) {
     struct node_sim *sim = state;
     if (!all_over(sim, "producer") || !all_over(sim, "admin") || !all_over(sim, "member") ||
-        !all_over(sim, "transactional")) {
+        !all_over(sim, "transactional") || !all_over(sim, "features")) {
         return false;
     }
     sim->final_walk = true;

@@ -29,9 +29,10 @@
  *   node_walker    reads whole logs, from begin to end, after each power cut and at the end
  *   node_admin     creates, changes and deletes topics, and looks whether what it was told holds
  *   node_internal  gives the topics of the coordinators small segments, so that they are compacted
+ *   node_features  the level of transaction.version, from the first start on
  *   node_member    members of consumer groups; see node_member.h
  *   node_txn       transactional producers; see node_txn.h
- *   node_txn_reader  reads committed records only
+ *   node_txn_reader  reads committed records only, with and without fetch sessions
  *   library_*      clients of libottla; see library.h
  *
  *   config  log.dirs=/data                      any of the broker's settings, and
@@ -45,6 +46,8 @@
  *   client  transact count=3 version=2 late=yes
  *   client  read-committed count=2
  *   client  internal segment=8KiB
+ *   client  features wait=5s-20s                changes transaction.version now and then
+ *   transaction_version 0-2                     of the cluster when it is formatted
  *
  * All clients live on one host that nothing ever happens to, and on one loop.
  */
@@ -127,6 +130,7 @@ struct node_link {
     struct client_connection *connection;
     struct sys_timer timer;
     bool is_up;
+    bool asks;    /* for ApiVersions whenever it comes up; else now and then */
     uint32_t cut; /* run->power_cut_count when it came up; an answer may come later */
     void (*up)(struct node_link *link);   /* may be NULL */
     void (*down)(struct node_link *link); /* its calls have all failed; may be NULL */
@@ -191,6 +195,11 @@ void library_consumer_new(struct node_sim *sim, struct scenario_line *line);
 void node_txn_new(struct node_sim *sim, struct scenario_line *line);
 void node_txn_reader_new(struct node_sim *sim, struct scenario_line *line);
 void node_internal_new(struct node_sim *sim, struct scenario_line *line);
+void node_features_new(struct node_sim *sim, struct scenario_line *line);
+
+/* Before the first start: where the scenario says which transaction.version there is, the disks are
+ * formatted with it; else the node does that itself. */
+void node_features_format(struct node_sim *sim);
 void node_members_topic_begins(struct node_topic *topic); /* a new incarnation is asked for */
 void node_client_add(struct node_sim *sim, struct node_client *client, const char *name);
 
@@ -223,6 +232,7 @@ struct node_sim {
     int txn_client_count;
     struct arena arena; /* of the settings */
     int dir_count;
+    int16_t transaction_version; /* with which the disks were formatted; -1: with the newest */
     int64_t *producer_ids;
     size_t producer_id_count;
     uint32_t said_cut;   /* run->power_cut_count when the answer that is handled was given */

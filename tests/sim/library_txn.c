@@ -76,6 +76,7 @@ static void loosen_if_initialising(struct library_txn *txn) {
 
 void library_txn_becomes_zombie(struct library_txn *txn) {
     loosen_if_initialising(txn);
+    txn->may_fence = library_txn_state(txn) == OTTLA_TRANSACTION_INITIALIZING;
     txn->zombie = true;
 }
 
@@ -257,7 +258,7 @@ static void has_id(struct library_txn *txn) {
         return;
     }
     for (struct library_txn *older = txn->next; older != NULL; older = older->next) {
-        if (older->fenced_ms < 0) {
+        if (older->fenced_ms < 0 && !older->may_fence) {
             older->fenced_ms = now_ms(txn);
         }
     }

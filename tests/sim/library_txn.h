@@ -54,6 +54,7 @@ struct library_txn {
     char name[64];
     void (*moved)(struct library_txn *txn, enum library_txn_call call, int code);
     bool zombie;       /* its program is taken for dead, and it may be fenced any time */
+    bool may_fence;    /* its InitProducerId may come in after that of a successor */
     bool ending;       /* what is not delivered is dropped */
     int64_t fenced_ms; /* when a successor was told that it has the id; -1: not yet */
     int64_t timeout_ms;

@@ -240,6 +240,10 @@ static void make_clients(struct node_sim *sim) {
                 library_producer_new(sim, line);
             } else if (strcmp(line->name, "library-consume") == 0) {
                 library_consumer_new(sim, line);
+            } else if (strcmp(line->name, "library-transact") == 0) {
+                library_transact_new(sim, line);
+            } else if (strcmp(line->name, "library-transform") == 0) {
+                library_transform_new(sim, line);
             } else {
                 assert(strcmp(line->name, "admin") == 0);
                 node_admin_new(sim, line);
@@ -261,6 +265,8 @@ static void *begin(struct run *run) {
     assert(err == ERR_OK);
     (void)err;
     sim->txns = audit_txns_new(run->audit);
+    sim->effects = audit_effects_new(run->audit);
+    sim->inputs_over_ms = -1;
     make_disks(sim);
     node_features_format(sim);
     topics_read(sim);
@@ -301,6 +307,12 @@ static bool is_finished(void *state) {
         !all_over(sim, "transactional") || !all_over(sim, "features")) {
         return false;
     }
+    if (sim->inputs_over_ms < 0) {
+        sim->inputs_over_ms = sys_mono_ms(sim->sys);
+    }
+    if (!all_over(sim, "transformer")) {
+        return false;
+    }
     sim->final_walk = true;
     if (!all_over(sim, "walker") || !all_over(sim, "reader") ||
         !all_over(sim, "committed-reader") || !all_over(sim, "library-consumer")) {
@@ -308,6 +320,7 @@ static bool is_finished(void *state) {
     }
     check_compaction(sim);
     audit_txns_check(sim->txns);
+    audit_effects_check(sim->effects);
     return true;
 }
 
@@ -328,6 +341,7 @@ static void end(void *state) {
         client->free(client);
     }
     audit_txns_free(sim->txns);
+    audit_effects_free(sim->effects);
     free(sim->producer_ids);
     free(sim);
 }

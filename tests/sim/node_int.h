@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "audit.h"
+#include "audit_effects.h"
 #include "audit_txn.h"
 #include "base/arena.h"
 #include "base/buffer.h"
@@ -97,6 +98,7 @@ struct node_topic {
     bool deletes_records; /* DeleteRecords is called on it */
     bool grows;           /* gets partitions */
     bool compacted;       /* its records have keys (audit_compaction_key) */
+    bool is_input;        /* of programs that transform */
     int64_t segment_bytes;
     int64_t retention_bytes; /* -1: none */
     int64_t tombstones_ms;   /* how long those of transactions stay; -1: there are none */
@@ -192,6 +194,8 @@ void node_walker_new(struct node_sim *sim);
 void node_member_new(struct node_sim *sim, struct scenario_line *line);
 void library_producer_new(struct node_sim *sim, struct scenario_line *line);
 void library_consumer_new(struct node_sim *sim, struct scenario_line *line);
+void library_transact_new(struct node_sim *sim, struct scenario_line *line);
+void library_transform_new(struct node_sim *sim, struct scenario_line *line);
 void node_txn_new(struct node_sim *sim, struct scenario_line *line);
 void node_txn_reader_new(struct node_sim *sim, struct scenario_line *line);
 void node_internal_new(struct node_sim *sim, struct scenario_line *line);
@@ -229,6 +233,7 @@ struct node_sim {
     struct node_group *groups; /* node_member.h */
     struct library_group *library_groups;
     struct audit_txns *txns;
+    struct audit_effects *effects;
     int txn_client_count;
     struct arena arena; /* of the settings */
     int dir_count;
@@ -238,8 +243,9 @@ struct node_sim {
     uint32_t said_cut;   /* run->power_cut_count when the answer that is handled was given */
     uint32_t down_count; /* crashes, power cuts and ends of the node */
     bool finishing;
-    bool final_walk;      /* nothing is written any more */
-    bool final_walk_done; /* final_end is known */
+    int64_t inputs_over_ms; /* since when only who transforms writes; -1: others do */
+    bool final_walk;        /* nothing is written any more */
+    bool final_walk_done;   /* final_end is known */
     char waits_for[200];
 };
 

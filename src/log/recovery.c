@@ -171,7 +171,7 @@ static err_t batch_follow(struct log *log, const struct recovery_batch *batch, b
         return ERR_OK;
     }
     const struct sequence_batch *duplicate;
-    producer_append_begin(&log->append);
+    producer_append_begin(&log->append, -1);
     err_t err =
         producer_append_batch(&log->producers, &log->append, &batch->header, batch->data,
                               &(struct producer_rules){PRODUCER_ORIGIN_REPLICATION}, &duplicate);

@@ -82,9 +82,9 @@ struct producer_rules {
 /* What a verification that begins now has to find again when its append comes: it changes with each
  * marker of the producer, but for those whose epoch is above their transaction's (version 2), after
  * which that one's batches are refused anyway. *ret_open: no verification is needed, at this epoch.
- */
-int64_t producer_txn_guard(const struct producer_state *state, int64_t producer_id, int16_t epoch,
-                           bool *ret_open);
+ * INVALID_PRODUCER_EPOCH: a newer one is known, there is nothing to verify. */
+err_t producer_txn_guard(const struct producer_state *state, int64_t producer_id, int16_t epoch,
+                         bool *ret_open, int64_t *ret_guard);
 
 struct producer_append {
     struct producer *producers; /* as they will be */

@@ -122,7 +122,7 @@ void partition_append_refuse(struct partition *partition, struct partition_appen
                              err_t err);
 
 /* Whether the producer has an open transaction here at this epoch; if not, the guard for an append
- * that is verified from now on. Memory only. */
+ * that is verified from now on. Memory only. INVALID_PRODUCER_EPOCH: it has a newer epoch. */
 err_t partition_txn_is_open(struct partition *partition, int64_t producer_id, int16_t epoch,
                             bool *ret_open, int64_t *ret_guard);
 

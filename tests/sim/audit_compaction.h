@@ -14,7 +14,7 @@
  * That readers see no aborted records, and of a committed transaction either all that is not
  * written again or none, are promises 8 to 11. Which key a record has follows from its value id.
  */
-enum { AUDIT_KEYS = 100 };
+enum { AUDIT_KEYS = 400 };
 
 /* The key of a value in a compacted log: one of AUDIT_KEYS. */
 uint32_t audit_compaction_key(uint64_t value);

@@ -296,9 +296,11 @@ static void check_compaction(struct node_sim *sim) {
     struct points *points = sim->run->points;
     struct audit_compaction gone =
         audit_compaction_check(sim->run->audit, sim->txns, sys_mono_ms(sim->sys));
-    points_add(points, "compacted", gone.written_again);
-    points_add(points, "compacted_aborted", gone.aborted);
-    points_add(points, "compacted_tombstone", gone.tombstones);
+    if (gone.written_again > 0) {
+        points_add(points, "compacted", gone.written_again);
+        points_add(points, "compacted_aborted", gone.aborted);
+        points_add(points, "compacted_tombstone", gone.tombstones);
+    }
 }
 
 static bool is_finished(void *state) {

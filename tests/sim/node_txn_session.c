@@ -34,7 +34,6 @@ enum {
     STALL_ONE_IN = 60,
     INIT_AGAIN_ONE_IN = 4, /* of the aborts of old clients */
     STALL_MS_MAX = 2500,   /* longer than the timeout */
-    STEP_MAX = 20,
     VALUE_SIZE = 40,
 };
 
@@ -56,7 +55,7 @@ static int topic_index(const struct txn_session *session, const struct node_topi
 }
 
 bool txn_session_is_over(const struct txn_session *session) {
-    return !session->active || (session->txn == NULL && !session->has_request && session->looked);
+    return !session->active || (session->txn == NULL && !session->has_request && session->done);
 }
 
 void txn_session_begin(struct txn_session *session) {
@@ -69,7 +68,9 @@ void txn_session_begin(struct txn_session *session) {
     session->fenced_ms = -1;
     snprintf(session->id, sizeof session->id, "%s-%d", client->name, client->ids);
     session->has_request = session->busy = session->found = session->found_group = false;
-    session->knows_offset = session->looked = false;
+    session->looked = 0;
+    session->done = false;
+    txn_input_forget(session);
     session->producer_id = -1;
     session->epoch = -1;
     session->version_2 = session->strays = false;
@@ -98,7 +99,6 @@ static void draw_writes(struct txn_session *session) {
 }
 
 static void begin(struct txn_session *session) {
-    struct txn_client *client = session->client;
     draw_writes(session);
     if (session->write_count == 0) {
         return;
@@ -110,12 +110,8 @@ static void begin(struct txn_session *session) {
     session->wants_commit = node_below(sim_of(session), ABORT_ONE_IN) != 0;
     session->stalls = node_below(sim_of(session), STALL_ONE_IN) == 0;
     memset(session->added, 0, sizeof session->added);
-    if (client->offsets) {
-        int64_t from = session->offset;
-        client->last_to = (client->last_to > from ? client->last_to : from) + 1 +
-                          (int64_t)node_below(sim_of(session), STEP_MAX);
-        session->to = client->last_to;
-        audit_txn_offsets(session->txn, client->group, from, session->to);
+    if (session->client->offsets) {
+        txn_input_begin(session);
     }
 }
 
@@ -162,6 +158,7 @@ static void prepare(struct txn_session *session, enum txn_kind kind) {
         .timeout_ms = (int32_t)session->timeout_ms,
         .topic = &sim_of(session)->topics[0],
         .group = client->group,
+        .who = {.generation = -1},
         .txn = session->txn,
         .first_sent_ms = -1,
     };
@@ -184,6 +181,15 @@ static void prepare_write(struct txn_session *session) {
     }
 }
 
+static void prepare_offsets(struct txn_session *session, enum txn_kind kind, bool looks) {
+    prepare(session, kind);
+    session->request.topic = session->input.topic;
+    session->request.partition = session->input.partition;
+    session->request.offset = session->input.to;
+    session->request.looks = looks;
+    session->request.who = kind == TXN_OFFSETS ? *txn_input_who(session) : session->input.who;
+}
+
 static void prepare_next(struct txn_session *session) {
     const struct txn_client *client = session->client;
     bool finishing = sim_of(session)->finishing;
@@ -193,11 +199,14 @@ static void prepare_next(struct txn_session *session) {
         prepare(session, TXN_FIND_GROUP);
     } else if (session->producer_id < 0) {
         prepare(session, TXN_INIT);
-    } else if (session->txn == NULL && client->offsets &&
-               (!session->knows_offset || (finishing && !session->looked))) {
-        prepare(session, TXN_FETCH);
+    } else if (session->txn == NULL && finishing && client->offsets && txn_input_look(session)) {
+        prepare_offsets(session, TXN_FETCH, true);
     } else if (session->txn == NULL && finishing) {
-        session->looked = true;
+        session->done = true;
+    } else if (session->txn == NULL && client->offsets && !txn_input_choose(session)) {
+        return;
+    } else if (session->txn == NULL && client->offsets && !session->input.knows_offset) {
+        prepare_offsets(session, TXN_FETCH, false);
     } else if (session->txn == NULL) {
         begin(session);
     } else if (session->written < session->write_count) {
@@ -205,8 +214,7 @@ static void prepare_next(struct txn_session *session) {
     } else if (client->offsets && !session->version_2 && !session->added_offsets) {
         prepare(session, TXN_ADD_OFFSETS);
     } else if (client->offsets && !session->sent_offsets) {
-        prepare(session, TXN_OFFSETS);
-        session->request.offset = session->to;
+        prepare_offsets(session, TXN_OFFSETS, false);
     } else {
         prepare(session, TXN_END);
         session->request.commit = session->wants_commit;
@@ -307,8 +315,8 @@ static void take_ended(struct txn_session *session, const struct txn_answer *ans
         point(session, "txn_end_repeated");
     }
     session->txn = NULL;
-    if (commit && session->client->offsets) {
-        session->offset = session->to;
+    if (session->client->offsets) {
+        txn_input_ended(session, commit);
     }
     if (session->version_2) {
         if (answer->epoch <= session->epoch && answer->producer_id == session->producer_id) {
@@ -336,10 +344,26 @@ static void take_acked(struct txn_session *session, int64_t base_offset) {
 }
 
 static void take_fetched(struct txn_session *session, int64_t offset) {
-    audit_txns_fetched(sim_of(session)->txns, session->client->group, offset);
-    session->offset = offset < 0 ? 0 : offset;
-    session->knows_offset = true;
-    session->looked = sim_of(session)->finishing;
+    const struct txn_message *request = &session->request;
+    audit_txns_fetched_since(sim_of(session)->txns, session->input.name, request->asked_at, offset);
+    if (request->looks) {
+        session->looked++;
+    } else {
+        txn_input_fetched(session, offset);
+    }
+}
+
+/* The group has given the partition to somebody else, or will: the transaction is aborted. */
+static void refused(struct txn_session *session) {
+    session->has_request = false;
+    if (session->request.kind == TXN_OFFSETS) {
+        point(session, "txn_offsets_refused");
+        session->sent_offsets = true;
+        session->wants_commit = false;
+    } else {
+        point(session, "txn_fetch_refused");
+    }
+    txn_input_refused(session);
 }
 
 static void take(struct txn_session *session, const struct txn_answer *answer) {
@@ -359,9 +383,7 @@ static void take(struct txn_session *session, const struct txn_answer *answer) {
         (void)learn_version(session);
         break;
     case TXN_FETCH:
-        if (!session->zombie) {
-            take_fetched(session, answer->offset);
-        }
+        take_fetched(session, answer->offset);
         break;
     case TXN_ADD:
         session->added[topic_index(session, request->topic)][request->partition] = true;
@@ -409,9 +431,13 @@ static void answered(void *arg, const struct client_response *response) {
         take(session, &answer);
     } else if (txn_error_fences(answer.code) || txn_error_aborts(answer.code)) {
         fenced(session, answer.code);
+    } else if (session->request.who.generation >= 0 && txn_error_of_group(answer.code)) {
+        refused(session);
     } else if (!txn_error_passes(answer.code)) {
-        node_fail(sim_of(session), "%s: request %d is answered with %s", session->id,
-                  session->request.kind, err_name(answer.code));
+        node_fail(sim_of(session), "%s: %s is answered with %s", session->id,
+                  names[session->request.kind], err_name(answer.code));
+    } else if (answer.code == ERR_UNSTABLE_OFFSET_COMMIT) {
+        point(session, "txn_offset_unstable");
     }
     txn_client_crash(session);
 }

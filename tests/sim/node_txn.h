@@ -84,8 +84,6 @@ struct txn_message {
 /* node_txn_requests.c */
 void txn_message_copy(struct txn_message *to, const struct txn_message *from);
 void txn_message_done(struct txn_message *request);
-/* Clients before version 2 begin a transaction with it, wanted or not. */
-bool txn_message_may_begin(const struct txn_message *request);
 err_t txn_message_send(struct txn_message *request, struct node_link *link, client_done_fn done,
                        void *arg);
 /* The outcome; of an InitProducerId or EndTxn also id and epoch, of a Produce or fetch the offset.
@@ -141,16 +139,18 @@ struct txn_session {
     bool found_group;
     int64_t producer_id; /* -1: none yet */
     int16_t epoch;
-    bool version_2; /* of this transaction, or the next one */
-    bool strays;    /* a late request may have begun a transaction with this epoch */
+    bool version_2;    /* of this transaction, or the next one */
+    int64_t strays_ms; /* since a late request may have begun a transaction; -1: none did */
     int64_t timeout_ms;
     int looked; /* at the end: at so many of the group's offsets */
     bool done;
     int32_t sequences[SIM_TOPICS_MAX][SIM_PARTITIONS_MAX];
     struct audit_producer *audits[SIM_TOPICS_MAX][SIM_PARTITIONS_MAX];
 
-    struct audit_txn *txn; /* NULL: none is open */
-    int64_t begin_ms;      /* its first request was sent; -1: not yet */
+    struct audit_txn *txn;        /* NULL: none is open */
+    const struct audit_txn *last; /* that ended with this epoch; NULL: none */
+    bool waits;                   /* before it begins another one, for what comes late */
+    int64_t begin_ms;             /* its first request was sent; -1: not yet */
     bool wants_commit;
     struct txn_write writes[TXN_WRITES_MAX];
     bool added[SIM_TOPICS_MAX][SIM_PARTITIONS_MAX];
@@ -200,6 +200,8 @@ bool txn_client_crash_sending(struct txn_session *session);
 void txn_client_loosen(struct txn_client *client);
 
 /* node_txn_session.c */
+/* A request that begins a transaction may come in once more: with this epoch one may be open. */
+void txn_session_strays(struct txn_session *session, const struct txn_message *request);
 void txn_session_begin(struct txn_session *session);
 void txn_session_turn(struct txn_session *session);
 bool txn_session_is_over(const struct txn_session *session);

@@ -73,7 +73,9 @@ void txn_session_begin(struct txn_session *session) {
     txn_input_forget(session);
     session->producer_id = -1;
     session->epoch = -1;
-    session->version_2 = session->strays = false;
+    session->version_2 = session->waits = false;
+    session->strays_ms = -1;
+    session->last = NULL;
     session->timeout_ms = node_draw(sim_of(session), client->timeout) / 1000;
     session->txn = NULL;
     session->begin_down = sim_of(session)->down_count;
@@ -223,12 +225,21 @@ static void prepare_next(struct txn_session *session) {
 
 /* --- answers --- */
 
-/* Whether it may be told that it, or its transaction, is over. */
+void txn_session_strays(struct txn_session *session, const struct txn_message *request) {
+    bool begins = request->kind == TXN_ADD || request->kind == TXN_ADD_OFFSETS;
+    if (begins && !request->version_2 && session->strays_ms < 0) {
+        session->strays_ms = sys_mono_ms(sim_of(session)->sys);
+    }
+}
+
+/* Whether it may be told that it, or its transaction, is over. One that nobody asked for times out,
+ * too. */
 static bool may_be_fenced(const struct txn_session *session) {
     int64_t now_ms = sys_mono_ms(sim_of(session)->sys);
     bool too_long = session->txn != NULL && session->begin_ms >= 0 &&
                     now_ms - session->begin_ms >= session->timeout_ms;
-    bool strayed = session->strays && session->request.kind == TXN_INIT;
+    bool strayed = session->strays_ms >= 0 && (session->request.kind == TXN_INIT ||
+                                               now_ms - session->strays_ms >= session->timeout_ms);
     return session->zombie || too_long || strayed || now_ms < session->client->loose_until_ms;
 }
 
@@ -295,7 +306,8 @@ static void take_id(struct txn_session *session, const struct txn_answer *answer
     struct txn_client *client = session->client;
     session->producer_id = answer->producer_id;
     session->epoch = answer->epoch;
-    session->strays = false;
+    session->strays_ms = -1;
+    session->last = NULL;
     memset(session->sequences, 0, sizeof session->sequences);
     for (int i = 0; i < TXN_SESSIONS && !session->zombie; i++) {
         struct txn_session *other = &client->sessions[i];
@@ -314,6 +326,7 @@ static void take_ended(struct txn_session *session, const struct txn_answer *ans
     if (session->request.sends > 1) {
         point(session, "txn_end_repeated");
     }
+    session->last = session->txn;
     session->txn = NULL;
     if (session->client->offsets) {
         txn_input_ended(session, commit);
@@ -369,7 +382,9 @@ static void refused(struct txn_session *session) {
 static void take(struct txn_session *session, const struct txn_answer *answer) {
     const struct txn_message *request = &session->request;
     session->has_request = false;
-    session->strays |= request->sends > 1 && txn_message_may_begin(request);
+    if (request->sends > 1) {
+        txn_session_strays(session, request);
+    }
     check_zombie(session);
     switch (request->kind) {
     case TXN_FIND:
@@ -455,7 +470,8 @@ static bool stalls(struct txn_session *session) {
 }
 
 void txn_session_turn(struct txn_session *session) {
-    if (!session->active || session->busy || !session->link.is_up || stalls(session)) {
+    if (!session->active || session->busy || session->waits || !session->link.is_up ||
+        stalls(session)) {
         return;
     }
     if (!session->has_request) {

@@ -8,7 +8,8 @@
  * Transactional producers that speak the protocol themselves, of every transaction.version.
  *
  *   node_txn           a producer: its transactional id, its sessions, what goes wrong with them
- *   node_txn_session   one session: which request comes next, and what its answer means
+ *   node_txn_session   one session: its requests, and what their answers mean
+ *   node_txn_next      which request comes next
  *   node_txn_input     what it consumes, alone or as a member of a group
  *   node_txn_requests  requests as values, that can be sent again, late, and over any connection
  *   node_txn_late      copies of requests that arrive late
@@ -218,6 +219,10 @@ void txn_input_refused(struct txn_session *session);
 void txn_input_ended(struct txn_session *session, bool commit);
 /* The next of the offsets to look at in the end; false: it has seen them all. */
 bool txn_input_look(struct txn_session *session);
+
+/* node_txn_next.c: the request that comes next, if there is one; and one of a kind. */
+void txn_session_next(struct txn_session *session);
+void txn_session_prepare(struct txn_session *session, enum txn_kind kind);
 
 /* node_txn_late.c: perhaps a copy of what was just sent is sent again later. */
 void txn_late_offer(struct txn_session *session, const struct txn_message *request);

@@ -28,7 +28,7 @@ struct audit_txn {
     const char *group; /* NULL: no offsets */
     int64_t from;
     int64_t to;
-    bool offsets_acked;
+    uint64_t offsets_acked; /* by audit_txns_now; 0: not */
 };
 
 struct txn_value {
@@ -43,6 +43,7 @@ struct audit_txns {
     struct audit_txn *newest;
     uint64_t count;
     uint64_t stretch_count;
+    uint64_t acked_count;     /* offsets */
     struct txn_value *values; /* by id - 1 */
     uint64_t value_capacity;
 };
@@ -131,7 +132,9 @@ void audit_txn_offsets(struct audit_txn *txn, const char *group, int64_t from, i
 }
 
 void audit_txn_offsets_acked(struct audit_txn *txn) {
-    txn->offsets_acked = true;
+    if (txn->offsets_acked == 0) {
+        txn->offsets_acked = ++txn->txns->acked_count;
+    }
 }
 
 void audit_txn_end_asked(struct audit_txn *txn, bool commit) {
@@ -188,7 +191,16 @@ bool audit_txns_hides(const struct audit_txns *txns, uint64_t id) {
     return value != NULL && value->txn->hidden_by != NULL;
 }
 
+uint64_t audit_txns_now(const struct audit_txns *txns) {
+    return txns->acked_count;
+}
+
 void audit_txns_fetched(struct audit_txns *txns, const char *group, int64_t offset) {
+    audit_txns_fetched_since(txns, group, txns->acked_count, offset);
+}
+
+void audit_txns_fetched_since(struct audit_txns *txns, const char *group, uint64_t sent,
+                              int64_t offset) {
     bool found = offset < 0;
     for (struct audit_txn *txn = txns->newest; txn != NULL; txn = txn->next) {
         if (txn->group == NULL || strcmp(txn->group, group) != 0) {
@@ -203,7 +215,7 @@ void audit_txns_fetched(struct audit_txns *txns, const char *group, int64_t offs
                            group, offset, txn->number);
             }
             is_visible(txn, "its offset was committed");
-        } else if (txn->to > offset && txn->offsets_acked) {
+        } else if (txn->to > offset && txn->offsets_acked != 0 && txn->offsets_acked <= sent) {
             is_hidden(txn, "its offset was not committed");
         }
     }

@@ -61,6 +61,12 @@ bool audit_txns_hides(const struct audit_txns *txns, uint64_t value);
 /* While no transaction of the group's was open its offset was this; -1: none. */
 void audit_txns_fetched(struct audit_txns *txns, const char *group, int64_t offset);
 
+/* The same while others work, each with its own part of the input: of what was acknowledged before
+ * the fetch was sent (audit_txns_now) nothing was open any more. */
+uint64_t audit_txns_now(const struct audit_txns *txns);
+void audit_txns_fetched_since(struct audit_txns *txns, const char *group, uint64_t sent,
+                              int64_t offset);
+
 /* All came to its end, and each log was read from begin to end. */
 void audit_txns_check(struct audit_txns *txns);
 

@@ -135,6 +135,19 @@ static void test_offsets_go_with_the_records(void **state) {
           "committed");
 }
 
+/* An answer of before may come after another member's offset was acknowledged. */
+static void test_offsets_of_others_may_be_newer(void **state) {
+    (void)state;
+    uint64_t sent = audit_txns_now(txns);
+    struct audit_txn *txn = consume(0, 5);
+    audit_txns_fetched_since(txns, "g", sent, -1);
+    commit(txn);
+    assert_null(audit_failure(audit));
+    audit_txns_fetched_since(txns, "g", audit_txns_now(txns), -1);
+    tells("transaction 1 of p is applied in part: its commit was answered, but its offset was not "
+          "committed");
+}
+
 static void test_offset_of_an_open_transaction(void **state) {
     (void)state;
     (void)consume(0, 5);
@@ -181,6 +194,7 @@ int main(void) {
         TEST(test_committed_is_lost),
         TEST(test_half_is_applied),
         TEST(test_offsets_go_with_the_records),
+        TEST(test_offsets_of_others_may_be_newer),
         TEST(test_offset_of_an_open_transaction),
         TEST(test_offset_out_of_nowhere),
         TEST(test_each_input_once),

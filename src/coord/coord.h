@@ -80,7 +80,9 @@ struct coord_call {
     /* About so many bytes may be answered yet, by all parts of a request together; what it asks for
      * beyond is refused with INVALID_REQUEST. NULL: there is no bound. */
     _Atomic int64_t *room;
-    const struct partition_txn *txn; /* TxnOffsetCommit: what was verified. NULL: nothing */
+    /* TxnOffsetCommit: what was verified; WriteTxnMarkers: what is ended. NULL: nothing is known.
+     */
+    const struct partition_txn *txn;
 
     /* The response is complete in the arena, and what it says is committed. Errors are in it, where
      * the protocol has them. */

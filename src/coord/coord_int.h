@@ -16,6 +16,7 @@
  *   loading.c      replay, in slices, read by a worker
  *   rewriting.c    keeps the log short
  *   standing.c     how groups stand, for metrics
+ *   fates.c        asks all shards about transactions
  *   placement.c    which shard a group belongs to
  */
 struct shard;

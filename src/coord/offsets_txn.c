@@ -172,6 +172,9 @@ err_t offsets_end_transaction_step(struct group_step *step) {
     struct coord_record_txn *txn = ARENA_NEW(step->arena, struct coord_record_txn);
     txn->producer_epoch = marker->producer_epoch;
     txn->coordinator_epoch = marker->coordinator_epoch;
+    if (step->call->txn != NULL) {
+        txn->check = *step->call->txn;
+    }
     txn->check.version = marker->transaction_version;
     struct coord_record *record = ARENA_NEW(step->arena, struct coord_record);
     *record = (struct coord_record){

@@ -8,6 +8,8 @@
 #include "base/list.h"
 #include "sys/loop.h"
 
+struct coord;
+
 /*
  * The transaction coordinators of a node, beside coord.h: a coord of the kind
  * coord_transactions_kind has one shard for each partition of __transaction_state, whose requests
@@ -55,7 +57,53 @@ struct coord_world {
     void *arg;
     void (*write_markers)(void *arg, struct coord_markers *markers);
     void (*next_producer_id)(void *arg, struct coord_id_wait *wait);
+
+    /* Producers that had transactions open in this node's partitions when it started, sorted: how
+     * each of theirs ended is remembered for coord_fates. Set before the first coord_update. */
+    const int64_t *watched;
+    size_t watched_count;
 };
+
+/* --- what became of a transaction that is open in a partition --- */
+
+enum coord_fate {
+    COORD_FATE_OPEN,      /* its coordinator will end it, or tell how it ended */
+    COORD_FATE_LOST,      /* of its begin nothing is known; the producer may go on with it, for as
+                             long as timeout_ms */
+    COORD_FATE_COMMITTED, /* beyond doubt, as the next */
+    COORD_FATE_ABORTED,
+    COORD_FATE_UNKNOWN, /* nobody will end it, and nobody knows how it ended */
+};
+
+struct coord_fate_of {
+    int64_t producer_id;
+    int16_t epoch; /* of its records there */
+    struct str topic;
+    int32_t partition;
+
+    /* Out. */
+    enum coord_fate fate;
+    int32_t timeout_ms;
+    bool version_2; /* no other transaction of the producer has this epoch */
+};
+
+struct coord_fates {
+    /* The caller's; all of it stays until `done`. */
+    struct coord_fate_of *items; /* sorted by producer id */
+    size_t count;
+    struct sys_loop *loop;
+    void (*done)(struct coord_fates *fates); /* on the loop, later */
+
+    bool complete; /* out. False: some coordinator is not there yet, and nothing is certain */
+
+    /* fates.c's. */
+    struct coord *coord;
+    int next_loop;
+    struct sys_task task;
+};
+
+/* Of a coord of transactions; any thread. */
+void coord_fates_ask(struct coord *coord, struct coord_fates *fates);
 
 /* --- ListTransactions, whichever shard it is --- */
 

@@ -7,13 +7,15 @@
  * Inside the transaction coordinator: the transactional ids of a shard of __transaction_state.
  *
  *   state             what leads to it
- *   ---------------   -----------------------------------------------------------------------------
+ *   ---------------   ---------------------------------------------------------------------------
  *   Empty             InitProducerId, from no state, Empty and Complete
  *   Ongoing           AddPartitionsToTxn, from Empty, Ongoing and Complete
  *   PrepareCommit     EndTxn, from Ongoing
- *   PrepareAbort      EndTxn, InitProducerId or the timeout, from Ongoing; an abort of nothing,
- * from Empty and Complete (transaction.version 2) CompleteCommit,   all markers are written, from
- * Prepare CompleteAbort no state          nobody used the id, in Empty and Complete
+ *   PrepareAbort      EndTxn, InitProducerId or the timeout, from Ongoing;
+ *                     of version 2 an abort of nothing, too, from Empty and Complete
+ *   CompleteCommit,   all markers are written, from Prepare
+ *   CompleteAbort
+ *   no state          nobody used the id, in Empty and Complete
  *
  *   - A record says all of a transactional id, so a transition is one record, whose values are
  *     made by a step (txn_write); apply takes them over.
@@ -31,6 +33,7 @@
  * txn_end.c     EndTxn, timeouts
  * txn_markers.c from Prepare to Complete
  * txn_expiry.c  ids that nobody uses any more
+ * txn_fates.c   whose transactions are those that are open in partitions
  * txn_list.c    DescribeTransactions, ListTransactions
  */
 
@@ -83,6 +86,7 @@ struct txn {
 /* groups->part */
 struct txns {
     struct map by_id; /* struct txn */
+    struct map pasts; /* struct txn_past, see txn_fates.c */
     const struct coord_world *world;
     struct group_timer expiry;
     size_t expiry_cursor;
@@ -165,6 +169,15 @@ void txn_ending_free(struct txn_ending *ending); /* one that waits for its next 
 /* --- txn_expiry.c --- */
 
 void txn_expiry_begin(struct group_step *step);
+
+/* --- txn_fates.c --- */
+
+/* Takes note of a record's values. */
+void txn_past_note(struct groups *groups, const struct txn_values *values);
+void txn_pasts_forget(struct txns *txns);
+
+/* Fills in what this shard, which is active, knows. */
+void txn_fates_look(const struct groups *groups, struct coord_fates *fates);
 
 /* --- requests --- */
 

@@ -130,6 +130,7 @@ static void apply(struct groups *groups, const struct coord_record *record) {
     };
     txn->values.partitions = copy_partitions(value, &txn->values.partition_count);
     free((void *)before);
+    txn_past_note(groups, &txn->values);
 }
 
 static const struct coord_record_kind kinds[] = {

@@ -67,12 +67,14 @@ static void init(struct groups *groups) {
     struct txns *txns = calloc(1, sizeof *txns);
     assert(txns != NULL);
     map_init(&txns->by_id);
+    map_init(&txns->pasts);
     txns->world = groups->runtime->world;
     groups->part = txns;
 }
 
 static void done(struct groups *groups) {
     map_done(&txns_of(groups)->by_id);
+    map_done(&txns_of(groups)->pasts);
     free(groups->part);
 }
 
@@ -84,6 +86,7 @@ static void reset(struct groups *groups) {
         txn_free(txn);
     }
     map_clear(&txns->by_id);
+    txn_pasts_forget(txns);
 }
 
 static void begin(struct group_step *step) {

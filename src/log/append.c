@@ -75,6 +75,9 @@ static err_t producers_check(struct log *log, const struct log_append *append,
         .verified = (append->flags & LOG_APPEND_VERIFIED) != 0,
         .from_zero = (append->flags & LOG_APPEND_FROM_ZERO) != 0,
         .guard = append->txn_guard,
+        .exact = (append->flags & LOG_APPEND_EXACT) != 0,
+        .first_offset = append->txn_first_offset,
+        .last_offset = append->txn_last_offset,
     };
     err_t err = ERR_OK;
     struct batch_header header;
@@ -217,9 +220,9 @@ static err_t epochs_note(struct log *log, const struct log_append *append) {
 static err_t aborts_write(struct log *log) {
     err_t err = ERR_OK;
     for (size_t i = 0; i < log->append.aborted_count && err == ERR_OK; i++) {
-        err = txn_index_add(&log_active(log)->aborted, &log->append.aborted[i]);
+        err = log_aborted_add(log, log_active(log), &log->append.aborted[i]);
     }
-    return log_note(log, err);
+    return err;
 }
 
 /* Steps 5 and 6. */
@@ -330,7 +333,7 @@ err_t log_append(struct log *log, const struct log_append *append,
     if (err != ERR_OK) {
         return err;
     }
-    producer_append_begin(&log->append);
+    producer_append_begin(&log->append, append->now_ms);
     log->append.end_offset = run.last_offset + 1;
     if (run.has_producer) {
         struct sequence_batch duplicate = {.last_offset = -1};

@@ -90,6 +90,7 @@ enum log_append_flags {
     LOG_APPEND_COORDINATOR = 2,  /* written by a coordinator: markers, batches without sequences */
     LOG_APPEND_VERIFIED = 4,     /* a batch may begin a transaction only while txn_guard holds */
     LOG_APPEND_FROM_ZERO = 8,    /* who is not known here begins with sequence 0 */
+    LOG_APPEND_EXACT = 16,       /* a marker ends the transaction of these offsets, or nothing */
 };
 
 enum {
@@ -105,6 +106,8 @@ struct log_append {
     int flags;
     int16_t transaction_version; /* of a marker: 2 demands an epoch above its records' */
     int64_t txn_guard;           /* with VERIFIED */
+    int64_t txn_first_offset;    /* with EXACT, as in struct log_open_txn */
+    int64_t txn_last_offset;
 };
 
 struct log_append_result {
@@ -120,7 +123,8 @@ struct log_append_result {
 /* [writer] Appends, all or nothing. One write; nothing is synced.
  *   OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED,
  *   INVALID_TXN_STATE   the producer's mistake, nothing changed; the last also when a marker came
- *                       between a verification and its append
+ *                       between a verification and its append, or with EXACT
+ *   CONCURRENT_TRANSACTIONS   the producer's transaction of an older epoch is still open
  *   RECORD_LIST_TOO_LARGE   larger than segment.bytes
  *   CORRUPT_MESSAGE     the run is not whole v2 batches (with KEEP_OFFSETS: or offsets go back)
  *   IO, NO_SPACE        nothing is visible, what was written of it was cut off again
@@ -235,11 +239,23 @@ struct log_producer {
 };
 void log_producers(struct log *log, struct log_producer **ret_producers, size_t *ret_count);
 
+/* [any, memory only] The transactions that are open, the oldest first; freed with free(), NULL when
+ * there are none. */
+struct log_open_txn {
+    int64_t producer_id;
+    int16_t epoch;
+    int32_t coordinator_epoch; /* -1: none */
+    int64_t first_offset;
+    int64_t last_offset; /* of its last batch */
+    int64_t since_ms;    /* wall clock; -1: since before the log was opened */
+};
+void log_open_txns(struct log *log, struct log_open_txn **ret_txns, size_t *ret_count);
+
 /* Whether the log remembers batches of this producer. */
 bool log_producer_known(struct log *log, int64_t producer_id);
 
-/* [any, memory only] Whether this producer has an open transaction here, at this epoch: then its
- * batches need no verification. *ret_guard: for the append of one that is verified now. */
+/* [any, memory only] Whether this producer has an open transaction here, at this epoch, that was
+ * begun or verified since the log was opened: then its batches need no verification. *ret_guard: for the append of one that is verified now. */
 bool log_txn_is_open(struct log *log, int64_t producer_id, int16_t epoch, int64_t *ret_guard);
 
 /* [writer] Forgets producers that wrote nothing for producer.id.expiration.ms. */

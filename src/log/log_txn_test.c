@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "log/log_fixture_test.h"
+#include "wire/batch_builder.h"
 
 static int setup(void **state) {
     struct fixture *f = calloc(1, sizeof *f);
@@ -177,9 +178,11 @@ static void only_what_was_verified_begins(void **state) {
     (void)guard(f, 9, 0, true);
     assert_int_equal(verified(f, 9, 0, 1, LOG_TXN_GUARD_NONE, 0), ERR_OK);
 
-    /* Not so at another epoch. */
+    /* Not so at another epoch; and it waits for the end of this one. */
     int64_t newer = guard(f, 9, 1, false);
     assert_int_equal(verified(f, 9, 1, 0, LOG_TXN_GUARD_NONE, 0), ERR_INVALID_TXN_STATE);
+    assert_int_equal(verified(f, 9, 1, 0, newer, 0), ERR_CONCURRENT_TRANSACTIONS);
+    assert_int_equal(fixture_marker_of(f, 9, 1, true, 0, 2), ERR_OK);
     assert_int_equal(verified(f, 9, 1, 0, newer, 0), ERR_OK);
     assert_int_equal(verified(f, 9, 0, 2, newer, 0), ERR_INVALID_PRODUCER_EPOCH);
 }
@@ -222,6 +225,76 @@ static void a_marker_of_version_2_ends_no_verification_of_the_next(void **state)
     assert_int_equal(fixture_marker_of(f, 10, 1, false, 0, 2), ERR_OK);
     assert_int_equal(verified(f, 10, 0, 0, first, 0), ERR_INVALID_PRODUCER_EPOCH);
     assert_int_equal(verified(f, 10, 1, 0, first, 0), ERR_OK);
+}
+
+/* What the coordinator knew of a transaction may have been lost since: it is asked once more. */
+static void what_was_open_before_is_verified_again(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    assert_int_equal(verified(f, 9, 0, 0, LOG_TXN_GUARD_NEW, 0), ERR_OK);
+    assert_int_equal(verified(f, 10, 0, 0, LOG_TXN_GUARD_NEW, 0), ERR_OK);
+    struct log_open_txn *txns;
+    size_t count;
+    log_open_txns(f->log, &txns, &count);
+    assert_int_equal(count, 2);
+    assert_int_equal(txns[0].producer_id, 9);
+    assert_int_equal(txns[0].since_ms, f->now_ms);
+    free(txns);
+    for (int clean = 0; clean < 2; clean++) {
+        if (clean) {
+            fixture_close(f);
+        } else {
+            fixture_crash(f, false);
+        }
+        fixture_open(f);
+        log_open_txns(f->log, &txns, &count);
+        assert_int_equal(count, 2);
+        assert_int_equal(txns[1].producer_id, 10);
+        assert_int_equal(txns[1].first_offset, 1);
+        assert_int_equal(txns[1].last_offset, 1);
+        assert_int_equal(txns[1].since_ms, -1);
+        free(txns);
+    }
+    int64_t again = guard(f, 9, 0, false);
+    assert_int_equal(data(f, 9, 0, 1), ERR_OK);
+    (void)guard(f, 9, 0, false);
+    assert_int_equal(verified(f, 9, 0, 2, again, 0), ERR_OK);
+    (void)guard(f, 9, 0, true);
+    (void)guard(f, 10, 0, false);
+}
+
+static err_t exact_marker(struct fixture *f, int16_t epoch, int64_t first_offset,
+                          int64_t last_offset) {
+    struct buffer batch = {0};
+    struct batch_options options = {BATCH_OPTIONS_DEFAULT};
+    options.producer_id = 9;
+    options.producer_epoch = epoch;
+    batch_build_end_transaction(&batch, &options, f->now_ms, false, 0);
+    struct log_append append = {.data = batch.data,
+                                .size = batch.size,
+                                .now_ms = f->now_ms,
+                                .flags = LOG_APPEND_COORDINATOR | LOG_APPEND_EXACT,
+                                .txn_first_offset = first_offset,
+                                .txn_last_offset = last_offset};
+    struct log_append_result result;
+    err_t err = log_append(f->log, &append, &result);
+    buffer_done(&batch);
+    return err;
+}
+
+/* Who ends a transaction by its offsets ends neither the next one nor one that goes on. */
+static void an_exact_marker_ends_what_it_saw(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    assert_int_equal(data(f, 9, 0, 0), ERR_OK);
+    assert_int_equal(data(f, 9, 0, 1), ERR_OK);
+    assert_int_equal(exact_marker(f, 0, 0, 0), ERR_INVALID_TXN_STATE);
+    assert_int_equal(exact_marker(f, 0, 1, 1), ERR_INVALID_TXN_STATE);
+    assert_int_equal(producer_of(f, 9).current_txn_offset, 0);
+    assert_int_equal(exact_marker(f, 0, 0, 1), ERR_OK);
+    assert_int_equal(producer_of(f, 9).current_txn_offset, -1);
+    assert_int_equal(exact_marker(f, 0, 0, 1), ERR_INVALID_TXN_STATE);
+    assert_int_equal(log_end_offset(f->log), 3);
 }
 
 static void a_new_producer_begins_with_sequence_0(void **state) {
@@ -399,6 +472,36 @@ static void a_marker_is_taken_back(void **state) {
     assert_int_equal(aborted_count(f, 0, 13), 0);
 }
 
+/* Synced up to its end while it was the active one, and so without its other indexes: what was
+ * aborted in it is known, and its records are found by their time. */
+static void a_segment_that_was_just_sealed_is_whole(void **state) {
+    enum { ROUNDS = 100, RECORDS = 9, STEP = RECORDS + 1 }; /* what the power takes is up to chance */
+    struct fixture *f = *state;
+    int64_t begin_ms = f->now_ms;
+    f->config.index_interval_bytes = 1;
+    for (int round = 0; round < ROUNDS; round++) {
+        fixture_open(f);
+        assert_int_equal(log_end_offset(f->log), STEP * round);
+        assert_int_equal(aborted_count(f, 0, STEP * round), (size_t)round);
+        for (int64_t offset = 0; offset < STEP * round; offset++) {
+            struct log_time_offset found;
+            assert_int_equal(log_offset_for_timestamp(f->log, begin_ms + offset, &found), ERR_OK);
+            assert_int_equal(found.offset, offset);
+        }
+        for (int i = 0; i < RECORDS; i++) {
+            f->now_ms = begin_ms + STEP * round + i;
+            assert_int_equal(data(f, 100 + round, 0, i), ERR_OK);
+            assert_int_equal(log_flush(f->log, INT64_MAX), ERR_OK);
+        }
+        f->now_ms++;
+        assert_int_equal(fixture_marker_of(f, 100 + round, 0, false, 0, 0), ERR_OK);
+        assert_int_equal(log_flush(f->log, INT64_MAX), ERR_OK);
+        fixture_checkpoint(f);
+        assert_int_equal(log_roll(f->log), ERR_OK);
+        fixture_crash(f, true);
+    }
+}
+
 static void an_open_transaction_does_not_expire(void **state) {
     struct fixture *f = *state;
     fixture_open(f);
@@ -424,6 +527,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_marker_ends_a_verification, setup, teardown),
         cmocka_unit_test_setup_teardown(a_marker_of_version_2_ends_no_verification_of_the_next,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_open_before_is_verified_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_exact_marker_ends_what_it_saw, setup, teardown),
         cmocka_unit_test_setup_teardown(a_new_producer_begins_with_sequence_0, setup, teardown),
         cmocka_unit_test_setup_teardown(it_moves_when_the_marker_is_committed, setup, teardown),
         cmocka_unit_test_setup_teardown(the_oldest_holds_it, setup, teardown),
@@ -432,6 +537,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(so_in_a_long_index, setup, teardown),
         cmocka_unit_test_setup_teardown(every_end_is_survived, setup, teardown),
         cmocka_unit_test_setup_teardown(a_marker_is_taken_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_segment_that_was_just_sealed_is_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(an_open_transaction_does_not_expire, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -71,6 +71,7 @@ static struct producer entry_decode(const uint8_t *p) {
         .last_timestamp_ms = (int64_t)get_be64(p + 26),
         .coordinator_epoch = (int32_t)get_be32(p + 34),
         .current_txn_offset = (int64_t)get_be64(p + 38),
+        .txn_since_ms = -1,
         .last_marker_offset = -1,
     };
     sequence_window_init(&producer.window);

@@ -5,12 +5,16 @@
  *   coordinator   the epoch must not be older than the one known
  *   replication   followed whatever it is
  *   all           a batch without the transactional bit inside an open transaction is
- *                 INVALID_TXN_STATE, except from replication
+ *                 INVALID_TXN_STATE, and one of a newer epoch, while one of an older epoch is
+ *                 open, CONCURRENT_TRANSACTIONS; except from replication
  *
  * A batch that begins a transaction must have been verified: the coordinator, which alone can end
  * what begins here, said that the partition is in the transaction (KIP-890). Between its word and
  * the append a marker may have come; then the word was about a transaction that is over, and the
  * guard, the offset of the producer's last marker, is another one.
+ *
+ * One that was begun before the log was opened is verified again: a power cut may have lost what
+ * the coordinator knew of it. And a newer one does not join it, for its own end is missing yet.
  *
  * And of a marker: not of an older epoch, nor of an older coordinator epoch (except replication).
  * With transaction.version 2 each marker has an epoch above its records', so one of the epoch known
@@ -62,6 +66,11 @@ static void txns_remove_first_offset(struct producer_txns *txns, int64_t first_o
 
 /* --- the state --- */
 
+int64_t producer_last_offset(const struct producer *producer) {
+    const struct sequence_window *window = &producer->window;
+    return window->count == 0 ? -1 : window->batches[window->count - 1].last_offset;
+}
+
 void producer_state_init(struct producer_state *state, int64_t end_offset) {
     *state = (struct producer_state){.end_offset = end_offset};
     map_init(&state->producers);
@@ -106,8 +115,8 @@ static void producer_put(struct producer_state *state, const struct producer *pr
 int64_t producer_txn_guard(const struct producer_state *state, int64_t producer_id, int16_t epoch,
                            bool *ret_open) {
     const struct producer *producer = producer_state_get(state, producer_id);
-    *ret_open =
-        producer != NULL && producer->current_txn_offset >= 0 && producer->window.epoch == epoch;
+    *ret_open = producer != NULL && producer->current_txn_offset >= 0 &&
+                producer->txn_since_ms >= 0 && producer->window.epoch == epoch;
     return producer == NULL ? -1 : producer->last_marker_offset;
 }
 
@@ -157,7 +166,8 @@ void producer_state_expire(struct producer_state *state, int64_t now_ms, int64_t
 
 /* --- an append --- */
 
-void producer_append_begin(struct producer_append *append) {
+void producer_append_begin(struct producer_append *append, int64_t now_ms) {
+    append->now_ms = now_ms;
     append->producer_count = 0;
     append->changes.count = 0;
     append->aborted_count = 0;
@@ -194,6 +204,7 @@ static struct producer *working_copy(const struct producer_state *state,
             .coordinator_epoch = -1,
             .last_timestamp_ms = -1,
             .current_txn_offset = -1,
+            .txn_since_ms = -1,
             .last_marker_offset = -1,
         };
         sequence_window_init(&copy->window);
@@ -252,6 +263,10 @@ static void aborted_add(struct producer_append *append, const struct txn_index_e
 
 static err_t check_marker(const struct producer *producer, const struct batch_header *header,
                           int32_t coordinator_epoch, const struct producer_rules *rules) {
+    if (rules->exact && (producer->current_txn_offset != rules->first_offset ||
+                         producer_last_offset(producer) != rules->last_offset)) {
+        return ERR_INVALID_TXN_STATE;
+    }
     bool late = rules->transaction_version >= 2 &&
                 header->producer_epoch == producer->window.epoch &&
                 producer->current_txn_offset >= 0;
@@ -294,6 +309,7 @@ static err_t marker(const struct producer_state *state, struct producer_append *
     producer->coordinator_epoch = coordinator_epoch;
     producer->last_timestamp_ms = header->max_timestamp_ms;
     producer->current_txn_offset = -1;
+    producer->txn_since_ms = -1;
     /* With version 2 its epoch is that of the next transaction, which may be under verification. */
     if (rules->transaction_version < 2) {
         producer->last_marker_offset = header->base_offset;
@@ -339,14 +355,17 @@ static err_t check_data(const struct producer *producer, const struct batch_head
     if (err == ERR_OK) {
         err = sequence_err;
     }
-    bool transactional = (header->attributes & BATCH_TRANSACTIONAL) != 0;
-    return err == ERR_OK && producer->current_txn_offset >= 0 && !transactional
-               ? ERR_INVALID_TXN_STATE
-               : err;
+    if (err != ERR_OK || producer->current_txn_offset < 0) {
+        return err;
+    }
+    if ((header->attributes & BATCH_TRANSACTIONAL) == 0) {
+        return ERR_INVALID_TXN_STATE;
+    }
+    return header->producer_epoch > producer->window.epoch ? ERR_CONCURRENT_TRANSACTIONS : ERR_OK;
 }
 
 static void data_batch(struct producer_append *append, struct producer *producer,
-                       const struct batch_header *header) {
+                       const struct batch_header *header, const struct producer_rules *rules) {
     bool transactional = (header->attributes & BATCH_TRANSACTIONAL) != 0;
     struct sequence_batch batch = {
         .first_sequence = header->base_sequence,
@@ -357,8 +376,15 @@ static void data_batch(struct producer_append *append, struct producer *producer
     };
     sequence_window_add(&producer->window, header->producer_epoch, &batch);
     producer->last_timestamp_ms = header->max_timestamp_ms;
-    if (transactional && producer->current_txn_offset < 0) {
+    if (!transactional) {
+        return;
+    }
+    if (producer->txn_since_ms < 0 && rules->verified) {
+        producer->txn_since_ms = append->now_ms;
+    }
+    if (producer->current_txn_offset < 0) {
         producer->current_txn_offset = header->base_offset;
+        producer->txn_since_ms = append->now_ms;
         change_add(append, producer->id, header->base_offset, -1);
     }
 }
@@ -380,7 +406,7 @@ err_t producer_append_batch(const struct producer_state *state, struct producer_
                     ? ERR_OK
                     : check_data(producer, header, rules, ret_duplicate);
     if (err == ERR_OK && *ret_duplicate == NULL) {
-        data_batch(append, producer, header);
+        data_batch(append, producer, header, rules);
     }
     return err;
 }

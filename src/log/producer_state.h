@@ -23,6 +23,8 @@ struct producer {
     int32_t coordinator_epoch; /* -1: none */
     int64_t last_timestamp_ms;
     int64_t current_txn_offset; /* -1: no open transaction */
+    int64_t txn_since_ms;       /* wall clock, of the open one: when it was begun here, or found by a
+                                   verification. -1: before the log was opened */
     int64_t last_marker_offset; /* since the log was opened; -1: none */
 };
 
@@ -44,6 +46,9 @@ struct producer_state {
     struct producer_txns unreplicated; /* ended, but the marker is not below the high watermark */
     int64_t end_offset;                /* of the last batch followed, + 1 */
 };
+
+/* The offset of its last batch that is known; -1: none. */
+int64_t producer_last_offset(const struct producer *producer);
 
 void producer_state_init(struct producer_state *state, int64_t end_offset);
 void producer_state_done(struct producer_state *state);
@@ -75,18 +80,24 @@ struct producer_rules {
     enum producer_origin origin;
     int16_t transaction_version; /* of markers */
     bool verified;               /* a transaction begins only while the guard holds */
+    bool exact;                  /* a marker ends the transaction of these offsets, or nothing */
     bool from_zero;              /* who is not known begins with sequence 0 */
     int64_t guard;               /* see producer_txn_guard */
+    int64_t first_offset;        /* with `exact` */
+    int64_t last_offset;
 };
 
 /* What a verification that begins now has to find again when its append comes: it changes with each
  * marker of the producer, but for those whose epoch is above their transaction's (version 2), after
- * which that one's batches are refused anyway. *ret_open: no verification is needed, at this epoch.
+ * which that one's batches are refused anyway. *ret_open: no verification is needed, at this epoch:
+ * the transaction is open, and was seen to begin. One from before the log was opened may be over,
+ * or may have lost its place in the coordinator's log.
  */
 int64_t producer_txn_guard(const struct producer_state *state, int64_t producer_id, int16_t epoch,
                            bool *ret_open);
 
 struct producer_append {
+    int64_t now_ms;             /* wall clock; -1: this is read again */
     struct producer *producers; /* as they will be */
     size_t producer_count;
     size_t producer_capacity;
@@ -98,7 +109,7 @@ struct producer_append {
 };
 
 /* Memory is kept between appends. */
-void producer_append_begin(struct producer_append *append);
+void producer_append_begin(struct producer_append *append, int64_t now_ms);
 void producer_append_done(struct producer_append *append);
 
 /* Takes the next batch, whole and with its final offsets. *ret_duplicate is NULL, or the batch it

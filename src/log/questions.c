@@ -169,13 +169,33 @@ void log_producers(struct log *log, struct log_producer **ret_producers, size_t 
             .last_timestamp_ms = producer->last_timestamp_ms,
             .coordinator_epoch = producer->coordinator_epoch,
             .current_txn_offset = producer->current_txn_offset,
-            .last_data_offset =
-                window->count == 0 ? -1 : window->batches[window->count - 1].last_offset,
+            .last_data_offset = producer_last_offset(producer),
         };
     }
     sys_lock_give(&log->lock);
     *ret_producers = producers;
     *ret_count = count;
+}
+
+void log_open_txns(struct log *log, struct log_open_txn **ret_txns, size_t *ret_count) {
+    sys_lock_take(&log->lock);
+    const struct producer_txns *open = &log->producers.open;
+    struct log_open_txn *txns = open->count == 0 ? NULL : calloc(open->count, sizeof *txns);
+    for (size_t i = 0; i < open->count; i++) {
+        const struct producer *producer =
+            producer_state_get(&log->producers, open->items[i].producer_id);
+        txns[i] = (struct log_open_txn){
+            .producer_id = producer->id,
+            .epoch = producer->window.epoch,
+            .coordinator_epoch = producer->coordinator_epoch,
+            .first_offset = open->items[i].first_offset,
+            .last_offset = producer_last_offset(producer),
+            .since_ms = producer->txn_since_ms,
+        };
+    }
+    *ret_count = open->count;
+    sys_lock_give(&log->lock);
+    *ret_txns = txns;
 }
 
 bool log_producer_known(struct log *log, int64_t producer_id) {

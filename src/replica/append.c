@@ -222,7 +222,8 @@ static void take_result(struct partition_append *append, const struct log_append
 static int flags_of(const struct partition_append *append) {
     return (append->coordinator ? LOG_APPEND_COORDINATOR : 0) |
            (append->txn.verified ? LOG_APPEND_VERIFIED : 0) |
-           (append->txn.from_zero ? LOG_APPEND_FROM_ZERO : 0);
+           (append->txn.from_zero ? LOG_APPEND_FROM_ZERO : 0) |
+           (append->txn.exact ? LOG_APPEND_EXACT : 0);
 }
 
 static err_t run_append(struct partition_write *write, struct partition *partition,
@@ -256,6 +257,8 @@ static err_t run_append(struct partition_write *write, struct partition *partiti
         .flags = flags_of(append),
         .transaction_version = append->txn.version,
         .txn_guard = append->txn.guard,
+        .txn_first_offset = append->txn.first_offset,
+        .txn_last_offset = append->txn.last_offset,
     };
     struct log_append_result result;
     err = log_append(log, &log_append_of, &result);

@@ -80,6 +80,9 @@ struct partition_txn {
     bool from_zero;  /* a producer that is not known here begins with sequence 0 */
     int16_t version; /* of a marker's transaction: 2 demands an epoch above its records' */
     int64_t guard;   /* of partition_txn_is_open */
+    bool exact;      /* a marker ends the transaction of these offsets, else INVALID_TXN_STATE */
+    int64_t first_offset;
+    int64_t last_offset;
 };
 
 struct partition_append {
@@ -121,8 +124,8 @@ err_t partition_append(struct partition *partition, struct partition_append *app
 void partition_append_refuse(struct partition *partition, struct partition_append *append,
                              err_t err);
 
-/* Whether the producer has an open transaction here at this epoch; if not, the guard for an append
- * that is verified from now on. Memory only. */
+/* Whether the producer has an open transaction here at this epoch, which needs no verification; if
+ * not, the guard for an append that is verified from now on. Memory only. */
 err_t partition_txn_is_open(struct partition *partition, int64_t producer_id, int16_t epoch,
                             bool *ret_open, int64_t *ret_guard);
 
@@ -206,6 +209,10 @@ err_t partition_aborted_transactions(struct partition *partition, int64_t start_
                                      size_t *ret_count);
 
 err_t partition_producers(struct partition *partition, struct log_producer **ret_producers,
+                          size_t *ret_count);
+
+/* Transactions that are open here, where this node leads; see log_open_txns. Memory only. */
+err_t partition_open_txns(struct partition *partition, struct log_open_txn **ret_txns,
                           size_t *ret_count);
 
 /* --- by replicas --- */

@@ -234,3 +234,16 @@ err_t partition_producers(struct partition *partition, struct log_producer **ret
     }
     return err;
 }
+
+err_t partition_open_txns(struct partition *partition, struct log_open_txn **ret_txns,
+                          size_t *ret_count) {
+    struct opened opened;
+    err_t err = open_read(partition, PARTITION_ANY_EPOCH, &opened);
+    if (err == ERR_OK && opened.log == NULL) {
+        *ret_txns = NULL;
+        *ret_count = 0;
+    } else if (err == ERR_OK) {
+        log_open_txns(opened.log, ret_txns, ret_count);
+    }
+    return err;
+}

@@ -12,6 +12,7 @@
 #include "server/node_int.h"
 #include "server/node_metrics.h"
 #include "server/producer_ids.h"
+#include "server/txn_hanging.h"
 
 enum { FETCH_SESSION_EVICT_AFTER_MS = 120 * 1000 };
 
@@ -92,6 +93,7 @@ void node_free(struct node *node) {
     assignments_free(node->assignments);
     coord_free(node->transactions);
     coord_free(node->coord);
+    txn_hanging_free(node->txn_hanging);
     sys_pool_free(node->group_pool);
     replicas_free(node->replicas);
     controller_free(node->controller);

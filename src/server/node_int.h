@@ -19,6 +19,7 @@ struct broker;
 struct producer_ids;
 struct request_metrics;
 struct topic_metrics;
+struct txn_hanging;
 
 enum { NODE_REACTORS_MAX = 64, NODE_LISTENERS_MAX = 32, NODE_VOLUMES_MAX = 64 };
 
@@ -89,6 +90,7 @@ struct node {
     struct coord *coord;         /* of groups */
     struct coord *transactions;
     struct coord_world transactions_world; /* see transactions.c */
+    struct txn_hanging *txn_hanging;
 
     struct listener listeners[NODE_LISTENERS_MAX];
     int listener_count;

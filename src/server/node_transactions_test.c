@@ -8,7 +8,7 @@
 #include "server/node_fixture_test.h"
 #include "wire/batch_builder.h"
 
-enum { READ_UNCOMMITTED = 0, READ_COMMITTED = 1, PRODUCER = 77 };
+enum { READ_UNCOMMITTED = 0, READ_COMMITTED = 1, PRODUCER = 77, TIMEOUT_MS = 60 * 1000 };
 
 const char *__asan_default_options(void);
 const char *__asan_default_options(void) {
@@ -27,6 +27,7 @@ static int set_up(void **state) {
     fixture_init(&test.f, 1);
     test.machine = &test.f.machines[0];
     machine_set(test.machine, "offsets.topic.num.partitions", "1");
+    machine_set(test.machine, "transaction.state.log.num.partitions", "1");
     machine_set(test.machine, "transaction.partition.verification.enable", "false");
     machine_start(test.machine);
     peer_open(&test.peer, test.machine);
@@ -69,10 +70,11 @@ struct write {
     struct produce_response response;
 };
 
-static void write_begin(struct write *write, struct peer *peer, int16_t version,
-                        int64_t producer_id, int16_t epoch, int32_t sequence) {
-    *write = (struct write){
-        .topic = {.name = STR("t"), .partition_data = &write->data, .partition_data_count = 1}};
+static void write_begin_to(struct write *write, struct peer *peer, const char *topic,
+                           int16_t version, int64_t producer_id, int16_t epoch, int32_t sequence) {
+    *write = (struct write){.topic = {.name = str_from_c(topic),
+                                      .partition_data = &write->data,
+                                      .partition_data_count = 1}};
     struct batch_options options = {BATCH_OPTIONS_DEFAULT};
     options.producer_id = producer_id;
     options.producer_epoch = epoch;
@@ -80,7 +82,8 @@ static void write_begin(struct write *write, struct peer *peer, int16_t version,
     options.attributes = RECORD_BATCH_TRANSACTIONAL;
     struct batch_builder builder;
     batch_builder_init(&builder, &write->batch, &options);
-    batch_builder_add(&builder, 1, (struct bytes){0}, str_bytes(STR("v")), NULL, 0);
+    int64_t now_ms = sys_wall_ms(sim_host_sys(peer->machine->f->client_host));
+    batch_builder_add(&builder, now_ms, (struct bytes){0}, str_bytes(STR("v")), NULL, 0);
     batch_builder_finish(&builder, NULL);
     write->data.records = buffer_bytes(&write->batch);
     wire_init(&produce_request_type, &write->request);
@@ -90,6 +93,11 @@ static void write_begin(struct write *write, struct peer *peer, int16_t version,
     write->request.topic_data = &write->topic;
     write->request.topic_data_count = 1;
     call_begin(&write->call, peer, API_PRODUCE, version, &write->request, &write->response);
+}
+
+static void write_begin(struct write *write, struct peer *peer, int16_t version,
+                        int64_t producer_id, int16_t epoch, int32_t sequence) {
+    write_begin_to(write, peer, "t", version, producer_id, epoch, sequence);
 }
 
 /* Its offset, or minus the error. */
@@ -218,6 +226,79 @@ static int64_t open_from(struct peer *peer) {
     return response.topics[0].partitions[0].active_producers[0].current_txn_start_offset;
 }
 
+/* --- the coordinator --- */
+
+static int64_t init_producer(struct test *test) {
+    struct init_producer_id_request request;
+    struct init_producer_id_response response;
+    wire_init(&init_producer_id_request_type, &request);
+    request.transactional_id = STR("x");
+    request.transaction_timeout_ms = TIMEOUT_MS;
+    struct find_coordinator_request find;
+    struct find_coordinator_response found;
+    wire_init(&find_coordinator_request_type, &find);
+    find.key = STR("x");
+    find.key_type = 1;
+    for (int i = 0; i < 1000; i++) {
+        call(&test->peer, API_FIND_COORDINATOR, 3, &find, &found);
+        call(&test->peer, API_INIT_PRODUCER_ID, 4, &request, &response);
+        if (response.error_code == 0) {
+            return response.producer_id;
+        }
+        fixture_run_for(&test->f, 10);
+    }
+    fail_msg("there is no coordinator of transactions");
+    return -1;
+}
+
+/* The transaction's end, by its producer; the next epoch. */
+static int16_t end_txn(struct test *test, int16_t version, int64_t producer_id, int16_t epoch,
+                       bool commit) {
+    struct end_txn_request request;
+    struct end_txn_response response;
+    wire_init(&end_txn_request_type, &request);
+    request.transactional_id = STR("x");
+    request.producer_id = producer_id;
+    request.producer_epoch = epoch;
+    request.committed = commit;
+    call(&test->peer, API_END_TXN, version, &request, &response);
+    assert_int_equal(response.error_code, 0);
+    return response.producer_epoch;
+}
+
+/* For clients of before version 2. */
+static void add_partition(struct test *test, int64_t producer_id, int16_t epoch) {
+    struct add_partitions_to_txn_request request;
+    struct add_partitions_to_txn_response response;
+    int32_t index = 0;
+    struct add_partitions_to_txn_request_add_partitions_to_txn_topic topic = {
+        .name = STR("t"), .partitions = &index, .partitions_count = 1};
+    wire_init(&add_partitions_to_txn_request_type, &request);
+    request.v3_and_below_transactional_id = STR("x");
+    request.v3_and_below_producer_id = producer_id;
+    request.v3_and_below_producer_epoch = epoch;
+    request.v3_and_below_topics = &topic;
+    request.v3_and_below_topics_count = 1;
+    call(&test->peer, API_ADD_PARTITIONS_TO_TXN, 3, &request, &response);
+    assert_int_equal(
+        response.results_by_topic_v3_and_below[0].results_by_partition[0].partition_error_code, 0);
+}
+
+/* A record of version 2, which adds the partition; again while coordinators are being loaded. */
+static int64_t write_of(struct peer *peer, int64_t producer_id, int16_t epoch, int32_t sequence) {
+    int64_t offset = -1;
+    for (int i = 0; i < 1000; i++) {
+        struct write write;
+        write_begin(&write, peer, 12, producer_id, epoch, sequence);
+        offset = write_end(&write);
+        if (offset != -ERR_NOT_ENOUGH_REPLICAS && offset != -ERR_CONCURRENT_TRANSACTIONS) {
+            return offset;
+        }
+        fixture_run_for(peer->machine->f, 10);
+    }
+    return offset;
+}
+
 /* --- readers --- */
 
 /* The marker wakes who waits to read committed records; records of others before it do not. */
@@ -267,9 +348,8 @@ static void no_records_without_what_was_aborted(void **state) {
     struct test *test = *state;
     assert_int_equal(write_record(&test->peer, 0, 0), 0);
     assert_int_equal(end(&test->peer, "t", 1, false), 0);
-    /* The marker begins a segment: by the clock it is much later than the record. */
     assert_int_equal(
-        sim_disk_flip(test->machine->host, "/data/t-0/00000000000000000001.txnindex", 1, 0),
+        sim_disk_flip(test->machine->host, "/data/t-0/00000000000000000000.txnindex", 1, 0),
         ERR_OK);
     struct fetch_response_partition_data committed = read_now(&test->peer, READ_COMMITTED);
     assert_int_equal(committed.error_code, ERR_CORRUPT_MESSAGE);
@@ -280,61 +360,213 @@ static void no_records_without_what_was_aborted(void **state) {
 
 /* --- what a crash leaves --- */
 
-static void expect_open(struct test *test) {
+static void expect_open(struct test *test, int64_t producer_id) {
     assert_int_equal(latest(&test->peer, READ_COMMITTED), 2);
     assert_int_equal(latest(&test->peer, READ_UNCOMMITTED), 3);
     assert_int_equal(open_from(&test->peer), 2);
     assert_int_equal(read_now(&test->peer, READ_COMMITTED).aborted_transactions_count, 1);
-    assert_int_equal(end(&test->peer, "t", 1, true), ERR_INVALID_PRODUCER_EPOCH);
-    assert_int_equal(write_record(&test->peer, 0, 1), -ERR_INVALID_PRODUCER_EPOCH);
+    struct ending ending;
+    end_begin(&ending, &test->peer, "t", producer_id, 1, true, 2);
+    assert_int_equal(end_end(&ending), ERR_INVALID_PRODUCER_EPOCH);
+    assert_int_equal(write_of(&test->peer, producer_id, 0, 1), -ERR_INVALID_PRODUCER_EPOCH);
 }
 
+/* Its coordinator knows of it, and so it is nobody else's to end. */
 static void an_open_transaction_stays_open(void **state) {
     struct test *test = *state;
-    assert_int_equal(write_record(&test->peer, 0, 0), 0);
-    assert_int_equal(end(&test->peer, "t", 1, false), 0);
-    assert_int_equal(write_record(&test->peer, 1, 0), 2);
-    expect_open(test);
+    int64_t producer_id = init_producer(test);
+    assert_int_equal(write_of(&test->peer, producer_id, 0, 0), 0);
+    assert_int_equal(end_txn(test, 5, producer_id, 0, false), 1);
+    assert_int_equal(write_of(&test->peer, producer_id, 1, 0), 2);
+    expect_open(test, producer_id);
     crash(test, false);
-    expect_open(test);
+    expect_open(test, producer_id);
+    fixture_run_for(&test->f, 2000);
     restart(test);
-    expect_open(test);
+    expect_open(test, producer_id);
     crash(test, true);
-    expect_open(test);
-    assert_int_equal(write_record(&test->peer, 1, 1), 3);
-    assert_int_equal(end(&test->peer, "t", 2, true), 0);
+    expect_open(test, producer_id);
+    fixture_run_for(&test->f, 2000);
+    expect_open(test, producer_id);
+    assert_int_equal(write_of(&test->peer, producer_id, 1, 1), 3);
+    assert_int_equal(end_txn(test, 5, producer_id, 1, true), 2);
+    fixture_run_for(&test->f, 100);
     crash(test, false);
     assert_int_equal(open_from(&test->peer), -1);
     assert_int_equal(latest(&test->peer, READ_COMMITTED), 5);
-    assert_int_equal(end(&test->peer, "t", 2, true),
-                     0); /* its answer was lost, and it comes again */
-    assert_int_equal(latest(&test->peer, READ_COMMITTED), 6);
+    assert_false(told(&test->f, "A transaction hung"));
+}
+
+/* --- what hangs --- */
+
+/* What the last write of a file was is lost, as in a power cut: recovery cuts it off. */
+static void lose_end(struct test *test, const char *path) {
+    struct sim_host *host = test->machine->host;
+    uint64_t size = 0;
+    for (uint64_t step = 1U << 24; step > 0; step /= 2) {
+        if (sim_disk_flip(host, path, size + step - 1, 0) == ERR_OK) {
+            assert_int_equal(sim_disk_flip(host, path, size + step - 1, 0), ERR_OK);
+            size += step;
+        }
+    }
+    assert_true(size > 0);
+    assert_int_equal(sim_disk_flip(host, path, size - 1, 0), ERR_OK);
+}
+
+/* The node is killed, and comes back without the end of this file. */
+static void crash_without_end(struct test *test, const char *path) {
+    peer_close(&test->peer);
+    machine_crash(test->machine, false);
+    lose_end(test, path);
+    machine_start(test->machine);
+    peer_open(&test->peer, test->machine);
+}
+
+static const char marker_file[] = "/data/t-0/00000000000000000000.log";
+
+static void expect_ended(struct test *test, bool commit) {
+    fixture_run_for(&test->f, 1000);
+    assert_int_equal(latest(&test->peer, READ_COMMITTED), 2);
+    assert_int_equal(open_from(&test->peer), -1);
+    struct fetch_response_partition_data data = read_now(&test->peer, READ_COMMITTED);
+    assert_int_equal(data.error_code, 0);
+    assert_int_equal(data.aborted_transactions_count, commit ? 0 : 1);
+    assert_true(told(&test->f, commit ? "from offset 0 on, was committed, as its coordinator's log"
+                                      : "from offset 0 on, was aborted"));
+}
+
+static void what_nobody_knows_is_aborted(void **state) {
+    struct test *test = *state;
+    assert_int_equal(write_record(&test->peer, 0, 0), 0);
+    fixture_run_for(&test->f, 30 * 1000);
+    assert_int_equal(open_from(&test->peer), 0); /* it was seen to begin, and is young */
+    crash(test, false);
+    expect_ended(test, false);
+}
+
+static void what_is_open_for_too_long_is_aborted(void **state) {
+    struct test *test = *state;
+    peer_close(&test->peer);
+    machine_stop(test->machine);
+    machine_set(test->machine, "transaction.max.timeout.ms", "40000");
+    machine_start(test->machine);
+    peer_open(&test->peer, test->machine);
+    assert_int_equal(write_record(&test->peer, 0, 0), 0);
+    fixture_run_for(&test->f, 45 * 1000);
+    assert_int_equal(open_from(&test->peer), 0);
+    fixture_run_for(&test->f, 20 * 1000);
+    expect_ended(test, false);
+}
+
+static void a_lost_commit_is_made_good(void **state) {
+    struct test *test = *state;
+    int64_t producer_id = init_producer(test);
+    assert_int_equal(write_of(&test->peer, producer_id, 0, 0), 0);
+    assert_int_equal(end_txn(test, 5, producer_id, 0, true), 1);
+    fixture_run_for(&test->f, 100);
+    assert_int_equal(latest(&test->peer, READ_COMMITTED), 2);
+    crash_without_end(test, marker_file);
+    assert_int_equal(latest(&test->peer, READ_COMMITTED), 0);
+    expect_ended(test, true);
+    assert_int_equal(write_of(&test->peer, producer_id, 1, 0), 2);
+}
+
+/* The coordinator's log tells how it ended, though newer transactions came. */
+static void so_is_one_of_long_ago(void **state) {
+    struct test *test = *state;
+    int64_t producer_id = init_producer(test);
+    assert_int_equal(write_of(&test->peer, producer_id, 0, 0), 0);
+    for (int16_t epoch = 0; epoch < 5; epoch++) {
+        assert_int_equal(end_txn(test, 5, producer_id, epoch, epoch == 0), epoch + 1);
+        fixture_run_for(&test->f, 100);
+    }
+    crash_without_end(test, marker_file);
+    expect_ended(test, true);
+}
+
+/* What comes next waits: it is not to become part of what hangs. */
+static void the_next_transaction_waits(void **state) {
+    struct test *test = *state;
+    int64_t producer_id = init_producer(test);
+    assert_int_equal(write_of(&test->peer, producer_id, 0, 0), 0);
+    assert_int_equal(end_txn(test, 5, producer_id, 0, true), 1);
+    fixture_run_for(&test->f, 100);
+    crash_without_end(test, marker_file);
+    assert_int_equal(write_of(&test->peer, producer_id, 1, 0), 2);
+    assert_int_equal(open_from(&test->peer), 2);
+    assert_int_equal(latest(&test->peer, READ_COMMITTED), 2);
+    assert_int_equal(end_txn(test, 5, producer_id, 1, false), 2);
+    fixture_run_for(&test->f, 100);
+    assert_int_equal(latest(&test->peer, READ_COMMITTED), 4);
+    struct fetch_response_partition_data data = read_now(&test->peer, READ_COMMITTED);
+    assert_int_equal(data.aborted_transactions_count, 1);
+    assert_int_equal(data.aborted_transactions[0].first_offset, 2);
+}
+
+/* Before version 2 the next transaction has the same epoch: nobody knows which one committed. */
+static void what_could_be_another_is_aborted(void **state) {
+    struct test *test = *state;
+    int64_t producer_id = init_producer(test);
+    add_partition(test, producer_id, 0);
+    struct write write;
+    write_begin(&write, &test->peer, 9, producer_id, 0, 0);
+    assert_int_equal(write_end(&write), 0);
+    (void)end_txn(test, 3, producer_id, 0, true);
+    fixture_run_for(&test->f, 100);
+    crash_without_end(test, marker_file);
+    expect_ended(test, false);
+
+    /* And the producer goes on. */
+    add_partition(test, producer_id, 0);
+    write_begin(&write, &test->peer, 9, producer_id, 0, 1);
+    assert_int_equal(write_end(&write), 2);
+}
+
+/* The coordinator has lost the begin. Its producer is at that epoch, and may go on. */
+static void what_was_lost_may_go_on(void **state) {
+    struct test *test = *state;
+    int64_t producer_id = init_producer(test);
+    assert_int_equal(write_of(&test->peer, producer_id, 0, 0), 0);
+    crash_without_end(test, "/data/__transaction_state-0/00000000000000000000.log");
+    fixture_run_for(&test->f, 5000);
+    assert_int_equal(open_from(&test->peer), 0);
+    assert_int_equal(write_of(&test->peer, producer_id, 0, 1), 1);
+    assert_int_equal(end_txn(test, 5, producer_id, 0, true), 1);
+    fixture_run_for(&test->f, 100);
+    assert_int_equal(latest(&test->peer, READ_COMMITTED), 3);
+    assert_int_equal(read_now(&test->peer, READ_COMMITTED).aborted_transactions_count, 0);
+    assert_false(told(&test->f, "A transaction hung"));
+}
+
+static void but_not_for_longer_than_its_timeout(void **state) {
+    struct test *test = *state;
+    int64_t producer_id = init_producer(test);
+    assert_int_equal(write_of(&test->peer, producer_id, 0, 0), 0);
+    crash_without_end(test, "/data/__transaction_state-0/00000000000000000000.log");
+    fixture_run_for(&test->f, TIMEOUT_MS - 5000);
+    assert_int_equal(open_from(&test->peer), 0);
+    fixture_run_for(&test->f, 10 * 1000);
+    expect_ended(test, false);
+    assert_int_equal(write_of(&test->peer, producer_id, 0, 1), -ERR_INVALID_PRODUCER_EPOCH);
+}
+
+/* The coordinator has lost that this partition is in it: it is as the rest of it. */
+static void a_partition_that_was_lost_ends_with_the_others(void **state) {
+    struct test *test = *state;
+    assert_int_equal(create_topic(&test->peer, "u", 1), 0);
+    int64_t producer_id = init_producer(test);
+    struct write write;
+    write_begin_to(&write, &test->peer, "u", 12, producer_id, 0, 0);
+    assert_int_equal(write_end(&write), 0);
+    assert_int_equal(write_of(&test->peer, producer_id, 0, 0), 0);
+    crash_without_end(test, "/data/__transaction_state-0/00000000000000000000.log");
+    fixture_run_for(&test->f, 5000);
+    assert_int_equal(open_from(&test->peer), 0);
+    assert_int_equal(end_txn(test, 5, producer_id, 0, true), 1);
+    expect_ended(test, true);
 }
 
 /* --- verification --- */
-
-static int64_t init_producer(struct test *test) {
-    struct init_producer_id_request request;
-    struct init_producer_id_response response;
-    wire_init(&init_producer_id_request_type, &request);
-    request.transactional_id = STR("x");
-    request.transaction_timeout_ms = 60000;
-    struct find_coordinator_request find;
-    struct find_coordinator_response found;
-    wire_init(&find_coordinator_request_type, &find);
-    find.key = STR("x");
-    find.key_type = 1;
-    for (int i = 0; i < 1000; i++) {
-        call(&test->peer, API_FIND_COORDINATOR, 3, &find, &found);
-        call(&test->peer, API_INIT_PRODUCER_ID, 4, &request, &response);
-        if (response.error_code == 0) {
-            return response.producer_id;
-        }
-        fixture_run_for(&test->f, 10);
-    }
-    fail_msg("there is no coordinator of transactions");
-    return -1;
-}
 
 /* A marker comes while the coordinator is asked: what it was asked about is over. */
 static void a_marker_overtakes_a_verification(void **state) {
@@ -369,7 +601,8 @@ static void a_marker_overtakes_a_verification(void **state) {
 
 /* --- offsets --- */
 
-static int16_t commit_offset(struct peer *peer, int16_t epoch, int64_t offset) {
+static int16_t commit_offset_of(struct peer *peer, int16_t version, int64_t producer_id,
+                                int16_t epoch, int64_t offset) {
     struct txn_offset_commit_request request;
     struct txn_offset_commit_response response;
     struct txn_offset_commit_request_partition partition = {.committed_offset = offset,
@@ -379,12 +612,16 @@ static int16_t commit_offset(struct peer *peer, int16_t epoch, int64_t offset) {
     wire_init(&txn_offset_commit_request_type, &request);
     request.transactional_id = STR("x");
     request.group_id = STR("g");
-    request.producer_id = PRODUCER;
+    request.producer_id = producer_id;
     request.producer_epoch = epoch;
     request.topics = &topic;
     request.topics_count = 1;
-    call(peer, API_TXN_OFFSET_COMMIT, 3, &request, &response);
+    call(peer, API_TXN_OFFSET_COMMIT, version, &request, &response);
     return response.topics[0].partitions[0].error_code;
+}
+
+static int16_t commit_offset(struct peer *peer, int16_t epoch, int64_t offset) {
+    return commit_offset_of(peer, 3, PRODUCER, epoch, offset);
 }
 
 /* The group's offset, or minus the error. */
@@ -448,13 +685,48 @@ static void offsets_wait_for_the_end(void **state) {
     assert_int_equal(stable_offset(&test->peer), 10);
 }
 
+/* As of any partition; what was pending is committed, or dropped, with the marker. */
+static void lost_ends_of_offsets(void **state) {
+    struct test *test = *state;
+    static const char file[] = "/data/__consumer_offsets-0/00000000000000000000.log";
+    wait_for_coordinator(test);
+    int64_t producer_id = init_producer(test);
+    assert_int_equal(commit_offset_of(&test->peer, 5, producer_id, 0, 10), 0);
+    assert_int_equal(end_txn(test, 5, producer_id, 0, true), 1);
+    fixture_run_for(&test->f, 100);
+    assert_int_equal(stable_offset(&test->peer), 10);
+    crash_without_end(test, file);
+    wait_for_coordinator(test);
+    fixture_run_for(&test->f, 1000);
+    assert_int_equal(stable_offset(&test->peer), 10);
+    assert_true(told(&test->f, "was committed, as its coordinator's log says"));
+
+    assert_int_equal(commit_offset(&test->peer, 0, 11), 0); /* of a producer that nobody knows */
+    crash(test, false);
+    wait_for_coordinator(test);
+    fixture_run_for(&test->f, 1000);
+    assert_int_equal(stable_offset(&test->peer), 10);
+    assert_true(told(&test->f, "was aborted, for no coordinator"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_reader_waits_for_the_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_abort_is_told_to_who_asks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_records_without_what_was_aborted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_open_transaction_stays_open, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_nobody_knows_is_aborted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_open_for_too_long_is_aborted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_lost_commit_is_made_good, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(so_is_one_of_long_ago, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_next_transaction_waits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_could_be_another_is_aborted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_lost_may_go_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(but_not_for_longer_than_its_timeout, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_partition_that_was_lost_ends_with_the_others, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_marker_overtakes_a_verification, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(lost_ends_of_offsets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(offsets_wait_for_the_end, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,6 +21,7 @@
 #include "server/dispatch.h"
 #include "server/node_int.h"
 #include "server/node_metrics.h"
+#include "server/txn_hanging.h"
 
 /* --- images --- */
 
@@ -110,6 +111,7 @@ static void serve(struct node *node) {
     if (stopping(node)) {
         return;
     }
+    txn_hanging_start(node->txn_hanging);
     net_server_start(node->net);
     node->net_started = true;
     int expected = NODE_STARTING;
@@ -163,6 +165,7 @@ static void logs_open(void *arg, err_t err, const char *text) {
         node->image_pending = false;
         replicas_catch_up(node->replicas, node->image);
     }
+    txn_hanging_watch(node->txn_hanging);
     coord_update(node->coord, node->image, node->config, NULL);
     coord_update(node->transactions, node->image, node->config, NULL);
     if (!stopping(node)) {
@@ -279,6 +282,7 @@ static err_t make_coordinators(struct node *node) {
     settings.kind = &coord_transactions_kind;
     settings.world = &node->transactions_world;
     node->transactions = coord_new(&settings);
+    node->txn_hanging = txn_hanging_new(node);
     return ERR_OK;
 }
 

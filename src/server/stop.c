@@ -2,6 +2,7 @@
  * From serving to closed, each step begun by the end of the one before, on reactor 0:
  *
  *   leave        the controller moves leadership away, or fences us          broker_shut_down
+ *   hanging      no transaction is ended any more that hangs                 txn_hanging_stop
  *   groups       everybody who waits for others is answered                  coord_stop
  *   transactions likewise; what is prepared is ended by whoever comes next   coord_stop
  *   network      no new requests; those that wait are answered               net_server_stop
@@ -19,6 +20,7 @@
 #include "server/broker.h"
 #include "server/handlers/fetch.h"
 #include "server/node_int.h"
+#include "server/txn_hanging.h"
 
 enum { ANSWER_MS = 5000 };
 
@@ -101,8 +103,16 @@ static void stop_groups(struct node *node) {
     }
 }
 
+static void stop_hanging(struct node *node) {
+    if (node->txn_hanging != NULL) {
+        txn_hanging_stop(node->txn_hanging, stop_groups);
+    } else {
+        stop_groups(node);
+    }
+}
+
 void node_stop_steps(struct node *node) {
     text_log_info(node->text_log, "server", "Node %d is shutting down", (int)node->node_id);
     sys_timer_clear(node->loops[0], &node->progress_timer);
-    broker_shut_down(node->broker, stop_groups);
+    broker_shut_down(node->broker, stop_hanging);
 }

@@ -36,6 +36,7 @@ struct txn_marker_write {
     struct buffer batch;
 
     struct coord_call call;
+    struct partition_txn txn;
     struct write_txn_markers_request request;
     marker_request marker;
     topic_request topic;
@@ -78,6 +79,13 @@ static void build_marker(struct txn_marker_write *write, int64_t now_ms) {
                                 markers->coordinator_epoch);
 }
 
+static struct partition_txn txn_of(const struct txn_markers *markers) {
+    return (struct partition_txn){.version = markers->transaction_version,
+                                  .exact = markers->exact,
+                                  .first_offset = markers->first_offset,
+                                  .last_offset = markers->last_offset};
+}
+
 static void begin_append(struct reactor *reactor, struct txn_marker_write *write) {
     build_marker(write, sys_wall_ms(reactor->node->sys));
     write->append = (struct partition_append){
@@ -87,7 +95,7 @@ static void begin_append(struct reactor *reactor, struct txn_marker_write *write
         .leader_epoch = PARTITION_ANY_EPOCH,
         .all_acks = true,
         .coordinator = true,
-        .txn = {.version = write->markers->transaction_version},
+        .txn = txn_of(write->markers),
         .arena = &write->arena,
         .compression = reactor->compression,
     };
@@ -131,7 +139,9 @@ static void begin_call(struct reactor *reactor, struct txn_marker_write *write) 
                                      .transaction_version = (int8_t)markers->transaction_version};
     write->request =
         (struct write_txn_markers_request){.markers = &write->marker, .markers_count = 1};
+    write->txn = txn_of(markers);
     write->call = (struct coord_call){
+        .txn = &write->txn,
         .api_key = API_WRITE_TXN_MARKERS,
         .version = wire_version_max(&write_txn_markers_request_type),
         .arena = &write->arena,

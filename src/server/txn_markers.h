@@ -35,6 +35,9 @@ struct txn_markers {
     int32_t coordinator_epoch;   /* leader epoch of the coordinator's partition */
     int16_t transaction_version; /* of the transaction: 2 demands an epoch above the records' */
     bool commit;                 /* else abort */
+    bool exact; /* ends only the transaction that has these offsets, else INVALID_TXN_STATE */
+    int64_t first_offset;
+    int64_t last_offset;
     struct txn_marker_part *parts;
     int32_t part_count;
     struct sys_loop *loop; /* one of the node's */

@@ -85,15 +85,29 @@ def cleaned(node):
     return {topic: int(offset) for topic, index, offset in lines}
 
 
+def cost(node):
+    """Seconds of CPU that the node has used, and the most memory it had, in MiB."""
+    with open(f"/proc/{node.process.pid}/stat") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    with open(f"/proc/{node.process.pid}/status") as status:
+        peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), peak / 1024
+
+
 def clean(node):
-    """Lets the node clean all there is, and stops it."""
+    """Lets the node clean all there is, and stops it. What that took is printed (pytest -s)."""
     node.settings.update(BUSY)
+    began, before = time.monotonic(), size(node)
     node.start()
     deadline = time.monotonic() + 120 + BYTES / 2e6
     while any(cleaned(node).get(topic) != int(segments(node, topic)[-1].split(".")[0])
               for topic in TOPICS):
         assert time.monotonic() < deadline, (cleaned(node), node.log()[-3000:])
         time.sleep(0.2)
+    seconds, peak = cost(node)
+    print(f"{type(node).__name__}: {before >> 20} to {size(node) >> 20} MiB in "
+          f"{time.monotonic() - began:.1f} s, with its start and {seconds:.1f} s of CPU; "
+          f"at most {peak:.0f} MiB of memory")
     assert node.stop(60) in (0, 143)
 
 

@@ -4,7 +4,8 @@
  *   may be visible   its commit was asked for
  *   is visible       its commit was answered; a record of it was read; its offset was fetched
  *   is not visible   its abort was answered; a reader passed a record of it without being given it;
- *                    an older offset was fetched
+ *                    an older offset was fetched; compaction took out a record of it that nothing
+ *                    else took the place of
  *
  * Two of the last rows for one transaction are a violation, whichever come together.
  */
@@ -33,6 +34,8 @@ struct audit_txn {
 struct txn_value {
     struct audit_txn *txn; /* NULL: of no transaction */
     uint64_t stretch;      /* in which it was read last */
+    bool is_tombstone;
+    int64_t stays_until_ms;
 };
 
 struct audit_txns {
@@ -112,6 +115,13 @@ void audit_txn_value(struct audit_txn *txn, uint64_t value) {
         txns->value_capacity = capacity;
     }
     txns->values[value - 1] = (struct txn_value){.txn = txn};
+}
+
+void audit_txns_tombstone(struct audit_txns *txns, uint64_t id, int64_t stays_until_ms) {
+    struct txn_value *value = value_of(txns, id);
+    assert(value != NULL);
+    value->is_tombstone = true;
+    value->stays_until_ms = stays_until_ms;
 }
 
 void audit_txn_offsets(struct audit_txn *txn, const char *group, int64_t from, int64_t to) {
@@ -201,6 +211,33 @@ void audit_txns_fetched(struct audit_txns *txns, const char *group, int64_t offs
         audit_fail(txns->audit, "group %s has offset %" PRId64 ", which nobody sent", group,
                    offset);
     }
+}
+
+/* --- of values --- */
+
+enum audit_fate audit_txns_fate(const struct audit_txns *txns, uint64_t id) {
+    const struct txn_value *value = value_of(txns, id);
+    if (value == NULL || value->txn->visible_by != NULL) {
+        return AUDIT_VISIBLE;
+    }
+    return value->txn->hidden_by != NULL || !value->txn->commit_asked ? AUDIT_HIDDEN
+                                                                      : AUDIT_UNKNOWN;
+}
+
+bool audit_txns_is_tombstone(const struct audit_txns *txns, uint64_t id,
+                             int64_t *ret_stays_until_ms) {
+    const struct txn_value *value = value_of(txns, id);
+    if (value == NULL || !value->is_tombstone) {
+        return false;
+    }
+    *ret_stays_until_ms = value->stays_until_ms;
+    return true;
+}
+
+void audit_txns_taken_out(struct audit_txns *txns, uint64_t id) {
+    const struct txn_value *value = value_of(txns, id);
+    assert(value != NULL);
+    is_hidden(value->txn, "a record of it was taken out as aborted");
 }
 
 /* --- at the end --- */

@@ -132,7 +132,7 @@ void node_txn_new(struct node_sim *sim, struct scenario_line *line) {
     client->number = ++sim->txn_client_count;
     snprintf(client->name, sizeof client->name, "producer%d", client->number);
     snprintf(client->group, sizeof client->group, "consumer%d", client->number);
-    client->version_2 = node_draw(sim, scenario_range(line, "version", "0-2")) == 2;
+    client->knows_version_2 = node_draw(sim, scenario_range(line, "version", "0-2")) == 2;
     client->offsets = scenario_flag(line, "offsets", false);
     client->late = scenario_flag(line, "late", false);
     client->dies_one_in = scenario_number(line, "dies_one_in", "150");
@@ -144,6 +144,7 @@ void node_txn_new(struct node_sim *sim, struct scenario_line *line) {
         struct txn_session *session = &client->sessions[i];
         session->client = client;
         session->timer.fire = turn;
+        session->link.asks = true;
         node_link_begin(&session->link, sim);
         node_timer_in(sim, &session->timer, 1 + node_draw(sim, client->wait) / 1000);
     }

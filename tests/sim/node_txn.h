@@ -11,11 +11,12 @@
  *   node_txn_requests  requests as values, that can be sent again, late, and over any connection
  *   node_txn_late      copies of requests that arrive late
  *
- *   client  transact count=2 version=0-2     versions 0 and 1 add partitions before they produce
- *                    records=1-5 wait=..     records of a batch; between requests
- *                    timeout=2s-6s           of its transactions; now and then one takes longer
- *                    offsets=yes             consumes and transforms: offsets go with the records
- *                    late=yes                requests come late and twice, over other connections
+ *   client  transact count=2 version=0-2     versions 0 and 1 add partitions before they produce;
+ * one of version 2 does so, too, until it learns from ApiVersions that the cluster is of that
+ * version records=1-5 wait=..     records of a batch; between requests timeout=2s-6s           of
+ * its transactions; now and then one takes longer offsets=yes             consumes and transforms:
+ * offsets go with the records late=yes                requests come late and twice, over other
+ * connections
  *
  * A session that crashes is followed by another one with the same transactional id; half of them go
  * on nevertheless, as zombies. Or nobody comes back, and the transaction has to time out.
@@ -62,6 +63,8 @@ struct txn_message {
 /* node_txn_requests.c */
 void txn_message_copy(struct txn_message *to, const struct txn_message *from);
 void txn_message_done(struct txn_message *request);
+/* Clients before version 2 begin a transaction with it, wanted or not. */
+bool txn_message_may_begin(const struct txn_message *request);
 err_t txn_message_send(struct txn_message *request, struct node_link *link, client_done_fn done,
                        void *arg);
 /* The outcome; of an InitProducerId or EndTxn also id and epoch, of a Produce or fetch the offset.
@@ -103,6 +106,8 @@ struct txn_session {
     bool knows_offset;
     int64_t producer_id; /* -1: none yet */
     int16_t epoch;
+    bool version_2; /* of this transaction, or the next one */
+    bool strays;    /* a late request may have begun a transaction with this epoch */
     int64_t timeout_ms;
     bool looked; /* at the end: the group's offset */
     int32_t sequences[SIM_TOPICS_MAX][SIM_PARTITIONS_MAX];
@@ -140,7 +145,7 @@ struct txn_client {
     int number;
     int ids; /* transactional ids it has had */
     uint32_t session_count;
-    bool version_2;
+    bool knows_version_2;
     bool offsets;
     bool late;
     int64_t last_to;

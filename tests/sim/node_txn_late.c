@@ -6,6 +6,9 @@
  *   TxnOffsetCommit after their epoch is over, for until then nobody can tell that they are not of
  *                   the next transaction (the protocol's own gap, which version 2 closed)
  *   InitProducerId  fences whoever has the id: the producer is told so, and that is fine
+ *   AddPartitions-  of clients before version 2 begins a transaction that nobody asked for, unless
+ *   ToTxn, AddOff-  its epoch is over. The producer's next transaction goes on with it; but where
+ * it setsToTxn       asks for a next epoch instead, that transaction is aborted and it is fenced
  *   all others      must be refused or change nothing; what an acknowledged copy of Produce says is
  *                   the auditor's to judge
  */
@@ -79,6 +82,7 @@ static void arrive(struct sys_timer *timer) {
         if (request->kind == TXN_INIT) {
             txn_client_loosen(client);
         }
+        client->current->strays |= txn_message_may_begin(request);
         if (txn_message_send(&call->request, &client->late_link, answered, call) != ERR_OK) {
             txn_message_done(&call->request);
             free(call);

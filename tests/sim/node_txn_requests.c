@@ -18,6 +18,10 @@ void txn_message_done(struct txn_message *request) {
     memset(&request->batch, 0, sizeof request->batch);
 }
 
+bool txn_message_may_begin(const struct txn_message *request) {
+    return !request->version_2 && (request->kind == TXN_ADD || request->kind == TXN_ADD_OFFSETS);
+}
+
 /* --- sending --- */
 
 static err_t send_find(const struct txn_message *request, struct node_link *link,

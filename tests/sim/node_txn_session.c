@@ -72,6 +72,7 @@ void txn_session_begin(struct txn_session *session) {
     session->knows_offset = session->looked = false;
     session->producer_id = -1;
     session->epoch = -1;
+    session->version_2 = session->strays = false;
     session->timeout_ms = node_draw(sim_of(session), client->timeout) / 1000;
     session->txn = NULL;
     session->begin_down = sim_of(session)->down_count;
@@ -118,6 +119,21 @@ static void begin(struct txn_session *session) {
     }
 }
 
+static void add_record(const struct txn_session *session, const struct node_topic *topic,
+                       struct batch_builder *builder, uint64_t value, struct bytes bytes) {
+    struct node_sim *sim = sim_of(session);
+    int64_t now_ms = sys_wall_ms(sim->sys);
+    char text[TOPIC_KEY_MAX];
+    struct bytes key = topic_key(topic, value, text);
+    if (topic_is_tombstone(topic, value)) {
+        struct record_header header = {.key = STR("value"), .value = bytes};
+        audit_txns_tombstone(sim->txns, value, sys_mono_ms(sim->sys) + topic->tombstones_ms);
+        batch_builder_add(builder, now_ms, key, (struct bytes){0}, &header, 1);
+    } else {
+        batch_builder_add(builder, now_ms, key, bytes, NULL, 0);
+    }
+}
+
 static void build_batch(struct txn_session *session, struct txn_message *request,
                         const struct txn_write *write) {
     struct node_sim *sim = sim_of(session);
@@ -140,8 +156,8 @@ static void build_batch(struct txn_session *session, struct txn_message *request
         request->first_value = i == 0 ? value : request->first_value;
         audit_txn_value(session->txn, value);
         audit_value_fill(value, bytes, sizeof bytes);
-        batch_builder_add(&builder, sys_wall_ms(sim->sys), (struct bytes){0},
-                          (struct bytes){.data = bytes, .size = sizeof bytes}, NULL, 0);
+        add_record(session, write->topic, &builder, value,
+                   (struct bytes){.data = bytes, .size = sizeof bytes});
     }
     batch_builder_finish(&builder, NULL);
     session->sequences[topic][write->partition] += request->count;
@@ -155,7 +171,7 @@ static void prepare(struct txn_session *session, enum txn_kind kind) {
     txn_message_done(request);
     *request = (struct txn_message){
         .kind = kind,
-        .version_2 = client->version_2,
+        .version_2 = session->version_2,
         .producer_id = session->producer_id,
         .epoch = session->epoch,
         .timeout_ms = (int32_t)session->timeout_ms,
@@ -171,15 +187,14 @@ static void prepare(struct txn_session *session, enum txn_kind kind) {
 static void prepare_write(struct txn_session *session) {
     const struct txn_write *write = &session->writes[session->written];
     bool added = session->added[topic_index(session, write->topic)][write->partition];
-    bool adds = !session->client->version_2 && !added;
+    bool adds = !session->version_2 && !added;
     prepare(session, adds ? TXN_ADD : TXN_PRODUCE);
     session->request.topic = write->topic;
     session->request.partition = write->partition;
     if (!adds) {
         struct node_sim *sim = sim_of(session);
         session->request.produce_version =
-            (int16_t)(session->client->version_2 ? 12 + node_below(sim, 2)
-                                                 : 3 + node_below(sim, 9));
+            (int16_t)(session->version_2 ? 12 + node_below(sim, 2) : 3 + node_below(sim, 9));
         build_batch(session, &session->request, write);
     }
 }
@@ -202,7 +217,7 @@ static void prepare_next(struct txn_session *session) {
         begin(session);
     } else if (session->written < session->write_count) {
         prepare_write(session);
-    } else if (client->offsets && !client->version_2 && !session->added_offsets) {
+    } else if (client->offsets && !session->version_2 && !session->added_offsets) {
         prepare(session, TXN_ADD_OFFSETS);
     } else if (client->offsets && !session->sent_offsets) {
         prepare(session, TXN_OFFSETS);
@@ -220,14 +235,15 @@ static bool may_be_fenced(const struct txn_session *session) {
     int64_t now_ms = sys_mono_ms(sim_of(session)->sys);
     bool too_long = session->txn != NULL && session->begin_ms >= 0 &&
                     now_ms - session->begin_ms >= session->timeout_ms;
-    return session->zombie || too_long || now_ms < session->client->loose_until_ms;
+    bool strayed = session->strays && session->request.kind == TXN_INIT;
+    return session->zombie || too_long || strayed || now_ms < session->client->loose_until_ms;
 }
 
 /* Where a log's batches were deleted and only the marker behind them is left, a node that builds
  * its producers anew wants the sequences of an old client from 0 on, as Apache Kafka does. */
 static bool may_be_forgotten(const struct txn_session *session, int16_t code) {
     const struct node_topic *topic = session->request.topic;
-    return code == ERR_OUT_OF_ORDER_SEQUENCE_NUMBER && !session->client->version_2 &&
+    return code == ERR_OUT_OF_ORDER_SEQUENCE_NUMBER && !session->version_2 &&
            (topic->deletes_records || topic->retention_bytes >= 0) &&
            session->begin_down != sim_of(session)->down_count;
 }
@@ -264,10 +280,29 @@ static void check_zombie(const struct txn_session *session) {
     }
 }
 
+/* Before the first transaction, and between two: what the connection was told when it came up,
+ * which may be long ago. True: the next one is the first of version 2, and needs an epoch of its
+ * own. */
+static bool learn_version(struct txn_session *session) {
+    int64_t epoch;
+    int16_t level;
+    if (!session->client->knows_version_2 || !session->link.is_up ||
+        !client_connection_transaction_version(session->link.connection, &epoch, &level)) {
+        return false;
+    }
+    bool before = session->version_2;
+    session->version_2 = level >= 2;
+    if (before != session->version_2) {
+        point(session, before ? "txn_version_2_left" : "txn_version_2");
+    }
+    return session->version_2 && !before;
+}
+
 static void take_id(struct txn_session *session, const struct txn_answer *answer) {
     struct txn_client *client = session->client;
     session->producer_id = answer->producer_id;
     session->epoch = answer->epoch;
+    session->strays = false;
     memset(session->sequences, 0, sizeof session->sequences);
     for (int i = 0; i < TXN_SESSIONS && !session->zombie; i++) {
         struct txn_session *other = &client->sessions[i];
@@ -290,12 +325,13 @@ static void take_ended(struct txn_session *session, const struct txn_answer *ans
     if (commit && session->client->offsets) {
         session->offset = session->to;
     }
-    if (session->client->version_2) {
+    if (session->version_2) {
         if (answer->epoch <= session->epoch && answer->producer_id == session->producer_id) {
             node_fail(sim, "%s: EndTxn leaves epoch %d", session->id, answer->epoch);
         }
         take_id(session, answer);
-    } else if (!commit && node_below(sim, INIT_AGAIN_ONE_IN) == 0) {
+        (void)learn_version(session);
+    } else if (learn_version(session) || (!commit && node_below(sim, INIT_AGAIN_ONE_IN) == 0)) {
         prepare(session, TXN_INIT); /* with the id and epoch that it had */
     }
 }
@@ -324,6 +360,7 @@ static void take_fetched(struct txn_session *session, int64_t offset) {
 static void take(struct txn_session *session, const struct txn_answer *answer) {
     const struct txn_message *request = &session->request;
     session->has_request = false;
+    session->strays |= request->sends > 1 && txn_message_may_begin(request);
     check_zombie(session);
     switch (request->kind) {
     case TXN_FIND:
@@ -334,6 +371,7 @@ static void take(struct txn_session *session, const struct txn_answer *answer) {
         break;
     case TXN_INIT:
         take_id(session, answer);
+        (void)learn_version(session);
         break;
     case TXN_FETCH:
         if (!session->zombie) {

@@ -26,7 +26,7 @@ typedef struct produce_response_topic_produce_response topic_answer;
 typedef struct produce_response_partition_produce_response partition_answer;
 typedef struct produce_response_batch_index_and_error_message record_error;
 
-enum { VERSION_OF_LEADERS = 10 };
+enum { VERSION_OF_LEADERS = 10, VERSION_OF_CONCURRENT = 12 };
 
 /* One partition of the request. Its arena is its own, because a worker may fill it while others of
  * the request are worked on. */
@@ -129,12 +129,19 @@ static void fill_leader(struct request *request, struct produce_part *part) {
     }
 }
 
+/* The producer's transaction of before is being ended: old clients do not know that word here. */
+static err_t told_err(const struct produce_part *part) {
+    err_t err = part->append.write.err;
+    bool knows = part->produce->request->version >= VERSION_OF_CONCURRENT;
+    return err == ERR_CONCURRENT_TRANSACTIONS && !knows ? ERR_NOT_ENOUGH_REPLICAS : err;
+}
+
 static void fill_answer(struct produce_part *part) {
     struct produce *produce = part->produce;
     struct request *request = produce->request;
     struct partition_append *append = &part->append;
     partition_answer *answer = part->answer;
-    err_t err = append->write.err;
+    err_t err = told_err(part);
 
     answer->error_code = err_kafka_code(err);
     answer->base_offset = err == ERR_OK ? append->first_offset : -1;

@@ -52,7 +52,9 @@ static err_t verified(struct fixture *f, int64_t producer_id, int16_t epoch, int
 
 static int64_t guard(struct fixture *f, int64_t producer_id, int16_t epoch, bool open) {
     int64_t value;
-    assert_int_equal(log_txn_is_open(f->log, producer_id, epoch, &value), open);
+    bool is_open;
+    assert_int_equal(log_txn_is_open(f->log, producer_id, epoch, &is_open, &value), ERR_OK);
+    assert_int_equal(is_open, open);
     return value;
 }
 
@@ -185,6 +187,10 @@ static void only_what_was_verified_begins(void **state) {
     assert_int_equal(fixture_marker_of(f, 9, 1, true, 0, 2), ERR_OK);
     assert_int_equal(verified(f, 9, 1, 0, newer, 0), ERR_OK);
     assert_int_equal(verified(f, 9, 0, 2, newer, 0), ERR_INVALID_PRODUCER_EPOCH);
+
+    /* Nobody has to be asked about an older one. */
+    bool open;
+    assert_int_equal(log_txn_is_open(f->log, 9, 0, &open, &newer), ERR_INVALID_PRODUCER_EPOCH);
 }
 
 /* The coordinator's word was about a transaction that a marker ended meanwhile: a record that came

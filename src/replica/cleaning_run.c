@@ -10,6 +10,41 @@
 #include "replica/upkeep_int.h"
 #include "sys/sys.h"
 
+/* --- what cannot be cleaned --- */
+
+static const char *reason_of(err_t err) {
+    return err == ERR_LIMIT ? "the map has no room for the keys of one batch; raise "
+                              "log.cleaner.dedupe.buffer.size or lower log.cleaner.threads"
+                            : err_text(err);
+}
+
+/* Whether the next try may go well, or the error is told of the whole directory. */
+static bool passes(const struct cleaner_run *run, err_t err) {
+    switch (err) {
+    case ERR_CLOSED:
+    case ERR_NOT_FOUND:
+    case ERR_NO_SPACE:
+    case ERR_NO_FILES:
+    case ERR_NO_MEMORY:
+    case ERR_UNKNOWN_TOPIC_OR_PARTITION:
+        return true;
+    default:
+        return log_directory_state(run->volume->directory) != ERR_OK;
+    }
+}
+
+static void note_failure(const struct cleaner_run *run, struct partition *partition,
+                         const char *where, err_t err) {
+    if (!passes(run, err)) {
+        atomic_store(&partition->uncleanable, true);
+        text_log_error(run->cleaner->replicas->text_log, "cleaner",
+                       "%.*s-%d cannot be compacted and is left alone until the next start (%s): "
+                       "%s",
+                       STR_ARGS(partition_topic(partition)), (int)partition_index(partition), where,
+                       reason_of(err));
+    }
+}
+
 /* --- LOOK, on a worker --- */
 
 enum { LOGS_PER_SLICE = 100 };
@@ -23,7 +58,11 @@ static bool look_at(struct cleaner_run *run, struct partition *partition) {
         return false;
     }
     log_config_read(log, &config);
-    if (log_cleanable(log, sys_wall_ms(run->volume->sys), false, &cleanable) == ERR_OK) {
+    err_t err = volume_note(run->volume,
+                            log_cleanable(log, sys_wall_ms(run->volume->sys), false, &cleanable));
+    if (err != ERR_OK) {
+        note_failure(run, partition, log_path(log), err);
+    } else {
         if (cleanable.ratio > run->dirtiest) {
             run->dirtiest = cleanable.ratio;
         }
@@ -157,33 +196,13 @@ static void tell_clean(const struct cleaner_run *run) {
                   (unsigned long long)stats->records_without_key);
 }
 
-static const char *reason_of(err_t err) {
-    return err == ERR_LIMIT ? "the map has no room for the keys of one batch; raise "
-                              "log.cleaner.dedupe.buffer.size or lower log.cleaner.threads"
-                            : err_text(err);
-}
-
-static void note_failure(struct cleaner_run *run) {
-    bool passes = run->err == ERR_CLOSED || run->err == ERR_NOT_FOUND || run->err == ERR_NO_SPACE ||
-                  run->err == ERR_UNKNOWN_TOPIC_OR_PARTITION ||
-                  log_directory_state(run->volume->directory) != ERR_OK;
-    if (!passes) {
-        atomic_store(&run->partition->uncleanable, true);
-        text_log_error(run->cleaner->replicas->text_log, "cleaner",
-                       "%.*s-%d cannot be compacted and is left alone until the next start (%s): "
-                       "%s",
-                       STR_ARGS(partition_topic(run->partition)),
-                       (int)partition_index(run->partition), run->where, reason_of(run->err));
-    }
-}
-
 static void clean_end(struct cleaner_run *run) {
     stats_note_clean(run);
     if (run->err == ERR_OK) {
         tell_clean(run);
         replicas_note_cleaned(run->cleaner->replicas, run->volume);
     } else {
-        note_failure(run);
+        note_failure(run, run->partition, run->where, run->err);
     }
     atomic_store(&run->partition->cleaned_now, false);
     if (run->leaving != NULL) {

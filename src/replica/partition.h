@@ -125,7 +125,8 @@ void partition_append_refuse(struct partition *partition, struct partition_appen
                              err_t err);
 
 /* Whether the producer has an open transaction here at this epoch, which needs no verification; if
- * not, the guard for an append that is verified from now on. Memory only. */
+ * not, the guard for an append that is verified from now on. Memory only. INVALID_PRODUCER_EPOCH:
+ * it has a newer epoch. */
 err_t partition_txn_is_open(struct partition *partition, int64_t producer_id, int16_t epoch,
                             bool *ret_open, int64_t *ret_guard);
 

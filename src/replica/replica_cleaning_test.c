@@ -156,6 +156,45 @@ static void what_cannot_be_cleaned_is_left_alone(void **state) {
     partition_unref(partition);
 }
 
+/* Where how long a record has waited cannot be read, for its segment begins with nonsense. */
+static void what_cannot_be_looked_at_is_told(void **state) {
+    struct fixture *f = *state;
+    fixture_start(f);
+    struct uuid id = compacted_topic(f, "t");
+    fill_keys(f, id, "aaaa");
+    fixture_stop(f);
+    assert_int_equal(sim_disk_flip(f->host, "/d0/t-0/00000000000000000001.log", 16, 0), ERR_OK);
+    fixture_start(f);
+    fixture_config(f, META_RESOURCE_TOPIC, "t", "max.compaction.lag.ms", "3600000");
+    fixture_commit(f);
+    fixture_run_for(f, 10 * 1000);
+    assert_true(told(f, "t-0 cannot be compacted and is left alone until the next start "
+                        "(/d0/t-0)"));
+    struct partition *partition = find(f, id, 0);
+    uint64_t bytes;
+    assert_true(partition_uncleanable(partition, &bytes));
+    partition_unref(partition);
+}
+
+static void no_files_left_only_delay_it(void **state) {
+    struct fixture *f = *state;
+    fixture_start(f);
+    struct uuid id = compacted_topic(f, "t");
+    fixture_config(f, META_RESOURCE_TOPIC, "t", "cleanup.policy", "delete");
+    fixture_commit(f);
+    fill_keys(f, id, "aaaa");
+    fixture_run_for(f, 20 * 1000);
+    sim_host_set_file_limit(f->host, 1);
+    fixture_config(f, META_RESOURCE_TOPIC, "t", "cleanup.policy", "compact");
+    fixture_commit(f);
+    fixture_run_for(f, 10 * 1000);
+    assert_int_equal(size_of(f, id) / 900000, 4);
+    assert_false(told(f, "t-0 cannot be compacted"));
+    sim_host_set_file_limit(f->host, 1000);
+    fixture_run_for(f, 40 * 1000);
+    assert_int_equal(size_of(f, id) / 900000, 2);
+}
+
 static void a_full_disk_only_delays_it(void **state) {
     struct fixture *f = *state;
     fixture_start(f);
@@ -195,6 +234,8 @@ int main(void) {
         TEST(a_stop_does_not_wait_for_a_cleaning),
         TEST(the_policy_changes_while_it_is_cleaned),
         TEST(what_cannot_be_cleaned_is_left_alone),
+        TEST(what_cannot_be_looked_at_is_told),
+        TEST(no_files_left_only_delay_it),
         TEST(a_full_disk_only_delays_it),
         TEST(it_may_be_off),
     };

@@ -92,7 +92,7 @@ static void take_record(void *arg, const struct node_fetched *fetched, int64_t o
 
 static void pass_record(void *arg, const struct node_fetched *fetched, int64_t offset,
                         uint64_t value) {
-    struct reader *reader = arg;
+    struct txn_reader *reader = arg;
     struct node_sim *sim = reader->client.sim;
     audit_read(fetched->topic->partitions[fetched->partition].audit, offset, value);
     audit_txns_covered(sim->txns, reader->stretch, value);

@@ -5,6 +5,7 @@
  * The coordinator takes one transaction at a time, in the form of version 4, so that whoever names
  * one twice adds twice.
  */
+#include "base/limits.h"
 #include "server/handlers/group_request.h"
 #include "server/handlers/handlers.h"
 #include "server/handlers/topics.h"
@@ -158,8 +159,11 @@ static void add_of_leader(struct request *request) {
 }
 
 void handle_add_partitions_to_txn(struct request *request) {
+    const add_request *message = request->message;
     if (request->version < 4) {
         add_of_client(request);
+    } else if (message->transactions_count > TXN_ADDITIONS_MAX) {
+        request_close(request, "it asks about more transactions than we look at at a time");
     } else {
         add_of_leader(request);
     }

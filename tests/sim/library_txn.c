@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/core.h"
+
 enum {
     VALUE_MAX = 1024,
     LOOSE_MS = 20000,
@@ -252,6 +254,10 @@ static void ended(struct library_txn *txn, bool commit) {
     if (!commit && txn->abortable != 0) {
         points_add(sim->run->points, "library_txn_goes_on", 1);
     }
+    points_add(sim->run->points,
+               client_transaction_version(txn->library) < 2 ? "library_txn_explicit"
+                                                            : "library_txn_implicit",
+               1);
     txn->open = NULL;
 }
 
@@ -330,6 +336,7 @@ static bool begun(struct library_txn *txn, const char *what, int code,
 void library_txn_live(struct library_txn *txn, int number, struct ottla_client *library) {
     struct node_sim *sim = sim_of(txn);
     struct ottla_error error;
+    txn->library = library;
     snprintf(txn->name, sizeof txn->name, "%s/%d", txn->id->text, number);
     if (ottla_producer_new(library, &txn->producer, &error) != OTTLA_OK) {
         node_fail(sim, "%s: libottla makes no producer: %s", txn->name, error.text);

@@ -50,6 +50,7 @@ struct library_txn_lane { /* a partition */
 struct library_txn {
     struct library_txn_id *id;
     struct library_txn *next; /* an older user of the id */
+    struct ottla_client *library;
     struct ottla_producer *producer;
     char name[64];
     void (*moved)(struct library_txn *txn, enum library_txn_call call, int code);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/core.h"
+
 enum {
     VALUE_MAX = 1024,
     LOOSE_MS = 20000,
@@ -43,7 +45,7 @@ void library_txn_set(struct library_txn *txn, struct library_txn_id *id,
     static const char *const memories[] = {"8000", "100000", "33554432"};
     static const char *const patience_ms[] = {"1400", "30000", "120000"};
     struct node_sim *sim = id->sim;
-    *txn = (struct library_txn){.id = id, .moved = txn->moved, .fenced_ms = -1};
+    *txn = (struct library_txn){.id = id, .moved = txn->moved, .init_ms = -1, .fenced_ms = -1};
     list_init(&txn->sent);
     const char *patience = LIBRARY_PICK(sim, patience_ms);
     if (strcmp(patience, "1400") == 0) { /* a record runs out of time before the transaction does */
@@ -111,7 +113,9 @@ bool library_txn_is_ending(const struct library_txn *txn) {
 /* Whether anybody has given a reason to end it, or the producer. */
 static bool may_be_fenced(const struct library_txn *txn) {
     bool too_long = txn->open != NULL && now_ms(txn) - txn->begin_ms >= txn->timeout_ms;
-    return txn->zombie || too_long || now_ms(txn) < txn->id->loose_until_ms;
+    bool initialised = txn->init_ms >= 0;
+    bool loose = (initialised ? txn->init_ms : now_ms(txn)) < txn->id->loose_until_ms;
+    return txn->zombie || too_long || loose;
 }
 
 static bool is_about_group(int code) {
@@ -250,10 +254,15 @@ static void ended(struct library_txn *txn, bool commit) {
     if (!commit && txn->abortable != 0) {
         points_add(sim->run->points, "library_txn_goes_on", 1);
     }
+    points_add(sim->run->points,
+               client_transaction_version(txn->library) < 2 ? "library_txn_explicit"
+                                                            : "library_txn_implicit",
+               1);
     txn->open = NULL;
 }
 
 static void has_id(struct library_txn *txn) {
+    txn->init_ms = now_ms(txn);
     if (txn->zombie) {
         return;
     }
@@ -288,6 +297,7 @@ static void done(void *arg, int code, const char *text) {
         txn->call = TXN_CALL_NONE;
         return;
     }
+    run_say(sim_of(txn)->run, "%s: %s: %s", txn->name, names[call], ottla_code_name(code));
     if (code == OTTLA_OK) {
         went_well(txn, call);
     } else if (library_txn_state(txn) == OTTLA_TRANSACTION_FATAL) {
@@ -326,6 +336,7 @@ static bool begun(struct library_txn *txn, const char *what, int code,
 void library_txn_live(struct library_txn *txn, int number, struct ottla_client *library) {
     struct node_sim *sim = sim_of(txn);
     struct ottla_error error;
+    txn->library = library;
     snprintf(txn->name, sizeof txn->name, "%s/%d", txn->id->text, number);
     if (ottla_producer_new(library, &txn->producer, &error) != OTTLA_OK) {
         node_fail(sim, "%s: libottla makes no producer: %s", txn->name, error.text);

@@ -30,7 +30,7 @@ struct library_txn_id {
     struct node_sim *sim;
     char text[48];
     struct library_txn *users; /* newest first */
-    int64_t loose_until_ms;    /* an InitProducerId that may come in late fences who it should not */
+    int64_t loose_until_ms;    /* an InitProducerId may come in late, and fence who had it before */
 };
 
 enum library_txn_call {
@@ -50,12 +50,14 @@ struct library_txn_lane { /* a partition */
 struct library_txn {
     struct library_txn_id *id;
     struct library_txn *next; /* an older user of the id */
+    struct ottla_client *library;
     struct ottla_producer *producer;
     char name[64];
     void (*moved)(struct library_txn *txn, enum library_txn_call call, int code);
     bool zombie;       /* its program is taken for dead, and it may be fenced any time */
     bool may_fence;    /* its InitProducerId may come in after that of a successor */
     bool ending;       /* what is not delivered is dropped */
+    int64_t init_ms;   /* when it was told that it has the id; -1: not yet */
     int64_t fenced_ms; /* when a successor was told that it has the id; -1: not yet */
     int64_t timeout_ms;
     struct audit_producer *audit;

@@ -472,6 +472,28 @@ static void a_marker_is_taken_back(void **state) {
     assert_int_equal(aborted_count(f, 0, 13), 0);
 }
 
+/* An index that was emptied is as much to be synced as one that has entries: else they come back
+ * with the power. */
+static void what_was_taken_back_stays_so(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    assert_int_equal(data(f, 9, 0, 0), ERR_OK);
+    for (int16_t round = 0; round < 20; round++) {
+        int64_t marker = log_end_offset(f->log);
+        assert_int_equal(fixture_marker_of(f, 9, (int16_t)(round + 1), false, 0, 2), ERR_OK);
+        assert_int_equal(log_flush(f->log, INT64_MAX), ERR_OK);
+        assert_int_equal(log_truncate_to(f->log, marker), ERR_OK);
+        assert_int_equal(fixture_marker_of(f, 9, (int16_t)(round + 1), true, 0, 2), ERR_OK);
+        assert_int_equal(data(f, 9, (int16_t)(round + 1), 0), ERR_OK);
+        assert_int_equal(log_roll(f->log), ERR_OK);
+        assert_int_equal(log_flush(f->log, INT64_MAX), ERR_OK);
+        fixture_checkpoint(f);
+        fixture_crash(f, true);
+        fixture_open(f);
+        assert_int_equal(aborted_count(f, 0, log_end_offset(f->log)), 0);
+    }
+}
+
 static void an_open_transaction_does_not_expire(void **state) {
     struct fixture *f = *state;
     fixture_open(f);
@@ -507,6 +529,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(so_in_a_long_index, setup, teardown),
         cmocka_unit_test_setup_teardown(every_end_is_survived, setup, teardown),
         cmocka_unit_test_setup_teardown(a_marker_is_taken_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_taken_back_stays_so, setup, teardown),
         cmocka_unit_test_setup_teardown(an_open_transaction_does_not_expire, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,6 +76,7 @@ struct txn {
     struct str id; /* behind the struct */
     bool known;    /* a record says so; else somebody waits for a producer id for it */
     bool asking;   /* a producer id is on its way: others are told CONCURRENT_TRANSACTIONS */
+    bool unsure;   /* epochs of the producer id above the one known may have been given out */
     struct txn_values values;
     struct group_timer timer;  /* Ongoing: the timeout; Prepare: the next try */
     struct txn_ending *ending; /* that waits for its next try */

@@ -36,7 +36,7 @@
  *                                   deleted, rebalances of classic and consumer groups
  *   plan-inline-max N               consumer groups that are larger are assigned on a worker;
  *                                   after start
- *   ids …, markers …                see txn_world_test.h
+ *   ids …, markers …, fate …        see txn_world_test.h
  *
  * A record is printed when it is appended, "offset NAME vVERSION {key} {value}", an answer when it
  * is given. Times are told since the start.
@@ -685,7 +685,8 @@ static void run(struct sys_task *task) {
     const char *line = test->command;
     char who[64], name[64];
     int version, used = 0;
-    if (run_life(test, line) || txn_world_test_run(&test->world_of_transactions, line)) {
+    if (run_life(test, line) ||
+        txn_world_test_run(&test->world_of_transactions, test->groups, line)) {
         return;
     }
     if (strncmp(line, "groups", 6) == 0) {

@@ -124,8 +124,8 @@ struct log_append_result {
  *   OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED,
  *   INVALID_TXN_STATE   the producer's mistake, nothing changed; the last also when a marker came
  *                       between a verification and its append, or with EXACT
- *   CONCURRENT_TRANSACTIONS   the producer's transaction of an older epoch is still open
- *   RECORD_LIST_TOO_LARGE   larger than segment.bytes
+ *   CONCURRENT_TRANSACTIONS   the producer's transaction of an older epoch is still open: of
+ * records, and of a marker that is of a later one RECORD_LIST_TOO_LARGE   larger than segment.bytes
  *   CORRUPT_MESSAGE     the run is not whole v2 batches (with KEEP_OFFSETS: or offsets go back)
  *   IO, NO_SPACE        nothing is visible, what was written of it was cut off again
  */
@@ -255,7 +255,8 @@ void log_open_txns(struct log *log, struct log_open_txn **ret_txns, size_t *ret_
 bool log_producer_known(struct log *log, int64_t producer_id);
 
 /* [any, memory only] Whether this producer has an open transaction here, at this epoch, that was
- * begun or verified since the log was opened: then its batches need no verification. *ret_guard: for the append of one that is verified now. */
+ * begun or verified since the log was opened: then its batches need no verification. *ret_guard:
+ * for the append of one that is verified now. */
 bool log_txn_is_open(struct log *log, int64_t producer_id, int16_t epoch, int64_t *ret_guard);
 
 /* [writer] Forgets producers that wrote nothing for producer.id.expiration.ms. */

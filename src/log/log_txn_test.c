@@ -472,6 +472,23 @@ static void a_marker_is_taken_back(void **state) {
     assert_int_equal(aborted_count(f, 0, 13), 0);
 }
 
+/* A power cut took the marker of one, and all of the next but its coordinator's decision. */
+static void a_marker_of_a_later_one_ends_nothing(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    assert_int_equal(data(f, 9, 3, 0), ERR_OK);
+    assert_int_equal(data(f, 10, 3, 0), ERR_OK);
+    fixture_crash(f, false);
+    fixture_open(f);
+    assert_int_equal(data(f, 11, 3, 0), ERR_OK);
+    assert_int_equal(fixture_marker_of(f, 9, 5, true, 0, 2), ERR_CONCURRENT_TRANSACTIONS);
+    assert_int_equal(producer_of(f, 9).current_txn_offset, 0);
+    assert_int_equal(fixture_marker_of(f, 9, 4, true, 0, 2), ERR_OK);
+    assert_int_equal(fixture_marker_of(f, 9, 5, true, 0, 2), ERR_OK);
+    assert_int_equal(fixture_marker_of(f, 10, 5, true, 0, 0), ERR_OK); /* who says so knows */
+    assert_int_equal(fixture_marker_of(f, 11, 5, true, 0, 2), ERR_OK); /* it was seen to begin */
+}
+
 /* An index that was emptied is as much to be synced as one that has entries: else they come back
  * with the power. */
 static void what_was_taken_back_stays_so(void **state) {
@@ -529,6 +546,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(so_in_a_long_index, setup, teardown),
         cmocka_unit_test_setup_teardown(every_end_is_survived, setup, teardown),
         cmocka_unit_test_setup_teardown(a_marker_is_taken_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_marker_of_a_later_one_ends_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_taken_back_stays_so, setup, teardown),
         cmocka_unit_test_setup_teardown(an_open_transaction_does_not_expire, setup, teardown),
     };

@@ -175,6 +175,7 @@ static void resume_fence(struct group_step *step, struct txn *txn, const struct 
     (void)call;
     if (err == ERR_OK) {
         txn_fence(step, txn, producer_id);
+        step_count(step, GROUP_COUNT_TXNS_FENCED, 1);
     }
     refuse(response, err == ERR_OK ? ERR_CONCURRENT_TRANSACTIONS : err);
 }
@@ -193,6 +194,7 @@ static void init_known(struct group_step *step, struct txn *txn, init_response *
         txn_await_producer_id(step, txn, resume_fence);
     } else if (values->state == TXN_ONGOING) {
         txn_fence(step, txn, TXN_NO_PRODUCER);
+        step_count(step, GROUP_COUNT_TXNS_FENCED, 1);
         refuse(response, ERR_CONCURRENT_TRANSACTIONS);
     } else if ((values->epoch >= TXN_EPOCH_EXHAUSTED || txn->unsure) &&
                (!knows || request->producer_epoch == values->epoch)) {

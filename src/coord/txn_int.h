@@ -162,8 +162,8 @@ void txn_fence(struct group_step *step, struct txn *txn, int64_t next_producer_i
 
 void txn_end_begin(struct txn *txn);
 void txn_complete_later(const struct group_step *step,
-                        struct txn *txn);        /* Complete was not logged */
-void txn_ending_free(struct txn_ending *ending); /* one that waits for its next try */
+                        struct txn *txn); /* Complete was not logged */
+void txn_ending_drop(struct txn *txn);    /* one that waits for its next try */
 
 /* --- txn_expiry.c --- */
 

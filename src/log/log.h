@@ -251,6 +251,9 @@ struct log_open_txn {
 };
 void log_open_txns(struct log *log, struct log_open_txn **ret_txns, size_t *ret_count);
 
+/* [any, memory only] How many producers it knows. */
+size_t log_producer_count(struct log *log);
+
 /* Whether the log remembers batches of this producer. */
 bool log_producer_known(struct log *log, int64_t producer_id);
 

@@ -46,6 +46,9 @@ struct coord {
     struct coord_loop *loops;
     _Atomic(struct shard_table *) table;
     struct sys_lock standing_lock; /* of the shards' snapshots */
+    _Atomic uint64_t load_count;   /* these three: of shards, since the start */
+    _Atomic uint64_t load_ms_sum;
+    _Atomic uint64_t load_ms_max;
 
     /* Reactor 0's. */
     struct list tables;

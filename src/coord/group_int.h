@@ -218,7 +218,9 @@ struct groups {
     struct map transactions;   /* open ones that wrote offsets; offsets.c's */
     struct map foreign;        /* records that are only kept; records.c's */
     _Atomic uint64_t counts[GROUP_COUNTS]; /* read by coord_counts on any thread */
-    struct groups_runtime *runtime;        /* groups.c's */
+    _Atomic int32_t markers_waiting;       /* these two: of transactions, for coord_txn_stats */
+    _Atomic int32_t ends_waiting;
+    struct groups_runtime *runtime; /* groups.c's */
 };
 
 /* NULL: no such group. */

@@ -33,10 +33,11 @@
  *   idle                            it is not any more
  *   groups                          prints the groups
  *   counts                          prints what was counted: offsets committed, expired and
- *                                   deleted, rebalances of classic and consumer groups
+ *                                   deleted, rebalances of classic and consumer groups; of
+ *                                   transactions those committed, aborted, fenced and timed out
  *   plan-inline-max N               consumer groups that are larger are assigned on a worker;
  *                                   after start
- *   ids …, markers …                see txn_world_test.h
+ *   ids …, markers …, fate …        see txn_world_test.h
  *
  * A record is printed when it is appended, "offset NAME vVERSION {key} {value}", an answer when it
  * is given. Times are told since the start.
@@ -609,8 +610,10 @@ static void print_groups(struct test *test) {
 }
 
 static void print_counts(struct test *test) {
+    bool transactions = test->groups->kind == &coord_transactions_kind;
+    int end = transactions ? GROUP_COUNTS : GROUP_COUNT_TXNS_COMMITTED;
     fprintf(test->out, " ");
-    for (int i = 0; i < GROUP_COUNTS; i++) {
+    for (int i = transactions ? GROUP_COUNT_TXNS_COMMITTED : 0; i < end; i++) {
         fprintf(test->out, " %" PRIu64, atomic_load(&test->groups->counts[i]));
     }
     fprintf(test->out, "\n");
@@ -685,7 +688,8 @@ static void run(struct sys_task *task) {
     const char *line = test->command;
     char who[64], name[64];
     int version, used = 0;
-    if (run_life(test, line) || txn_world_test_run(&test->world_of_transactions, line)) {
+    if (run_life(test, line) ||
+        txn_world_test_run(&test->world_of_transactions, test->groups, line)) {
         return;
     }
     if (strncmp(line, "groups", 6) == 0) {

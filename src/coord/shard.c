@@ -76,6 +76,15 @@ void shard_lead(struct shard *shard, struct partition *partition, int32_t leader
     loading_start(shard);
 }
 
+static void note_load(struct coord *coord, uint64_t took_ms) {
+    atomic_fetch_add(&coord->load_count, 1);
+    atomic_fetch_add(&coord->load_ms_sum, took_ms);
+    uint64_t max_ms = atomic_load(&coord->load_ms_max);
+    while (took_ms > max_ms &&
+           !atomic_compare_exchange_weak(&coord->load_ms_max, &max_ms, took_ms)) {
+    }
+}
+
 void shard_loaded(struct shard *shard, int64_t next_offset) {
     const struct coord_kind *kind = shard->coord->settings.kind;
     assert(shard->state == SHARD_LOADING);
@@ -85,6 +94,7 @@ void shard_loaded(struct shard *shard, int64_t next_offset) {
     shard->groups->leader_epoch = shard->leader_epoch;
     groups_activate(shard->groups);
     int64_t took_ms = sys_loop_now_ms(shard->home->loop) - shard->load_started_ms;
+    note_load(shard->coord, (uint64_t)took_ms);
     text_log_write(shard->coord->settings.text_log,
                    took_ms >= LOAD_LONG_MS ? TEXT_LOG_INFO : TEXT_LOG_DEBUG, "coord",
                    "Loaded %zu %s of %s-%" PRId32 ", %" PRIu64 " KiB of its log, in %" PRId64 " ms",

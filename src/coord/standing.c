@@ -380,6 +380,20 @@ void coord_counts(struct coord *coord, uint64_t ret_counts[GROUP_COUNTS]) {
     }
 }
 
+void coord_txn_stats(struct coord *coord, struct coord_txn_stats *ret_stats) {
+    const struct shard_table *table = atomic_load_explicit(&coord->table, memory_order_acquire);
+    *ret_stats = (struct coord_txn_stats){
+        .load_count = atomic_load(&coord->load_count),
+        .load_ms_sum = atomic_load(&coord->load_ms_sum),
+        .load_ms_max = atomic_load(&coord->load_ms_max),
+    };
+    for (int32_t i = 0; i < table->shard_count; i++) {
+        const struct groups *groups = table->shards[i]->groups;
+        ret_stats->markers_waiting += atomic_load(&groups->markers_waiting);
+        ret_stats->ends_waiting += atomic_load(&groups->ends_waiting);
+    }
+}
+
 void coord_standing(struct coord *coord, const struct standing_visitor *visitor) {
     const struct shard_table *table = atomic_load_explicit(&coord->table, memory_order_acquire);
     for (int32_t i = 0; i < table->shard_count; i++) {

@@ -62,6 +62,9 @@ struct coord_world {
      * each of theirs ended is remembered for coord_fates. Set before the first coord_update. */
     const int64_t *watched;
     size_t watched_count;
+
+    /* The last stop was not clean: what is loaded may be older than what producers were told. */
+    bool unclean;
 };
 
 /* --- what became of a transaction that is open in a partition --- */

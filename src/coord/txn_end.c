@@ -129,6 +129,8 @@ static struct txn_values prepare(struct group_step *step, struct txn *txn, bool 
     }
     if (txn->values.state != TXN_ONGOING) {
         next.start_ms = step->wall_ms;
+    } else {
+        step_count(step, commit ? GROUP_COUNT_TXNS_COMMITTED : GROUP_COUNT_TXNS_ABORTED, 1);
     }
     next.client_version = client_version;
     next.next_producer_id = next_producer_id;
@@ -211,6 +213,7 @@ static void resume_timed_out(struct group_step *step, struct txn *txn,
     (void)response;
     if (err == ERR_OK) {
         txn_fence(step, txn, producer_id);
+        step_count(step, GROUP_COUNT_TXNS_TIMED_OUT, 1);
     } else {
         txn_follow_state(step, txn); /* at the next check */
     }
@@ -232,6 +235,7 @@ err_t txn_timed_out(struct group_step *step, struct group_timer *timer) {
         txn_await_producer_id(step, txn, resume_timed_out);
     } else {
         txn_fence(step, txn, TXN_NO_PRODUCER);
+        step_count(step, GROUP_COUNT_TXNS_TIMED_OUT, 1);
     }
     return ERR_OK;
 }

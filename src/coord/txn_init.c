@@ -5,6 +5,10 @@
  * gets a new id. One that says which id and epoch it had (KIP-360) is fenced unless these are the
  * current ones, or those of just before: then its last request was answered, and it did not hear.
  * A transaction that is open is aborted first, and the producer told to ask again.
+ *
+ * After a stop that was not clean, too, it gets a new id: a power cut may have taken the log's end,
+ * and with it epochs that were given out. Who got one of them again would be refused by partitions
+ * that have seen a newer one, or its records be taken for repetitions of what is there.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -117,7 +121,7 @@ static void grant(struct group_step *step, struct txn *txn, const struct txn_val
     response->producer_epoch = next->epoch;
 }
 
-/* Of a new transactional id, or one whose epochs are spent. */
+/* Of a new transactional id, or one whose epochs are spent or may have been given out. */
 static void resume(struct group_step *step, struct txn *txn, const struct coord_call *call,
                    err_t err, int64_t producer_id, void *response) {
     const init_request *request = call->request;
@@ -142,7 +146,8 @@ static void resume(struct group_step *step, struct txn *txn, const struct coord_
 static bool id_is_fine(const struct txn_values *values, const init_request *request) {
     return request->producer_id == TXN_NO_PRODUCER || values->producer_id == request->producer_id ||
            (values->previous_producer_id == request->producer_id &&
-            request->producer_epoch >= TXN_EPOCH_EXHAUSTED);
+            (request->producer_epoch >= TXN_EPOCH_EXHAUSTED ||
+             request->producer_epoch == values->last_epoch));
 }
 
 static void take_next_epoch(struct group_step *step, struct txn *txn, init_response *response) {
@@ -170,6 +175,7 @@ static void resume_fence(struct group_step *step, struct txn *txn, const struct 
     (void)call;
     if (err == ERR_OK) {
         txn_fence(step, txn, producer_id);
+        step_count(step, GROUP_COUNT_TXNS_FENCED, 1);
     }
     refuse(response, err == ERR_OK ? ERR_CONCURRENT_TRANSACTIONS : err);
 }
@@ -186,8 +192,9 @@ static void init_known(struct group_step *step, struct txn *txn, init_response *
         txn_await_producer_id(step, txn, resume_fence);
     } else if (values->state == TXN_ONGOING) {
         txn_fence(step, txn, TXN_NO_PRODUCER);
+        step_count(step, GROUP_COUNT_TXNS_FENCED, 1);
         refuse(response, ERR_CONCURRENT_TRANSACTIONS);
-    } else if (values->epoch >= TXN_EPOCH_EXHAUSTED &&
+    } else if ((values->epoch >= TXN_EPOCH_EXHAUSTED || txn->unsure) &&
                (!knows || request->producer_epoch == values->epoch)) {
         txn_await_producer_id(step, txn, resume);
     } else {

@@ -78,6 +78,7 @@ struct txn {
     struct str id; /* behind the struct */
     bool known;    /* a record says so; else somebody waits for a producer id for it */
     bool asking;   /* a producer id is on its way: others are told CONCURRENT_TRANSACTIONS */
+    bool unsure;   /* epochs of the producer id above the one known may have been given out */
     struct txn_values values;
     struct group_timer timer;  /* Ongoing: the timeout; Prepare: the next try */
     struct txn_ending *ending; /* that waits for its next try */
@@ -163,8 +164,8 @@ void txn_fence(struct group_step *step, struct txn *txn, int64_t next_producer_i
 
 void txn_end_begin(struct txn *txn);
 void txn_complete_later(const struct group_step *step,
-                        struct txn *txn);        /* Complete was not logged */
-void txn_ending_free(struct txn_ending *ending); /* one that waits for its next try */
+                        struct txn *txn); /* Complete was not logged */
+void txn_ending_drop(struct txn *txn);    /* one that waits for its next try */
 
 /* --- txn_expiry.c --- */
 

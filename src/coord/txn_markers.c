@@ -32,7 +32,7 @@ struct txn_ending {
     int tries;
 };
 
-void txn_ending_free(struct txn_ending *ending) {
+static void txn_ending_free(struct txn_ending *ending) {
     if (ending != NULL) {
         arena_done(&ending->arena);
         free(ending);
@@ -110,12 +110,34 @@ static void start(const struct txn *txn, struct txn_ending *ending) {
     }
 }
 
+/* One that has no markers to write waits for its end to be logged. */
+static void count_waiting(const struct txn *txn, int32_t by) {
+    const struct txn_ending *ending = txn->ending;
+    struct groups *groups = txn->groups;
+    if (ending->partition_count > 0) {
+        atomic_fetch_add(&groups->markers_waiting, by * ending->partition_count);
+    } else {
+        atomic_fetch_add(&groups->ends_waiting, by);
+    }
+}
+
+static struct txn_ending *take_ending(struct txn *txn) {
+    struct txn_ending *ending = txn->ending;
+    if (ending != NULL) {
+        count_waiting(txn, -1);
+        txn->ending = NULL;
+    }
+    return ending;
+}
+
+void txn_ending_drop(struct txn *txn) {
+    txn_ending_free(take_ending(txn));
+}
+
 static err_t try_again(struct group_step *step, struct group_timer *timer) {
     (void)step;
     struct txn *txn = container_of(timer, struct txn, timer);
-    struct txn_ending *ending = txn->ending;
-    txn->ending = NULL;
-    start(txn, ending);
+    start(txn, take_ending(txn));
     return ERR_OK;
 }
 
@@ -126,6 +148,7 @@ static void try_later(const struct group_step *step, struct txn *txn, struct txn
     }
     assert(txn->ending == NULL);
     txn->ending = ending;
+    count_waiting(txn, 1);
     txn->timer.fire = try_again;
     group_timer_set(txn->groups, &txn->timer,
                     step->mono_ms + (wait_ms < RETRY_MS_MAX ? wait_ms : RETRY_MS_MAX));

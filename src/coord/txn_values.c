@@ -98,6 +98,11 @@ static struct txn_partition *copy_partitions(const struct transaction_log_value 
     return partitions;
 }
 
+static bool is_unclean(const struct groups *groups) {
+    const struct coord_world *world = txns_of(groups)->world;
+    return world != NULL && world->unclean;
+}
+
 static void apply(struct groups *groups, const struct coord_record *record) {
     const struct transaction_log_key *key = record->key;
     const struct transaction_log_value *value = record->value;
@@ -115,6 +120,8 @@ static void apply(struct groups *groups, const struct coord_record *record) {
         txn = txns_add(groups, key->transactional_id);
     }
     const struct txn_partition *before = txn->values.partitions; /* the record may borrow of it */
+    bool same_id = txn->values.producer_id == value->producer_id;
+    txn->unsure = groups->loading ? is_unclean(groups) : txn->unsure && same_id;
     txn->known = true;
     txn->values = (struct txn_values){
         .state = (enum txn_state)value->transaction_status,

@@ -1,5 +1,7 @@
 #include "coord/txn_world_test.h"
 
+#include "coord/txn_int.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
@@ -80,7 +82,26 @@ err_t txn_world_test_error(const char *name) {
     return ERR_INVALID;
 }
 
-bool txn_world_test_run(struct txn_world_test *test, const char *line) {
+static void print_fate(const struct txn_world_test *test, const struct groups *groups,
+                       struct coord_fate_of *item) {
+    static const char *const names[] = {
+        [COORD_FATE_OPEN] = "open",           [COORD_FATE_LOST] = "lost",
+        [COORD_FATE_COMMITTED] = "committed", [COORD_FATE_ABORTED] = "aborted",
+        [COORD_FATE_UNKNOWN] = "unknown",
+    };
+    item->fate = COORD_FATE_UNKNOWN;
+    struct coord_fates fates = {.items = item, .count = 1};
+    txn_fates_look(groups, &fates);
+    fprintf(test->out, "  %s%s", names[item->fate], item->version_2 ? ", version 2" : "");
+    if (item->fate == COORD_FATE_LOST) {
+        fprintf(test->out, ", for %d ms", (int)item->timeout_ms);
+    }
+    fprintf(test->out, "\n");
+}
+
+bool txn_world_test_run(struct txn_world_test *test, const struct groups *groups,
+                        const char *line) {
+    struct coord_fate_of item = {0};
     char name[64];
     int times = 1;
     if (strncmp(line, "ids hold", 8) == 0) {
@@ -89,6 +110,15 @@ bool txn_world_test_run(struct txn_world_test *test, const char *line) {
         give_all(test);
     } else if (sscanf(line, "ids fail %63s", name) == 1) {
         test->id_err = txn_world_test_error(name);
+    } else if (strncmp(line, "unclean", 7) == 0) {
+        test->world.unclean = true;
+    } else if (sscanf(line, "watched %" SCNd64, &test->watched) == 1) {
+        test->world.watched = &test->watched;
+        test->world.watched_count = 1;
+    } else if (sscanf(line, "fate %" SCNd64 " %" SCNd16 " %63s %d", &item.producer_id, &item.epoch,
+                      name, &item.partition) == 4) {
+        item.topic = str_from_c(name);
+        print_fate(test, groups, &item);
     } else if (strncmp(line, "markers hold", 12) == 0) {
         test->hold_markers = true;
     } else if (strncmp(line, "markers write", 13) == 0) {

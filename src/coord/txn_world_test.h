@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/list.h"
+#include "coord/groups_int.h"
 #include "coord/transactions.h"
 
 /*
@@ -14,10 +15,15 @@
  *   markers hold | markers write               they are on their way; they are written
  *   markers fail TOPIC PARTITION ERROR [TIMES] what becomes of those of a partition, so many times
  *
+ *   unclean                                    the last stop was not: of what is loaded from now on
+ *   watched PRODUCER                           had a transaction open when the node started
+ *   fate PRODUCER EPOCH TOPIC PARTITION        what is known of one that is open there
+ *
  * Markers that are sent are printed.
  */
 struct txn_world_test {
     struct coord_world world;
+    int64_t watched;
     FILE *out;
     int64_t next_id;
     bool hold_ids;
@@ -35,7 +41,7 @@ struct txn_world_test {
 void txn_world_test_init(struct txn_world_test *test, FILE *out);
 
 /* False: not one of these commands. */
-bool txn_world_test_run(struct txn_world_test *test, const char *line);
+bool txn_world_test_run(struct txn_world_test *test, const struct groups *groups, const char *line);
 
 /* By the name that err_name gives; ERR_INVALID: none. */
 err_t txn_world_test_error(const char *name);

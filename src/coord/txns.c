@@ -40,7 +40,7 @@ struct txn *txns_add(struct groups *groups, struct str id) {
 
 static void txn_free(struct txn *txn) {
     group_timer_clear(txn->groups, &txn->timer);
-    txn_ending_free(txn->ending);
+    txn_ending_drop(txn);
     free((void *)txn->values.partitions);
     free(txn);
 }

@@ -124,8 +124,8 @@ struct log_append_result {
  *   OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED,
  *   INVALID_TXN_STATE   the producer's mistake, nothing changed; the last also when a marker came
  *                       between a verification and its append, or with EXACT
- *   CONCURRENT_TRANSACTIONS   the producer's transaction of an older epoch is still open
- *   RECORD_LIST_TOO_LARGE   larger than segment.bytes
+ *   CONCURRENT_TRANSACTIONS   the producer's transaction of an older epoch is still open: of
+ * records, and of a marker that is of a later one RECORD_LIST_TOO_LARGE   larger than segment.bytes
  *   CORRUPT_MESSAGE     the run is not whole v2 batches (with KEEP_OFFSETS: or offsets go back)
  *   IO, NO_SPACE        nothing is visible, what was written of it was cut off again
  */
@@ -250,6 +250,9 @@ struct log_open_txn {
     int64_t since_ms;    /* wall clock; -1: since before the log was opened */
 };
 void log_open_txns(struct log *log, struct log_open_txn **ret_txns, size_t *ret_count);
+
+/* [any, memory only] How many producers it knows. */
+size_t log_producer_count(struct log *log);
 
 /* Whether the log remembers batches of this producer. */
 bool log_producer_known(struct log *log, int64_t producer_id);

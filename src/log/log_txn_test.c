@@ -508,6 +508,45 @@ static void a_segment_that_was_just_sealed_is_whole(void **state) {
     }
 }
 
+/* A power cut took the marker of one, and all of the next but its coordinator's decision. */
+static void a_marker_of_a_later_one_ends_nothing(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    assert_int_equal(data(f, 9, 3, 0), ERR_OK);
+    assert_int_equal(data(f, 10, 3, 0), ERR_OK);
+    fixture_crash(f, false);
+    fixture_open(f);
+    assert_int_equal(data(f, 11, 3, 0), ERR_OK);
+    assert_int_equal(fixture_marker_of(f, 9, 5, true, 0, 2), ERR_CONCURRENT_TRANSACTIONS);
+    assert_int_equal(producer_of(f, 9).current_txn_offset, 0);
+    assert_int_equal(fixture_marker_of(f, 9, 4, true, 0, 2), ERR_OK);
+    assert_int_equal(fixture_marker_of(f, 9, 5, true, 0, 2), ERR_OK);
+    assert_int_equal(fixture_marker_of(f, 10, 5, true, 0, 0), ERR_OK); /* who says so knows */
+    assert_int_equal(fixture_marker_of(f, 11, 5, true, 0, 2), ERR_OK); /* it was seen to begin */
+}
+
+/* An index that was emptied is as much to be synced as one that has entries: else they come back
+ * with the power. */
+static void what_was_taken_back_stays_so(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    assert_int_equal(data(f, 9, 0, 0), ERR_OK);
+    for (int16_t round = 0; round < 20; round++) {
+        int64_t marker = log_end_offset(f->log);
+        assert_int_equal(fixture_marker_of(f, 9, (int16_t)(round + 1), false, 0, 2), ERR_OK);
+        assert_int_equal(log_flush(f->log, INT64_MAX), ERR_OK);
+        assert_int_equal(log_truncate_to(f->log, marker), ERR_OK);
+        assert_int_equal(fixture_marker_of(f, 9, (int16_t)(round + 1), true, 0, 2), ERR_OK);
+        assert_int_equal(data(f, 9, (int16_t)(round + 1), 0), ERR_OK);
+        assert_int_equal(log_roll(f->log), ERR_OK);
+        assert_int_equal(log_flush(f->log, INT64_MAX), ERR_OK);
+        fixture_checkpoint(f);
+        fixture_crash(f, true);
+        fixture_open(f);
+        assert_int_equal(aborted_count(f, 0, log_end_offset(f->log)), 0);
+    }
+}
+
 static void an_open_transaction_does_not_expire(void **state) {
     struct fixture *f = *state;
     fixture_open(f);
@@ -544,6 +583,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(every_end_is_survived, setup, teardown),
         cmocka_unit_test_setup_teardown(a_marker_is_taken_back, setup, teardown),
         cmocka_unit_test_setup_teardown(a_segment_that_was_just_sealed_is_whole, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_marker_of_a_later_one_ends_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_taken_back_stays_so, setup, teardown),
         cmocka_unit_test_setup_teardown(an_open_transaction_does_not_expire, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,8 @@
  * And of a marker: not of an older epoch, nor of an older coordinator epoch (except replication).
  * With transaction.version 2 each marker has an epoch above its records', so one of the epoch known
  * is a late or a repeated one: it is refused while a transaction is open, and else changes nothing.
+ * And one of an epoch above the next, while a transaction from before the log was opened is open,
+ * is of a later one, whose records are lost: how this one ended it does not know.
  * It ends the producer's open transaction, when there is one: an abort goes to the transaction
  * index, with the last stable offset that follows from it: the first offset of the oldest
  * transaction of another producer that is open, else the offset after the marker. Either way the
@@ -270,6 +272,11 @@ static err_t check_marker(const struct producer *producer, const struct batch_he
     if (rules->exact && (producer->current_txn_offset != rules->first_offset ||
                          producer_last_offset(producer) != rules->last_offset)) {
         return ERR_INVALID_TXN_STATE;
+    }
+    bool older = rules->transaction_version >= 2 && producer->current_txn_offset >= 0 &&
+                 producer->txn_since_ms < 0 && header->producer_epoch > producer->window.epoch + 1;
+    if (older && !rules->exact) {
+        return ERR_CONCURRENT_TRANSACTIONS;
     }
     bool late = rules->transaction_version >= 2 &&
                 header->producer_epoch == producer->window.epoch &&

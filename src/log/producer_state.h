@@ -23,8 +23,8 @@ struct producer {
     int32_t coordinator_epoch; /* -1: none */
     int64_t last_timestamp_ms;
     int64_t current_txn_offset; /* -1: no open transaction */
-    int64_t txn_since_ms;       /* wall clock, of the open one: when it was begun here, or found by a
-                                   verification. -1: before the log was opened */
+    int64_t txn_since_ms; /* wall clock, of the open one: when it was begun here, or found by a
+                             verification. -1: before the log was opened */
     int64_t last_marker_offset; /* since the log was opened; -1: none */
 };
 

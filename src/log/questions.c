@@ -198,6 +198,13 @@ void log_open_txns(struct log *log, struct log_open_txn **ret_txns, size_t *ret_
     *ret_txns = txns;
 }
 
+size_t log_producer_count(struct log *log) {
+    sys_lock_take(&log->lock);
+    size_t count = map_count(&log->producers.producers);
+    sys_lock_give(&log->lock);
+    return count;
+}
+
 bool log_producer_known(struct log *log, int64_t producer_id) {
     sys_lock_take(&log->lock);
     const struct producer *producer = producer_state_get(&log->producers, producer_id);

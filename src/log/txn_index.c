@@ -9,6 +9,7 @@ void txn_index_init(struct txn_index *index, struct log_cache *cache, struct sys
     *index = (struct txn_index){
         .lock = lock,
         .size = file_size / TXN_INDEX_ENTRY_SIZE * TXN_INDEX_ENTRY_SIZE,
+        .emptied = true, /* perhaps, by a process that was killed then */
     };
     cached_file_init(&index->file, cache, path);
 }
@@ -58,6 +59,9 @@ static err_t truncate_file(struct txn_index *index, uint64_t size) {
         err = sys_file_truncate(file, size);
         cached_file_give(&index->file);
     }
+    sys_lock_take(index->lock);
+    index->emptied = true;
+    sys_lock_give(index->lock);
     return err == ERR_NOT_FOUND && size == 0 ? ERR_OK : err;
 }
 
@@ -85,8 +89,10 @@ err_t txn_index_cut(struct txn_index *index, int64_t offset) {
 err_t txn_index_sync(struct txn_index *index) {
     sys_lock_take(index->lock);
     bool empty = index->size == 0;
+    bool emptied = index->emptied;
+    index->emptied = false; /* a cut that comes meanwhile says so again */
     sys_lock_give(index->lock);
-    if (empty) {
+    if (empty && !emptied) {
         return ERR_OK;
     }
     struct sys_file *file;
@@ -95,7 +101,7 @@ err_t txn_index_sync(struct txn_index *index) {
         err = sys_file_sync(file);
         cached_file_give(&index->file);
     }
-    return err;
+    return err == ERR_NOT_FOUND && empty ? ERR_OK : err;
 }
 
 static err_t entries_parse(const uint8_t *data, size_t count, int64_t base_offset,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,8 +15,9 @@
  */
 struct txn_index {
     struct cached_file file;
-    struct sys_lock *lock; /* the owner's; guards size */
+    struct sys_lock *lock; /* the owner's; guards the two below */
     uint64_t size;         /* of the file; 0: there may be no file */
+    bool emptied;          /* it may be longer on the disk, and is not synced since */
 };
 
 struct txn_index_entry {

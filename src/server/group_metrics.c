@@ -133,8 +133,10 @@ static void emit_totals(struct coord *coord, struct metrics_page *page) {
     uint64_t counts[GROUP_COUNTS];
     coord_counts(coord, counts);
     for (int i = 0; i < GROUP_COUNTS; i++) {
-        emit_value(page, METRICS_COUNTER, "kafka.server", "group-coordinator-metrics", names[i],
-                   (double)counts[i]);
+        if (names[i] != NULL) { /* the others are of transactions */
+            emit_value(page, METRICS_COUNTER, "kafka.server", "group-coordinator-metrics", names[i],
+                       (double)counts[i]);
+        }
     }
 }
 

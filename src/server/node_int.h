@@ -20,6 +20,7 @@ struct producer_ids;
 struct request_metrics;
 struct topic_metrics;
 struct txn_hanging;
+struct txn_metrics;
 
 enum { NODE_REACTORS_MAX = 64, NODE_LISTENERS_MAX = 32, NODE_VOLUMES_MAX = 64 };
 
@@ -103,6 +104,7 @@ struct node {
     struct metrics_collector *collector;
     struct request_metrics *request_metrics;
     struct topic_metrics *topic_metrics;
+    struct txn_metrics *txn_metrics;
     struct fetch_sessions *fetch_sessions;
     struct producer_ids *producer_ids;
     _Atomic int8_t logger_levels[1 + TEXT_LOG_COMPONENT_MAX]; /* see handlers/loggers.h */

@@ -11,6 +11,7 @@
 #include "server/node_metrics_int.h"
 #include "server/request_metrics.h"
 #include "server/topic_metrics.h"
+#include "server/txn_metrics.h"
 
 void emit_value(struct metrics_page *page, enum metrics_kind kind, const char *group,
                 const char *type, const char *name, double value) {
@@ -133,6 +134,7 @@ static void collect(void *arg, struct metrics_page *page) {
         collect_network(node, page);
         collect_waiting(node, page);
         collect_groups(node, page);
+        collect_transactions(node, page);
         collect_cleaner(node, page);
     }
     collect_cluster(node, page);
@@ -144,6 +146,7 @@ static void collect(void *arg, struct metrics_page *page) {
 void node_metrics_start(struct node *node) {
     node->request_metrics = request_metrics_new(node->metrics);
     node->topic_metrics = topic_metrics_new(node->metrics);
+    node->txn_metrics = txn_metrics_new(node->metrics);
     node->collector = metrics_collector_add(node->metrics, collect, node);
 }
 
@@ -152,6 +155,7 @@ void node_metrics_stop(struct node *node) {
         return;
     }
     metrics_collector_remove(node->metrics, node->collector);
+    txn_metrics_free(node->txn_metrics);
     topic_metrics_free(node->topic_metrics);
     request_metrics_free(node->request_metrics);
 }

@@ -19,6 +19,9 @@ void collect_partitions(struct node *node, struct metrics_page *page);
 /* cleaner_metrics.c: compaction of logs. */
 void collect_cleaner(struct node *node, struct metrics_page *page);
 
+/* txn_metrics.c: transactions and their coordinators. */
+void collect_transactions(struct node *node, struct metrics_page *page);
+
 /* group_metrics.c: groups and their lag. */
 void collect_groups(struct node *node, struct metrics_page *page);
 

@@ -134,6 +134,15 @@ static void the_node(void **state) {
         "kafka_server_group_coordinator_metrics_group_completed_rebalance_count 0\n",
         "kafka_server_group_coordinator_metrics_consumer_group_rebalance_count 0\n",
         "kafka_brokers 1\n",
+        "kafka_server_replicamanager_produceridcount 0\n",
+        "kafka_server_replicamanager_partitionswithlatetransactionscount 0\n",
+        "kafka_coordinator_transaction_transactionmarkerchannelmanager_unknowndestinationqueuesize "
+        "0\n",
+        "kafka_coordinator_transaction_transactionmarkerchannelmanager_logappendretryqueuesize 0\n",
+        "kafka_server_addpartitionstotxnmanager_verificationfailurerate_total 0\n",
+        "kafka_server_addpartitionstotxnmanager_verificationtimems_count 0\n",
+        "ottla_transactions_ended_total{by=\"timeout\"} 0\n",
+        "ottla_transactions_hung_total{end=\"commit\"} 0\n",
         "ottla_reactor_stall_max_seconds{reactor=\"1\"} ",
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {

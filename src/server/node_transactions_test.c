@@ -709,6 +709,51 @@ static void lost_ends_of_offsets(void **state) {
     assert_true(told(&test->f, "was aborted, for no coordinator"));
 }
 
+/* --- what /metrics shows --- */
+
+static void assert_shows(struct test *test, const char *line) {
+    struct buffer page = {0};
+    fixture_run_for(&test->f, 10);
+    metrics_render(node_metrics(test->machine->node), sim_world_now_ms(test->f.world), &page);
+    buffer_add(&page, "", 1);
+    if (strstr((const char *)page.data, line) == NULL) {
+        fail_msg("no line '%s'", line);
+    }
+    buffer_done(&page);
+}
+
+static void figures(void **state) {
+    struct test *test = *state;
+    int64_t producer_id = init_producer(test);
+    assert_int_equal(write_of(&test->peer, producer_id, 0, 0), 0);
+    fixture_run_for(&test->f, 3000);
+    assert_shows(test, "\nottla_partition_transactions_open 1\n");
+    assert_shows(test, "\nottla_partition_transaction_oldest_seconds 3.");
+    assert_shows(test, "\nkafka_server_replicamanager_produceridcount 1\n");
+    assert_shows(test, "\nkafka_server_addpartitionstotxnmanager_verificationtimems_count 1\n");
+    assert_shows(test, "\nkafka_server_transaction_coordinator_metrics_partition_load_time_max ");
+    assert_shows(test, "\nkafka_server_transaction_coordinator_metrics_partition_load_time_avg ");
+    assert_int_equal(end_txn(test, 5, producer_id, 0, true), 1);
+    assert_int_equal(write_of(&test->peer, producer_id, 0, 1), -ERR_INVALID_PRODUCER_EPOCH);
+    assert_int_equal(write_of(&test->peer, producer_id, 1, 0), 2);
+    assert_int_equal(end_txn(test, 5, producer_id, 1, false), 2);
+    assert_shows(test, "\nottla_transactions_ended_total{by=\"commit\"} 1\n");
+    assert_shows(test, "\nottla_transactions_ended_total{by=\"abort\"} 1\n");
+    assert_shows(test, "\nottla_partition_transactions_open 0\n");
+    assert_int_equal(write_of(&test->peer, producer_id, 2, 0), 4);
+    fixture_run_for(&test->f, TIMEOUT_MS + 15 * 1000);
+    assert_shows(test, "\nottla_transactions_ended_total{by=\"timeout\"} 1\n");
+    assert_shows(test, "\nottla_transactions_ended_total{by=\"fence\"} 0\n");
+    assert_int_equal(write_record(&test->peer, 0, 0), 6); /* of nobody */
+    struct write write;
+    write_begin(&write, &test->peer, 12, producer_id + 1, 0, 0);
+    assert_true(write_end(&write) < 0);
+    assert_shows(test, "\nkafka_server_addpartitionstotxnmanager_verificationfailurerate_total ");
+    fixture_run_for(&test->f, 21 * 60 * 1000);
+    assert_shows(test, "\nottla_transactions_hung_total{end=\"abort\"} 1\n");
+    assert_shows(test, "\nkafka_server_replicamanager_partitionswithlatetransactionscount 0\n");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_reader_waits_for_the_end, set_up, tear_down),
@@ -727,6 +772,7 @@ int main(void) {
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_marker_overtakes_a_verification, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lost_ends_of_offsets, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(figures, set_up, tear_down),
         cmocka_unit_test_setup_teardown(offsets_wait_for_the_end, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

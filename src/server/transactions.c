@@ -65,7 +65,19 @@ static void write_markers(void *arg, struct coord_markers *asked) {
     txn_markers_write(arg, &marking->write);
 }
 
+/* Of all directories: nobody knows yet where __transaction_state is. */
+static bool was_clean(const struct node *node) {
+    bool clean = node->lost_dir_count == 0;
+    for (int i = 0; i < node->data_volume_count; i++) {
+        int64_t epoch;
+        clean = clean && log_directory_was_clean(node->volumes[i]->directory, &epoch);
+    }
+    return clean;
+}
+
 void node_make_transactions_world(struct node *node) {
-    node->transactions_world = (struct coord_world){
-        .arg = node, .write_markers = write_markers, .next_producer_id = next_producer_id};
+    node->transactions_world = (struct coord_world){.arg = node,
+                                                    .write_markers = write_markers,
+                                                    .next_producer_id = next_producer_id,
+                                                    .unclean = !was_clean(node)};
 }

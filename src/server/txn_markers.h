@@ -20,6 +20,7 @@ struct node;
  * write NOT_LEADER_OR_FOLLOWER, KAFKA_STORAGE_ERROR, NOT_ENOUGH_REPLICAS try again later; of
  * __consumer_offsets also while it is loaded INVALID_PRODUCER_EPOCH         the producer is at a
  * newer epoch there, or, with version 2, at this one with a transaction that is open
+ *   CONCURRENT_TRANSACTIONS        an older transaction of the producer has to be ended first
  *   TRANSACTION_COORDINATOR_FENCED a newer coordinator has written there
  */
 struct txn_marker_part {

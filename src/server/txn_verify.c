@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "server/node_int.h"
+#include "server/txn_metrics.h"
+#include "sys/sys.h"
 #include "wire/api_keys.h"
 #include "wire/messages.h"
 
@@ -18,10 +20,19 @@ enum { VERSION_ADD = 5, VERSION_VERIFY = 4 };
 struct question {
     struct coord_call call;
     struct txn_verify *verify;
+    struct node *node;
+    int64_t asked_ns;
     struct arena arena;
     struct add_partitions_to_txn_request request;
     asked_transaction transaction;
 };
+
+static void count(const struct question *question, int32_t failures) {
+    struct node *node = question->node;
+    int reactor = node_reactor(node, question->verify->loop)->index;
+    int64_t took_ns = sys_mono_ns(node->sys) - question->asked_ns;
+    txn_metrics_verified(node->txn_metrics, reactor, took_ns / 1000, failures);
+}
 
 /* The answer has a topic for each partition, as the question. */
 static void answered(struct coord_call *call) {
@@ -29,10 +40,13 @@ static void answered(struct coord_call *call) {
     struct txn_verify *verify = question->verify;
     const struct add_partitions_to_txn_response *response = call->response;
     const answer_topic *topics = response->results_by_transaction[0].topic_results;
+    int32_t failures = 0;
     for (int32_t i = 0; i < verify->part_count; i++) {
         int16_t code = topics[i].results_by_partition[0].partition_error_code;
         verify->parts[i].err = err_from_kafka_code(code);
+        failures += code != 0;
     }
+    count(question, failures);
     arena_done(&question->arena);
     free(question);
     verify->done(verify);
@@ -56,6 +70,8 @@ void txn_verify_begin(struct node *node, struct txn_verify *verify) {
     struct question *question = calloc(1, sizeof *question);
     assert(question != NULL);
     question->verify = verify;
+    question->node = node;
+    question->asked_ns = sys_mono_ns(node->sys);
     arena_init(&question->arena, SIZE_MAX);
     asked_topic *topics = ARENA_ARRAY(&question->arena, asked_topic, (size_t)verify->part_count);
     for (int32_t i = 0; i < verify->part_count; i++) {

@@ -429,6 +429,10 @@ void audit_read_marker(struct audit_partition *partition, int64_t offset) {
     }
 }
 
+const struct audit_partition *audit_value_log(const struct audit *audit, uint64_t id) {
+    return id >= 1 && id <= audit->value_count ? audit->values[id - 1].partition : NULL;
+}
+
 uint64_t audit_value_at(const struct audit_partition *partition, int64_t offset) {
     return seen_at(partition, offset);
 }

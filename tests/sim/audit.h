@@ -78,6 +78,9 @@ void audit_read(struct audit_partition *partition, int64_t offset, uint64_t valu
 /* A reader saw the end of a transaction at this offset. */
 void audit_read_marker(struct audit_partition *partition, int64_t offset);
 
+/* The log that a value was sent to; NULL: nobody sent it. */
+const struct audit_partition *audit_value_log(const struct audit *audit, uint64_t value);
+
 /* The value that is at this offset as far as anybody saw, or 0. */
 uint64_t audit_value_at(const struct audit_partition *partition, int64_t offset);
 

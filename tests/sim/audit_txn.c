@@ -7,7 +7,8 @@
  *                    an older offset was fetched; compaction took out a record of it that nothing
  *                    else took the place of
  *
- * Two of the last rows for one transaction are a violation, whichever come together.
+ * Two of the last rows for one transaction are a violation, whichever come together. Of a shaken
+ * one they are kept for each log, and those of its answers and offsets do not count.
  */
 #include "audit_txn.h"
 
@@ -16,6 +17,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What is left of a shaken transaction in a log. */
+struct txn_part {
+    struct txn_part *next;
+    const struct audit_partition *log;
+    bool visible;
+    bool hidden;
+};
+
 struct audit_txn {
     struct audit_txns *txns;
     struct audit_txn *next; /* older */
@@ -23,6 +32,9 @@ struct audit_txn {
     char who[64];
     bool commit_asked;
     bool abort_asked;
+    bool own_epoch;
+    bool shaken;
+    struct txn_part *parts;
     const char *visible_by; /* for people; NULL: not known */
     const char *hidden_by;
     const char *group; /* NULL: no offsets */
@@ -55,10 +67,19 @@ struct audit_txns *audit_txns_new(struct audit *audit) {
     return txns;
 }
 
+static void parts_free(struct audit_txn *txn) {
+    while (txn->parts != NULL) {
+        struct txn_part *part = txn->parts;
+        txn->parts = part->next;
+        free(part);
+    }
+}
+
 void audit_txns_free(struct audit_txns *txns) {
     while (txns->newest != NULL) {
         struct audit_txn *txn = txns->newest;
         txns->newest = txn->next;
+        parts_free(txn);
         free(txn);
     }
     free(txns->values);
@@ -73,6 +94,9 @@ static void tell_both(const struct audit_txn *txn) {
 }
 
 static void is_visible(struct audit_txn *txn, const char *by) {
+    if (txn->shaken) {
+        return;
+    }
     txn->visible_by = txn->visible_by == NULL ? by : txn->visible_by;
     if (txn->hidden_by != NULL) {
         tell_both(txn);
@@ -80,9 +104,46 @@ static void is_visible(struct audit_txn *txn, const char *by) {
 }
 
 static void is_hidden(struct audit_txn *txn, const char *by) {
+    if (txn->shaken) {
+        return;
+    }
     txn->hidden_by = txn->hidden_by == NULL ? by : txn->hidden_by;
     if (txn->visible_by != NULL) {
         tell_both(txn);
+    }
+}
+
+/* A record of it is read, or is not. */
+static void note_record(struct audit_txn *txn, uint64_t id, bool visible) {
+    if (!txn->shaken || !txn->own_epoch) {
+        return;
+    }
+    const struct audit_partition *log = audit_value_log(txn->txns->audit, id);
+    struct txn_part *part = txn->parts;
+    while (part != NULL && part->log != log) {
+        part = part->next;
+    }
+    if (part == NULL) {
+        part = calloc(1, sizeof *part);
+        assert(part != NULL);
+        *part = (struct txn_part){.next = txn->parts, .log = log};
+        txn->parts = part;
+    }
+    part->visible |= visible;
+    part->hidden |= !visible;
+    if (part->visible && part->hidden) {
+        audit_fail(txn->txns->audit,
+                   "transaction %" PRIu64 " of %s is applied in part within one log, at value "
+                   "%" PRIu64,
+                   txn->number, txn->who, id);
+    }
+}
+
+void audit_txns_shake(struct audit_txns *txns) {
+    for (struct audit_txn *txn = txns->newest; txn != NULL; txn = txn->next) {
+        txn->shaken = true;
+        txn->visible_by = txn->hidden_by = NULL;
+        parts_free(txn);
     }
 }
 
@@ -97,6 +158,10 @@ struct audit_txn *audit_txn_begin(struct audit_txns *txns, const char *who) {
     strncpy(txn->who, who, sizeof txn->who - 1);
     txns->newest = txn;
     return txn;
+}
+
+void audit_txn_own_epoch(struct audit_txn *txn) {
+    txn->own_epoch = true;
 }
 
 static struct txn_value *value_of(const struct audit_txns *txns, uint64_t value) {
@@ -165,6 +230,10 @@ void audit_txns_read(struct audit_txns *txns, uint64_t stretch, uint64_t id) {
         return;
     }
     struct audit_txn *txn = value->txn;
+    bool may_be_another = txn->shaken && !txn->own_epoch;
+    if (!txn->commit_asked && may_be_another) {
+        return;
+    }
     if (!txn->commit_asked) {
         audit_fail(txns->audit, "%s: value %" PRIu64 " of transaction %" PRIu64 " of %s",
                    txn->abort_asked ? "an aborted record is read"
@@ -173,12 +242,14 @@ void audit_txns_read(struct audit_txns *txns, uint64_t stretch, uint64_t id) {
     }
     value->stretch = stretch;
     is_visible(txn, "a record of it was read");
+    note_record(txn, id, true);
 }
 
 void audit_txns_covered(struct audit_txns *txns, uint64_t stretch, uint64_t id) {
     struct txn_value *value = value_of(txns, id);
     if (value != NULL && value->stretch != stretch) {
         is_hidden(value->txn, "a record of it was passed over");
+        note_record(value->txn, id, false);
     }
 }
 
@@ -208,7 +279,7 @@ void audit_txns_fetched_since(struct audit_txns *txns, const char *group, uint64
         }
         if (txn->to == offset) {
             found = true;
-            if (!txn->commit_asked) {
+            if (!txn->commit_asked && (!txn->shaken || txn->own_epoch)) {
                 audit_fail(txns->audit,
                            "group %s has offset %" PRId64 " of transaction %" PRIu64
                            ", which nobody committed",
@@ -266,6 +337,17 @@ static const struct audit_txn *before(const struct audit_txns *txns, const struc
     return found;
 }
 
+/* Whether the group may have been there when the power had been cut. */
+static bool follows_shaken(const struct audit_txns *txns, const struct audit_txn *txn) {
+    for (const struct audit_txn *other = txns->newest; other != NULL; other = other->next) {
+        if (other->shaken && other->group != NULL && other->to == txn->from &&
+            strcmp(other->group, txn->group) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void audit_txns_check(struct audit_txns *txns) {
     for (const struct audit_txn *txn = txns->newest; txn != NULL; txn = txn->next) {
         if (txn->group == NULL || txn->visible_by == NULL) {
@@ -273,7 +355,7 @@ void audit_txns_check(struct audit_txns *txns) {
         }
         const struct audit_txn *last = before(txns, txn);
         int64_t expected = last == NULL ? 0 : last->to;
-        if (txn->from != expected) {
+        if (txn->from != expected && !(last == NULL && follows_shaken(txns, txn))) {
             audit_fail(txns->audit,
                        "group %s: transaction %" PRIu64 " of %s consumed from %" PRId64
                        " on, but all below %" PRId64 " was consumed: %s",

@@ -15,6 +15,11 @@
  *  12. each input once         transactions that consume and commit offsets follow one another:
  *                              each begins where the last committed one ended
  *
+ * Where nothing is synced a power cut shakes the transactions of before: their ends may be lost, or
+ * be decided otherwise, in one log and not in another. Of a shaken transaction that had an epoch of
+ * its own (transaction.version 2) all that is left in one log is read, or nothing of it, and
+ * nothing when nobody asked for its commit. Before version 2 it may be taken for the next one.
+ *
  * Cycles of writes between transactions are fine: Kafka promises nothing there.
  */
 struct audit_txns;
@@ -27,6 +32,9 @@ void audit_txns_free(struct audit_txns *txns);
 
 /* who: copied, for people. */
 struct audit_txn *audit_txn_begin(struct audit_txns *txns, const char *who);
+
+/* No other transaction of its producer has its epoch. */
+void audit_txn_own_epoch(struct audit_txn *txn);
 
 /* A record of audit_send is about to be sent in it. */
 void audit_txn_value(struct audit_txn *txn, uint64_t value);
@@ -66,6 +74,9 @@ void audit_txns_fetched(struct audit_txns *txns, const char *group, int64_t offs
 uint64_t audit_txns_now(const struct audit_txns *txns);
 void audit_txns_fetched_since(struct audit_txns *txns, const char *group, uint64_t sent,
                               int64_t offset);
+
+/* The power was cut, and nothing is synced. */
+void audit_txns_shake(struct audit_txns *txns);
 
 /* All came to its end, and each log was read from begin to end. */
 void audit_txns_check(struct audit_txns *txns);

@@ -195,6 +195,10 @@ static void node_gone(void *state, int number) {
     process->node = NULL; /* with all that it had: it is abandoned, as by a real crash */
     config_unref(process->config);
     sim->down_count++;
+    if (sim->unsynced && sim->shaken_count != sim->run->power_cut_count) {
+        sim->shaken_count = sim->run->power_cut_count;
+        audit_txns_shake(sim->txns);
+    }
 }
 
 /* --- the run --- */
@@ -206,6 +210,7 @@ static void make_disks(struct node_sim *sim) {
         if (scenario_text(line, "sim.dirs", NULL) != NULL) {
             dirs = scenario_range(line, "sim.dirs", "1");
         }
+        sim->unsynced |= scenario_flag(line, "sim.unsynced", false);
     }
     sim->dir_count = (int)node_draw(sim, dirs);
     assert(sim->dir_count <= SIM_DIRS_MAX);

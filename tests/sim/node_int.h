@@ -234,6 +234,8 @@ struct node_sim {
     struct library_group *library_groups;
     struct audit_txns *txns;
     struct audit_effects *effects;
+    bool unsynced;         /* sim.unsynced=yes: a power cut may take ends of transactions */
+    uint32_t shaken_count; /* power cuts that txns knows of */
     int txn_client_count;
     struct arena arena; /* of the settings */
     int dir_count;

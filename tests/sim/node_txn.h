@@ -131,6 +131,8 @@ struct txn_session {
     int64_t zombie_ends_ms;
     uint32_t begin_down; /* sim->down_count then */
     int64_t fenced_ms;   /* when its successor had its id; -1: not */
+    uint32_t fenced_cut; /* power cuts until then */
+    uint32_t id_cut;     /* power cuts until it had its own */
     char id[48];
 
     struct txn_message request; /* that is under way, or to be sent again */

@@ -38,6 +38,9 @@ static void begin(struct txn_session *session) {
         return;
     }
     session->txn = audit_txn_begin(sim_of(session)->txns, session->id);
+    if (session->version_2) {
+        audit_txn_own_epoch(session->txn);
+    }
     session->begin_ms = -1;
     session->written = 0;
     session->added_offsets = session->sent_offsets = false;

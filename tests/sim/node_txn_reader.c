@@ -83,7 +83,10 @@ static void take_record(void *arg, const struct node_fetched *fetched, int64_t o
     struct txn_reader *reader = arg;
     struct node_sim *sim = reader->client.sim;
     audit_read(fetched->topic->partitions[fetched->partition].audit, offset, value);
-    audit_txns_read(sim->txns, reader->stretch, value);
+    bool is_old = sim->unsynced && sim->said_cut != sim->run->power_cut_count;
+    if (!is_old) { /* else of before the power was cut */
+        audit_txns_read(sim->txns, reader->stretch, value);
+    }
     if (reader->final) {
         int place = (int)(fetched->topic - sim->topics) * SIM_PARTITIONS_MAX + fetched->partition;
         audit_effects_read(sim->effects, place, offset, value, fetched->topic->is_input);

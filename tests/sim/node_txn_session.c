@@ -88,6 +88,12 @@ void txn_session_strays(struct txn_session *session, const struct txn_message *r
     }
 }
 
+/* Whether the power was cut since, where nothing is synced: who had an epoch may have had none. */
+static bool may_be_lost(const struct txn_session *session, uint32_t cut) {
+    const struct node_sim *sim = sim_of(session);
+    return sim->unsynced && cut != sim->run->power_cut_count;
+}
+
 /* Whether it may be told that it, or its transaction, is over. One that nobody asked for times out,
  * too. */
 static bool may_be_fenced(const struct txn_session *session) {
@@ -96,7 +102,8 @@ static bool may_be_fenced(const struct txn_session *session) {
                     now_ms - session->begin_ms >= session->timeout_ms;
     bool strayed = session->strays_ms >= 0 && (session->request.kind == TXN_INIT ||
                                                now_ms - session->strays_ms >= session->timeout_ms);
-    return session->zombie || too_long || strayed || now_ms < session->client->loose_until_ms;
+    return session->zombie || too_long || strayed || now_ms < session->client->loose_until_ms ||
+           may_be_lost(session, session->id_cut);
 }
 
 /* Where a log's batches were deleted and only the marker behind them is left, a node that builds
@@ -134,7 +141,7 @@ static void fenced(struct txn_session *session, int16_t code) {
 static void check_zombie(const struct txn_session *session) {
     const struct txn_message *request = &session->request;
     if (session->zombie && session->fenced_ms >= 0 && request->kind > TXN_FETCH &&
-        request->first_sent_ms > session->fenced_ms) {
+        !may_be_lost(session, session->fenced_cut) && request->first_sent_ms > session->fenced_ms) {
         node_fail(sim_of(session), "%s: a producer with epoch %d is heeded after it was fenced",
                   session->id, request->epoch);
     }
@@ -170,6 +177,7 @@ static void take_id(struct txn_session *session, const struct txn_answer *answer
         if (other->active && other->zombie && other->fenced_ms < 0 &&
             strcmp(other->id, session->id) == 0) {
             other->fenced_ms = sys_mono_ms(sim_of(session)->sys);
+            other->fenced_cut = sim_of(session)->said_cut;
         }
     }
 }
@@ -250,6 +258,7 @@ static void take(struct txn_session *session, const struct txn_answer *answer) {
         session->found_group = true;
         break;
     case TXN_INIT:
+        session->id_cut = sim_of(session)->said_cut;
         take_id(session, answer);
         (void)learn_version(session);
         break;

@@ -233,6 +233,44 @@ static void lags_are_kept(void **state) {
     assert_true(log_cleanable_due(f->log, &cleanable));
 }
 
+/* A power cut that takes the newest value of a key must not have cost the older one. */
+static void what_is_not_synced_is_left_alone(void **state) {
+    struct fixture *f = *state;
+    struct log_cleanable cleanable;
+    fixture_open(f);
+    put(f, "a", "1");
+    seal(f);
+    put(f, "a", "2");
+    assert_int_equal(log_roll(f->log), ERR_OK);
+    assert_int_equal(log_cleanable(f->log, f->now_ms, false, &cleanable), ERR_OK);
+    assert_int_equal(cleanable.first_uncleanable_offset, 1);
+    clean(f);
+    shows(f, "0:a=1 1:a=2 ");
+    assert_int_equal(log_flush(f->log, INT64_MAX), ERR_OK);
+    clean(f);
+    shows(f, "1:a=2 ");
+}
+
+/* The active segment is not compacted: it must not stay active for longer than the lag. */
+static void a_lag_ends_segments(void **state) {
+    struct fixture *f = *state;
+    f->config.max_compaction_lag_ms = 5000;
+    fixture_open(f);
+    put(f, "a", "1");
+    f->now_ms += 4000;
+    put(f, "a", "2");
+    assert_int_equal(log_segment_count(f->log), 1);
+    f->now_ms += 2000;
+    put(f, "a", "3");
+    assert_int_equal(log_segment_count(f->log), 2);
+    f->config.cleanup_compact = false;
+    f->config.cleanup_delete = true;
+    log_configure(f->log, &f->config);
+    f->now_ms += 6000;
+    put(f, "a", "4");
+    assert_int_equal(log_segment_count(f->log), 2);
+}
+
 static void segments_are_grouped(void **state) {
     struct fixture *f = *state;
     fixture_open(f);
@@ -450,6 +488,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(producers_go_on, setup, teardown),
         cmocka_unit_test_setup_teardown(a_small_map_takes_several_cleanings, setup, teardown),
         cmocka_unit_test_setup_teardown(lags_are_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_not_synced_is_left_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_lag_ends_segments, setup, teardown),
         cmocka_unit_test_setup_teardown(segments_are_grouped, setup, teardown),
         cmocka_unit_test_setup_teardown(slices_outlive_a_cleaning, setup, teardown),
         cmocka_unit_test_setup_teardown(what_changes_meanwhile_ends_it, setup, teardown),

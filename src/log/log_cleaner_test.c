@@ -233,6 +233,37 @@ static void lags_are_kept(void **state) {
     assert_true(log_cleanable_due(f->log, &cleanable));
 }
 
+/* A transaction that was aborted before the dirty part says nothing of its producer's later ones.
+ */
+static void a_cleaning_that_begins_within_a_segment(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    put(f, "k", "1");
+    append(f, &(struct keyed){.keys = "x", .value = "0", .producer_id = 1, .transactional = true});
+    end_txn(f, 1, false); /* 2 */
+    put(f, "abcd", "1");
+    append(
+        f,
+        &(struct keyed){
+            .keys = "eka", .value = "2", .producer_id = 1, .sequence = 1, .transactional = true});
+    end_txn(f, 1, true); /* 10 */
+    append(f,
+           &(struct keyed){
+               .keys = "b", .value = "2", .producer_id = 1, .sequence = 4, .transactional = true});
+    end_txn(f, 1, true); /* 12 */
+    seal(f);
+    struct log_cleaning_settings settings = settings_of(f);
+    settings.map_bytes = 6 * OFFSET_MAP_SLOT_SIZE; /* 5 keys */
+    assert_int_equal(try_clean(f, &settings), ERR_OK);
+    int64_t cleaned;
+    assert_true(log_cleaned_offset(f->log, &cleaned));
+    assert_int_equal(cleaned, 7);
+    assert_int_equal(try_clean(f, &settings), ERR_OK);
+    assert_true(log_cleaned_offset(f->log, &cleaned));
+    assert_int_equal(cleaned, 13);
+    shows(f, "H2:A 5:c=1 6:d=1 7:e=2 8:k=2 9:a=2 10:C 11:b=2 12:C ");
+}
+
 /* A power cut that takes the newest value of a key must not have cost the older one. */
 static void what_is_not_synced_is_left_alone(void **state) {
     struct fixture *f = *state;
@@ -488,6 +519,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(producers_go_on, setup, teardown),
         cmocka_unit_test_setup_teardown(a_small_map_takes_several_cleanings, setup, teardown),
         cmocka_unit_test_setup_teardown(lags_are_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_cleaning_that_begins_within_a_segment, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_not_synced_is_left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lag_ends_segments, setup, teardown),
         cmocka_unit_test_setup_teardown(segments_are_grouped, setup, teardown),

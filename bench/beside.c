@@ -290,8 +290,9 @@ int main(int argc, char **argv) {
         numbers[i - 4] = atoll(argv[i]);
     }
     if (!(fills || loads) || numbers[0] < 1 || numbers[1] < 1 || numbers[2] < 1 || numbers[3] < 1) {
-        fputs("beside SERVERS TOPIC fill KEYS\nbeside SERVERS TOPIC load KEYS WRITES READS SECONDS\n",
-              stderr);
+        fputs(
+            "beside SERVERS TOPIC fill KEYS\nbeside SERVERS TOPIC load KEYS WRITES READS SECONDS\n",
+            stderr);
         return 2;
     }
     static struct beside beside;

@@ -63,9 +63,8 @@ static bool look_at(struct cleaner_run *run, struct partition *partition) {
     if (err != ERR_OK) {
         note_failure(run, partition, log_path(log), err);
     } else {
-        if (cleanable.ratio > run->dirtiest) {
-            run->dirtiest = cleanable.ratio;
-        }
+        run->dirtiest = cleanable.ratio > run->dirtiest ? cleanable.ratio : run->dirtiest;
+        run->delay_ms = cleanable.delay_ms > run->delay_ms ? cleanable.delay_ms : run->delay_ms;
         bool better = run->best == NULL || cleanable.ratio > run->cleanable.ratio;
         if (better && !atomic_load(&partition->cleaned_now) && log_cleanable_due(log, &cleanable)) {
             run->best = partition;
@@ -88,9 +87,9 @@ static enum sys_job_result look_step(struct sys_job *job) {
 /* --- CLEAN, on a worker --- */
 
 /* How long all cleanings together have to wait for what this one has used of the disk. */
-static void throttle(struct cleaner_run *run, uint64_t bytes) {
+static void throttle(struct cleaner_run *run, double rate, uint64_t bytes) {
     int64_t now_ns = sys_mono_ns(run->volume->sys);
-    double cost_ns = (double)bytes / run->rate * 1e9;
+    double cost_ns = (double)bytes / rate * 1e9;
     int64_t free_at_ns = atomic_load(&run->cleaner->io_free_at_ns);
     int64_t until_ns;
     do {
@@ -132,8 +131,9 @@ static enum sys_job_result clean_step(struct sys_job *job) {
     }
     uint64_t before = run->stats.bytes_io;
     log_cleaning_stats(run->cleaning, &run->stats);
-    if (run->rate < DBL_MAX && !atomic_load(&run->stop)) {
-        throttle(run, run->stats.bytes_io - before);
+    double rate = atomic_load(&run->cleaner->rate);
+    if (rate < DBL_MAX && !atomic_load(&run->stop)) {
+        throttle(run, rate, run->stats.bytes_io - before);
     }
     run->swap_due = next == LOG_CLEANING_SWAP;
     return run->swap_due || run->pause_until_ms > 0 ? SYS_JOB_DONE : SYS_JOB_AGAIN;
@@ -179,7 +179,6 @@ static void stats_note_clean(struct cleaner_run *run) {
         stats->bytes_read == 0 ? 0 : (double)stats->bytes_written / (double)stats->bytes_read;
     cleaner->stats.buffer_used = stats->map_used;
     cleaner->stats.clean_seconds = seconds;
-    cleaner->stats.delay_seconds = (double)run->cleanable.delay_ms / 1000;
     cleaner->stats.io_bytes += stats->bytes_io;
     sys_lock_give(&cleaner->lock);
 }
@@ -287,6 +286,7 @@ static void look_done(struct sys_job *job) {
     struct cleaner *cleaner = run->cleaner;
     sys_lock_take(&cleaner->lock);
     cleaner->stats.dirtiest_ratio = run->dirtiest;
+    cleaner->stats.delay_seconds = (double)run->delay_ms / 1000;
     cleaner->looked_at_ms = sys_mono_ms(run->volume->sys);
     sys_lock_give(&cleaner->lock);
     bool begin = may_begin(run);
@@ -300,8 +300,6 @@ static void look_done(struct sys_job *job) {
     }
     run->began_ms = sys_mono_ms(run->volume->sys);
     run->settings = settings_read(cleaner->replicas);
-    run->rate =
-        config_double(cleaner->replicas->config, CONFIG_LOG_CLEANER_IO_MAX_BYTES_PER_SECOND);
     run->cleaning =
         log_cleaning_new(partition_log(run->partition), &run->cleanable, &run->settings);
     submit(run, clean_step, clean_done);
@@ -311,10 +309,14 @@ void cleaner_run_begin(struct cleaner_run *run) {
     submit(run, look_step, look_done);
 }
 
-void cleaner_run_stop(struct cleaner_run *run) {
-    atomic_store(&run->stop, true);
+void cleaner_run_wake(struct cleaner_run *run) {
     if (sys_timer_is_set(&run->timer)) {
         sys_timer_clear(run->cleaner->replicas->loop, &run->timer);
         pause_over(&run->timer);
     }
+}
+
+void cleaner_run_stop(struct cleaner_run *run) {
+    atomic_store(&run->stop, true);
+    cleaner_run_wake(run);
 }

@@ -103,6 +103,13 @@ static bool index_full(const struct log_config *config, const struct log_segment
     return segment->offsets.count >= offsets_max || segment->times.count + 1 >= times_max;
 }
 
+/* The active segment is not compacted: so none stays it for longer than a record may wait. */
+static int64_t age_ms_max(const struct log_config *config) {
+    return config->cleanup_compact && config->max_compaction_lag_ms < config->segment_ms
+               ? config->max_compaction_lag_ms
+               : config->segment_ms;
+}
+
 /* Kafka's rule: age counts from the first batch's timestamp against the newest one, or by the clock
  * when the segment has no timestamps. */
 static bool too_old(const struct log_config *config, const struct log_segment *segment,
@@ -110,7 +117,7 @@ static bool too_old(const struct log_config *config, const struct log_segment *s
     int64_t waited_ms = segment->first_timestamp_known && segment->first_timestamp_ms >= 0
                             ? max_timestamp_ms - segment->first_timestamp_ms
                             : now_ms - segment->created_ms;
-    return waited_ms > config->segment_ms - segment->roll_jitter_ms;
+    return waited_ms > age_ms_max(config) - segment->roll_jitter_ms;
 }
 
 static bool roll_due(const struct log_config *config, const struct log_segment *segment,

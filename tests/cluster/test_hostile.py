@@ -398,6 +398,21 @@ def test_markers_for_everything(calm):
     assert "markers" in calm.log()
 
 
+def test_filters_without_end(calm):
+    """Each shard of the transaction coordinators looks at them, and nobody waits for that."""
+    filters = [unsigned(1) + unsigned(500001) + b"".join(struct.pack(">q", -i)
+                                                         for i in range(500000)),
+               unsigned(100001) + (unsigned(8) + b"Ongoinx") * 100000 + unsigned(1)]
+    with Connection(calm.port) as connection:
+        connection.request(22, 0, text("t") + struct.pack(">i", 1000))
+        connection.receive()
+        for body in filters:
+            started = time.monotonic()
+            connection.request(66, 0, body + b"\0", flexible=True)
+            assert len(connection.receive()) > 10
+            assert SANITIZED or time.monotonic() - started < 1
+
+
 def test_a_batch_of_transactions_without_end(calm):
     before = resident(calm)
     name = b"x" * 100

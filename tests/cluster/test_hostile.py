@@ -400,17 +400,21 @@ def test_markers_for_everything(calm):
 
 def test_filters_without_end(calm):
     """Each shard of the transaction coordinators looks at them, and nobody waits for that."""
-    filters = [unsigned(1) + unsigned(500001) + b"".join(struct.pack(">q", -i)
-                                                         for i in range(500000)),
-               unsigned(100001) + (unsigned(8) + b"Ongoinx") * 100000 + unsigned(1)]
+    words = unsigned(100001) + (unsigned(8) + b"Ongoinx") * 100000
+    ids = unsigned(500001) + b"".join(struct.pack(">q", -i) for i in range(500000))
     with Connection(calm.port) as connection:
         connection.request(22, 0, text("t") + struct.pack(">i", 1000))
         connection.receive()
-        for body in filters:
+        connection.request(8, 2, offset_commit([])[2])
+        connection.receive()
+        before = resident(calm)
+        for key, version, body in [(66, 0, unsigned(1) + ids), (66, 0, words + unsigned(1)),
+                                   (16, 5, words + unsigned(1)), (16, 5, unsigned(1) + words)]:
             started = time.monotonic()
-            connection.request(66, 0, body + b"\0", flexible=True)
+            connection.request(key, version, body + b"\0", flexible=True)
             assert len(connection.receive()) > 10
             assert SANITIZED or time.monotonic() - started < 1
+        assert grown(calm, before) < 40
 
 
 def test_a_batch_of_transactions_without_end(calm):

@@ -222,9 +222,9 @@
  * than 2 GiB anyway. */
 #define SERVER_ANSWER_BYTES_MAX (256 * 1024 * 1024)
 
-/* Partitions that one WriteTxnMarkers names: more than a broker leads. Each costs its sender four
- * bytes and us 600, until its marker is committed. */
-#define TXN_MARKERS_MAX (100 * 1000)
+/* Partitions that one WriteTxnMarkers or AddPartitionsToTxn names: more than a broker leads, or a
+ * transaction is in. Each costs its sender four bytes, and us 600 until its marker is committed. */
+#define TXN_PARTITIONS_MAX (100 * 1000)
 
 /* Transactions in one AddPartitionsToTxn of a leader: as many producers as begin to write to a
  * broker at the same time. Each costs 4 KiB until its coordinator answered. */

@@ -38,8 +38,8 @@ static void note_failure(const struct cleaner_run *run, struct partition *partit
     if (!passes(run, err)) {
         atomic_store(&partition->uncleanable, true);
         text_log_error(run->cleaner->replicas->text_log, "cleaner",
-                       "%.*s-%d cannot be compacted and is left alone until the next start (%s): "
-                       "%s",
+                       "%.*s-%d cannot be compacted and is left alone until the next start, or "
+                       "until its cleanup.policy was without compact for a moment (%s): %s",
                        STR_ARGS(partition_topic(partition)), (int)partition_index(partition), where,
                        reason_of(err));
     }

@@ -238,7 +238,8 @@ struct log *partition_log(struct partition *partition);
 struct volume *partition_volume(struct partition *partition); /* NULL: not known yet */
 bool partition_is_offline(struct partition *partition);
 
-/* Whether the cleaner met what it cannot clean, and how much is left as it is. Any thread. */
+/* Whether the cleaner met what it cannot clean, and how much is left as it is. It is tried again
+ * after a start, and when the topic's cleanup.policy was without compact meanwhile. Any thread. */
 bool partition_uncleanable(struct partition *partition, uint64_t *ret_bytes);
 
 /* Wakes everybody who waits, for what they read may have changed. */

@@ -224,13 +224,25 @@ static void what_cannot_be_cleaned_is_left_alone(void **state) {
     fill_keys(f, good, "aaa");
     assert_int_equal(sim_disk_flip(f->host, "/d0/bad-0/00000000000000000001.log", 500, 1), ERR_OK);
     fixture_run_for(f, 40 * 1000);
-    assert_true(told(f, "bad-0 cannot be compacted and is left alone until the next start "
-                        "(/d0/bad-0/00000000000000000001.log at position 0)"));
+    assert_true(told(f,
+                     "bad-0 cannot be compacted and is left alone until the next start, or until "
+                     "its cleanup.policy was without compact for a moment "
+                     "(/d0/bad-0/00000000000000000001.log at position 0)"));
     assert_int_equal(size_of(f, good) / 900000, 2);
     struct partition *partition = find(f, bad, 0);
     uint64_t bytes;
     assert_true(partition_uncleanable(partition, &bytes));
     assert_int_equal(bytes / 900000, 2);
+    assert_int_equal(sim_disk_flip(f->host, "/d0/bad-0/00000000000000000001.log", 500, 1), ERR_OK);
+    fixture_run_for(f, 40 * 1000);
+    assert_int_equal(size_of(f, bad) / 900000, 3);
+    fixture_config(f, META_RESOURCE_TOPIC, "bad", "cleanup.policy", "");
+    fixture_commit(f);
+    assert_false(partition_uncleanable(partition, &bytes));
+    fixture_config(f, META_RESOURCE_TOPIC, "bad", "cleanup.policy", "compact");
+    fixture_commit(f);
+    fixture_run_for(f, 10 * 1000);
+    assert_int_equal(size_of(f, bad) / 900000, 2);
     partition_unref(partition);
 }
 
@@ -246,8 +258,8 @@ static void what_cannot_be_looked_at_is_told(void **state) {
     fixture_config(f, META_RESOURCE_TOPIC, "t", "max.compaction.lag.ms", "3600000");
     fixture_commit(f);
     fixture_run_for(f, 10 * 1000);
-    assert_true(told(f, "t-0 cannot be compacted and is left alone until the next start "
-                        "(/d0/t-0)"));
+    assert_true(told(f, "t-0 cannot be compacted and is left alone until the next start, or until "
+                        "its cleanup.policy was without compact for a moment (/d0/t-0)"));
     struct partition *partition = find(f, id, 0);
     uint64_t bytes;
     assert_true(partition_uncleanable(partition, &bytes));

@@ -134,7 +134,7 @@ static bool is_too_much(const struct write_txn_markers_request *message) {
             count += message->markers[i].topics[t].partition_indexes_count;
         }
     }
-    return count > TXN_MARKERS_MAX;
+    return count > TXN_PARTITIONS_MAX;
 }
 
 static void list_parts(struct arena *arena, const asked_marker *asked, struct txn_markers *write) {

@@ -296,8 +296,10 @@ static void what_cannot_be_read_is_left_alone(void **state) {
                                                           .calls = SIM_CALL_READ,
                                                           .path = "/d0/bad-0/*1.log"});
     fixture_run_for(f, 40 * 1000);
-    assert_true(told(f, "bad-0 cannot be compacted and is left alone until the next start"));
-    assert_true(told(f, "(/d0/bad-0/00000000000000000001.log at position 0)"));
+    assert_true(told(f,
+                     "bad-0 cannot be compacted and is left alone until the next start, or until "
+                     "its cleanup.policy was without compact for a moment "
+                     "(/d0/bad-0/00000000000000000001.log at position 0)"));
     sim_disk_remove_all_faults(f->host);
     assert_int_equal(size_of(f, good) / 900000, 2);
     assert_int_equal(size_of(f, bad) / 900000, 3);

@@ -482,7 +482,7 @@ static void a_marker_is_taken_back(void **state) {
 /* Synced up to its end while it was the active one, and so without its other indexes: what was
  * aborted in it is known, and its records are found by their time. */
 static void a_segment_that_was_just_sealed_is_whole(void **state) {
-    enum { ROUNDS = 100, RECORDS = 9, STEP = RECORDS + 1 }; /* what the power takes is up to chance */
+    enum { ROUNDS = 100, RECORDS = 9, STEP = RECORDS + 1 }; /* the power takes what it likes */
     struct fixture *f = *state;
     int64_t begin_ms = f->now_ms;
     f->config.index_interval_bytes = 1;

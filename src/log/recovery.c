@@ -13,8 +13,8 @@
  *             segment to the end                 producers and leader epochs; writes a producer
  *                                                snapshot at the end of each sealed segment. The
  *                                                first bad batch is the end of the log
- *   FINISH    -                                  sets the offsets, cuts leader epochs to them; syncs
- *                                                what flush.messages says to be overdue
+ *   FINISH    -                                  sets the offsets, cuts leader epochs to them, and
+ *                                                syncs what flush.messages says to be overdue
  *
  * Below the recovery point everything was synced, and is trusted until somebody reads it.
  */

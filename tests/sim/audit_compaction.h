@@ -8,8 +8,8 @@
  *  13. the newest stays        of each key the last record that was committed, or was of no
  *                              transaction, is there: no record of another transaction takes its
  *                              place before that one is committed
- *  14. tombstones stay         as long as delete.retention.ms says, and when one goes, nothing comes
- *                              back of what it deleted
+ *  14. tombstones stay         as long as delete.retention.ms says, and when one goes, nothing of
+ *                              what it deleted comes back
  *
  * That readers see no aborted records, and of a committed transaction either all that is not
  * written again or none, are promises 8 to 11. Which key a record has follows from its value id.

@@ -35,8 +35,8 @@ static void answered(void *arg, const struct client_response *response) {
     struct internal *internal = arg;
     const struct incremental_alter_configs_response *message = response->message;
     internal->busy = false;
-    int16_t code = response->err == ERR_OK ? message->responses[0].error_code
-                                           : ERR_UNKNOWN_TOPIC_OR_PARTITION;
+    int16_t code =
+        response->err == ERR_OK ? message->responses[0].error_code : ERR_UNKNOWN_TOPIC_OR_PARTITION;
     if (code == ERR_OK) {
         internal->topic++;
     } else if (!node_error_passes(code)) {

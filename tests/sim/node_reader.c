@@ -19,9 +19,9 @@ struct position {
     uint32_t incarnation;
     int32_t partition;
     int64_t offset;
-    uint32_t cut; /* run->power_cut_count when an offset was right the last time */
-    bool lost;    /* the start of the log is to be asked for */
-    bool told;    /* the session knows this offset */
+    uint32_t cut;       /* run->power_cut_count when an offset was right the last time */
+    bool lost;          /* the start of the log is to be asked for */
+    bool told;          /* the session knows this offset */
     int64_t held_ms;    /* since when it is given nothing of what is there; -1: it is */
     uint32_t held_down; /* sim->down_count then */
 };

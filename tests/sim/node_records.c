@@ -86,10 +86,10 @@ bool node_records_read(struct node_records *records, const struct node_fetched *
             return false;
         }
         if (record_batch_next_offset(batch.data) <= *offset) {
-            node_fail(topic->sim,
-                      "%s-%d: asked for offset %" PRId64 ", and a batch comes that ends at %" PRId64,
-                      topic->name, fetched->partition, *offset,
-                      record_batch_next_offset(batch.data));
+            node_fail(
+                topic->sim,
+                "%s-%d: asked for offset %" PRId64 ", and a batch comes that ends at %" PRId64,
+                topic->name, fetched->partition, *offset, record_batch_next_offset(batch.data));
             return false;
         }
         if (record_batch_base_offset(batch.data) > *offset && !topic->compacted) {

@@ -183,11 +183,6 @@ bool audit_txns_has(const struct audit_txns *txns, uint64_t id) {
     return value_of(txns, id) != NULL;
 }
 
-bool audit_txns_hides(const struct audit_txns *txns, uint64_t id) {
-    const struct txn_value *value = value_of(txns, id);
-    return value != NULL && value->txn->hidden_by != NULL;
-}
-
 void audit_txns_fetched(struct audit_txns *txns, const char *group, int64_t offset) {
     bool found = offset < 0;
     for (struct audit_txn *txn = txns->newest; txn != NULL; txn = txn->next) {

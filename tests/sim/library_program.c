@@ -71,8 +71,7 @@ static void crash(struct library_program *program) {
     bool gone = all->work->abandons && node_below(sim, GONE_ONE_IN) == 0;
     if (!gone && node_below(sim, 2) == 0) {
         library_txn_becomes_zombie(&program->txn);
-        program->zombie_ends_ms =
-            sys_mono_ms(sim->sys) + (int64_t)node_below(sim, ZOMBIE_MS_MAX);
+        program->zombie_ends_ms = sys_mono_ms(sim->sys) + (int64_t)node_below(sim, ZOMBIE_MS_MAX);
     } else {
         die(program);
     }

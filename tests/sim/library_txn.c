@@ -130,8 +130,7 @@ static void note_fatal(struct library_txn *txn, const char *what, int code, cons
         node_fail(sim, "%s: %s ends the producer with %s, and nobody fenced it: %s", txn->name,
                   what, ottla_code_name(code), text);
     }
-    library_point(sim, txn->name,
-                  txn->zombie ? "library_txn_zombie_fenced" : "library_txn_fatal");
+    library_point(sim, txn->name, txn->zombie ? "library_txn_zombie_fenced" : "library_txn_fatal");
     if (txn->call == TXN_CALL_COMMIT) {
         library_point(sim, txn->name, "library_txn_commit_unknown");
     }
@@ -275,9 +274,9 @@ static void has_id(struct library_txn *txn) {
 
 static void went_well(struct library_txn *txn, enum library_txn_call call) {
     enum ottla_transaction_state state = library_txn_state(txn);
-    bool fits = call == TXN_CALL_OFFSETS ? state == OTTLA_TRANSACTION_OPEN ||
-                                               state == OTTLA_TRANSACTION_ABORTABLE
-                                         : state == OTTLA_TRANSACTION_READY;
+    bool fits = call == TXN_CALL_OFFSETS
+                    ? state == OTTLA_TRANSACTION_OPEN || state == OTTLA_TRANSACTION_ABORTABLE
+                    : state == OTTLA_TRANSACTION_READY;
     if (!fits) {
         node_fail(sim_of(txn), "%s: call %d went well, and leaves state %d", txn->name, (int)call,
                   (int)state);

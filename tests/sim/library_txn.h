@@ -107,3 +107,13 @@ bool library_txn_send_offsets(struct library_txn *txn, const struct ottla_positi
 
 /* Commits or aborts. False: the transaction has failed, or the producer has. */
 bool library_txn_end(struct library_txn *txn, bool commit);
+
+/* --- private to library_txn*.c --- */
+
+/* Whether anybody has given a reason to end it, or the producer. */
+bool library_txn_may_be_fenced(const struct library_txn *txn);
+
+/* Whether a call is under way now, or a record. It fails at once only where the last failure was
+ * not told. */
+bool library_txn_begun(struct library_txn *txn, const char *what, int code,
+                       const struct ottla_error *error);

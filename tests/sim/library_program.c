@@ -93,6 +93,9 @@ static bool is_fatal(const struct library_program *program) {
 static void end_lives(struct library_program *program) {
     struct library_programs *all = program->all;
     bool zombie = program != all->current;
+    if (is_fatal(program)) {
+        library_txn_check_fatal(&program->txn);
+    }
     if (is_fatal(program) ||
         (zombie && sys_mono_ms(sim_of(program)->sys) >= program->zombie_ends_ms)) {
         die(program);

@@ -269,6 +269,20 @@ void library_txn_live(struct library_txn *txn, int number, struct ottla_client *
         txn, "init", ottla_transactions_init_async(txn->producer, done, txn, &error), &error);
 }
 
+void library_txn_check_fatal(struct library_txn *txn) {
+    struct ottla_error error;
+    int codes[] = {
+        ottla_transaction_begin(txn->producer, &error),
+        ottla_transaction_commit_async(txn->producer, NULL, NULL, &error),
+        ottla_transaction_abort_async(txn->producer, NULL, NULL, &error),
+    };
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        if (codes[i] == OTTLA_OK) {
+            node_fail(sim_of(txn), "%s: call %zu of a producer of no use goes well", txn->name, i);
+        }
+    }
+}
+
 void library_txn_begin(struct library_txn *txn) {
     struct ottla_error error;
     int code = ottla_transaction_begin(txn->producer, &error);

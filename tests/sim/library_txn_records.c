@@ -14,6 +14,7 @@ struct sent {
     int32_t partition;
     uint64_t value;
     uint32_t cut; /* run->power_cut_count when it was produced */
+    int64_t produced_ms;
 };
 
 /* --- deliveries --- */
@@ -35,6 +36,13 @@ static void check_order(struct library_txn *txn, const struct sent *sent, int64_
     }
     lane->last_offset = sent->cut == sim->run->power_cut_count ? offset : -1;
     lane->last_cut = sim->run->power_cut_count;
+}
+
+static void check_fenced(const struct library_txn *txn, const struct sent *sent) {
+    if (txn->fenced_ms >= 0 && sent->produced_ms > txn->fenced_ms) {
+        node_fail(txn->id->sim, "%s, %s-%d: value %" PRIu64 " is written after it was fenced",
+                  txn->name, sent->topic->name, sent->partition, sent->value);
+    }
 }
 
 /* See library_producer.c: it is not known when the answer was given. */
@@ -79,6 +87,7 @@ static void delivered(void *arg, const struct ottla_delivery *delivery) {
     if (delivery->code != OTTLA_OK) {
         record_failed(txn, sent, delivery);
     } else {
+        check_fenced(txn, sent);
         txn->delivered++;
         if (delivery->offset >= 0) {
             acknowledge(sent, delivery->offset);
@@ -98,7 +107,8 @@ uint64_t library_txn_produce(struct library_txn *txn, struct node_topic *topic, 
                           .topic = topic,
                           .partition = partition,
                           .value = audit_send(txn->audit, topic->partitions[partition].audit),
-                          .cut = sim->run->power_cut_count};
+                          .cut = sim->run->power_cut_count,
+                          .produced_ms = sys_mono_ms(sim->sys)};
     audit_txn_value(txn->open, sent->value);
     uint8_t bytes[VALUE_MAX];
     audit_value_fill(sent->value, bytes, size);

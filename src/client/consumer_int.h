@@ -157,8 +157,8 @@ struct ottla_consumer {
     bool release_owed; /* the member waits for client_member_released */
     err_t failed;      /* of the membership; OK: none */
     char failed_text[OTTLA_ERROR_TEXT_SIZE];
-    struct arena identity;     /* texts of ottla_consumer_membership */
-    char *known_member_id;     /* of the membership that the last poll left it with; NULL: none */
+    struct arena identity; /* texts of ottla_consumer_membership */
+    char *known_member_id; /* of the membership that the last poll left it with; NULL: none */
     int32_t known_generation;
 
     /* offsets */

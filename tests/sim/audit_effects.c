@@ -6,11 +6,11 @@
 #include <string.h>
 
 struct value {
-    uint64_t input;     /* that it is made of; 0: it is no effect */
-    int place;          /* of the input */
-    int64_t offset;     /* of the input */
-    uint32_t effects;   /* that were read of this one */
-    uint64_t effect;    /* the first of them */
+    uint64_t input;   /* that it is made of; 0: it is no effect */
+    int place;        /* of the input */
+    int64_t offset;   /* of the input */
+    uint32_t effects; /* that were read of this one */
+    uint64_t effect;  /* the first of them */
     bool read;
     bool is_input;
 };

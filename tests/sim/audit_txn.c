@@ -257,11 +257,6 @@ bool audit_txns_has(const struct audit_txns *txns, uint64_t id) {
     return value_of(txns, id) != NULL;
 }
 
-bool audit_txns_hides(const struct audit_txns *txns, uint64_t id) {
-    const struct txn_value *value = value_of(txns, id);
-    return value != NULL && value->txn->hidden_by != NULL;
-}
-
 uint64_t audit_txns_now(const struct audit_txns *txns) {
     return txns->acked_count;
 }

@@ -62,9 +62,8 @@ void audit_txns_read(struct audit_txns *txns, uint64_t stretch, uint64_t value);
 /* The stretch held this value, read or not. */
 void audit_txns_covered(struct audit_txns *txns, uint64_t stretch, uint64_t value);
 
-/* Whether a value is one of a transaction; and of one that is known not to be visible. */
+/* Whether a value is one of a transaction. */
 bool audit_txns_has(const struct audit_txns *txns, uint64_t value);
-bool audit_txns_hides(const struct audit_txns *txns, uint64_t value);
 
 /* While no transaction of the group's was open its offset was this; -1: none. */
 void audit_txns_fetched(struct audit_txns *txns, const char *group, int64_t offset);

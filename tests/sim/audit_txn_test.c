@@ -80,6 +80,8 @@ static void test_committed_is_read(void **state) {
 static void test_what_is_of_no_transaction_is_let_be(void **state) {
     (void)state;
     uint64_t value = audit_send(producer, partition);
+    assert_false(audit_txns_has(txns, value));
+    assert_true(audit_txns_has(txns, send(audit_txn_begin(txns, "p"))));
     read(value);
     pass(value);
     assert_null(audit_failure(audit));

@@ -31,7 +31,7 @@ struct library_consumer {
     struct library_holder holder;
     struct ottla_client *library;
     struct ottla_consumer *consumer; /* NULL: dead */
-    bool committed; /* reads nothing else */
+    bool committed;                  /* reads nothing else */
     bool subscribed;
     bool told; /* its assignment, and nothing since */
     bool stalled;

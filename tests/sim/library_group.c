@@ -17,10 +17,10 @@ struct library_group {
     int member_count;
     int life_count;
     bool mixed;
-    bool classic;         /* unless it is mixed */
-    const char *assignor; /* of who speaks the classic protocol, when it is mixed */
+    bool classic;                   /* unless it is mixed */
+    const char *assignor;           /* of who speaks the classic protocol, when it is mixed */
     const struct node_topic *topic; /* NULL: all */
-    int64_t active_ms; /* when it was last seen to do something */
+    int64_t active_ms;              /* when it was last seen to do something */
     bool settled;
     struct {
         bool *offsets; /* handed out */
@@ -328,7 +328,7 @@ static bool all_handed(const struct node_sim *sim, const struct library_group *g
     for (int64_t offset = 0; offset < end; offset++) {
         bool handed = offset < group->handed[place].size && group->handed[place].offsets[offset];
         uint64_t value = handed ? 0 : audit_value_at(audit, offset);
-        if (!handed && value != 0 && !audit_txns_hides(sim->txns, value)) {
+        if (!handed && value != 0 && audit_txns_fate(sim->txns, value) != AUDIT_HIDDEN) {
             return false;
         }
     }

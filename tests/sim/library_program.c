@@ -71,8 +71,7 @@ static void crash(struct library_program *program) {
     bool gone = all->work->abandons && node_below(sim, GONE_ONE_IN) == 0;
     if (!gone && node_below(sim, 2) == 0) {
         library_txn_becomes_zombie(&program->txn);
-        program->zombie_ends_ms =
-            sys_mono_ms(sim->sys) + (int64_t)node_below(sim, ZOMBIE_MS_MAX);
+        program->zombie_ends_ms = sys_mono_ms(sim->sys) + (int64_t)node_below(sim, ZOMBIE_MS_MAX);
     } else {
         die(program);
     }
@@ -94,6 +93,9 @@ static bool is_fatal(const struct library_program *program) {
 static void end_lives(struct library_program *program) {
     struct library_programs *all = program->all;
     bool zombie = program != all->current;
+    if (is_fatal(program)) {
+        library_txn_check_fatal(&program->txn);
+    }
     if (is_fatal(program) ||
         (zombie && sys_mono_ms(sim_of(program)->sys) >= program->zombie_ends_ms)) {
         die(program);

@@ -27,7 +27,7 @@ struct library_work {
     void (*turn)(struct library_program *program);
     bool (*is_over)(struct library_program *program); /* while the run finishes */
     const char *name;                                 /* of points: library_NAME_crash ... */
-    bool abandons; /* nobody comes, now and then */
+    bool abandons;                                    /* nobody comes, now and then */
 };
 
 struct library_programs {

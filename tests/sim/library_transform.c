@@ -6,10 +6,10 @@
  *
  *   trouble                       at
  *   ---------------------------   ---------------------------------------------------------------
- *   it does not go on for long    with a batch in its hands, or with the transaction open: the group
- *                                 may give its partitions to others, the transaction may time out
- *   it crashes, goes on as zombie any time (library_program.h); so two of one id are in the group
- *   it aborts, for no reason      when all is written, with and without offsets
+ *   it does not go on for long    with a batch in its hands, or with the transaction open: the
+ * group may give its partitions to others, the transaction may time out it crashes, goes on as
+ * zombie any time (library_program.h); so two of one id are in the group it aborts, for no reason
+ * when all is written, with and without offsets
  */
 #include <assert.h>
 #include <stdio.h>
@@ -144,8 +144,7 @@ static void write(struct transform_life *life) {
     struct node_sim *sim = sim_of(life);
     while (life->written < life->count && life->written != life->aborts_at) {
         const struct input *input = &life->batch[life->written];
-        int32_t partition =
-            (int32_t)node_below(sim, (uint64_t)transform->to->partition_count);
+        int32_t partition = (int32_t)node_below(sim, (uint64_t)transform->to->partition_count);
         uint64_t value = library_txn_produce(&life->program.txn, transform->to, partition,
                                              (uint32_t)node_draw(sim, transform->size));
         if (value == 0) {
@@ -180,11 +179,11 @@ static void send_offsets(struct transform_life *life) {
 static void take_back(struct transform_life *life) {
     for (int i = life->count; i-- > 0;) {
         const struct input *input = &life->batch[i];
-        struct ottla_position position = {
-            .topic = library_topic_of(&life->holder, input->place)->name,
-            .partition = input->place % SIM_PARTITIONS_MAX,
-            .offset = input->offset,
-            .leader_epoch = input->leader_epoch};
+        struct ottla_position position = {.topic =
+                                              library_topic_of(&life->holder, input->place)->name,
+                                          .partition = input->place % SIM_PARTITIONS_MAX,
+                                          .offset = input->offset,
+                                          .leader_epoch = input->leader_epoch};
         int code = ottla_consumer_seek(life->consumer, &position);
         if (code == OTTLA_OK) {
             life->holder.places[input->place].next = input->offset;

@@ -8,19 +8,7 @@
 
 #include "client/core.h"
 
-enum {
-    VALUE_MAX = 1024,
-    LOOSE_MS = 20000,
-};
-
-struct sent {
-    struct list link;
-    struct library_txn *txn;
-    struct node_topic *topic;
-    int32_t partition;
-    uint64_t value;
-    uint32_t cut; /* run->power_cut_count when it was produced */
-};
+enum { LOOSE_MS = 20000 };
 
 static struct node_sim *sim_of(const struct library_txn *txn) {
     return txn->id->sim;
@@ -110,8 +98,7 @@ bool library_txn_is_ending(const struct library_txn *txn) {
 
 /* --- failures --- */
 
-/* Whether anybody has given a reason to end it, or the producer. */
-static bool may_be_fenced(const struct library_txn *txn) {
+bool library_txn_may_be_fenced(const struct library_txn *txn) {
     bool too_long = txn->open != NULL && now_ms(txn) - txn->begin_ms >= txn->timeout_ms;
     bool initialised = txn->init_ms >= 0;
     bool loose = (initialised ? txn->init_ms : now_ms(txn)) < txn->id->loose_until_ms;
@@ -126,12 +113,11 @@ static bool is_about_group(int code) {
 
 static void note_fatal(struct library_txn *txn, const char *what, int code, const char *text) {
     struct node_sim *sim = sim_of(txn);
-    if (!may_be_fenced(txn)) {
+    if (!library_txn_may_be_fenced(txn)) {
         node_fail(sim, "%s: %s ends the producer with %s, and nobody fenced it: %s", txn->name,
                   what, ottla_code_name(code), text);
     }
-    library_point(sim, txn->name,
-                  txn->zombie ? "library_txn_zombie_fenced" : "library_txn_fatal");
+    library_point(sim, txn->name, txn->zombie ? "library_txn_zombie_fenced" : "library_txn_fatal");
     if (txn->call == TXN_CALL_COMMIT) {
         library_point(sim, txn->name, "library_txn_commit_unknown");
     }
@@ -142,7 +128,8 @@ static void note_abortable(struct library_txn *txn, const char *what, int code, 
             text);
     library_point(sim_of(txn), txn->name, "library_txn_abortable");
     txn->abortable = code;
-    txn->has_reason |= may_be_fenced(txn) || (txn->offsets_sent && is_about_group(code));
+    txn->has_reason |=
+        library_txn_may_be_fenced(txn) || (txn->offsets_sent && is_about_group(code));
 }
 
 /* When all is known of it. */
@@ -151,77 +138,6 @@ static void check_reason(struct library_txn *txn) {
         node_fail(sim_of(txn), "%s: a transaction fails with %s for no reason", txn->name,
                   ottla_code_name(txn->abortable));
     }
-}
-
-/* --- deliveries --- */
-
-static void check_order(struct library_txn *txn, const struct sent *sent, int64_t offset) {
-    struct node_sim *sim = sim_of(txn);
-    struct library_txn_lane *lane = &txn->lanes[sent->topic - sim->topics][sent->partition];
-    if (sent->value < lane->last_value) {
-        node_fail(sim, "%s, %s-%d: value %" PRIu64 " is told of after %" PRIu64, txn->name,
-                  sent->topic->name, sent->partition, sent->value, lane->last_value);
-    }
-    lane->last_value = sent->value;
-    if (offset < 0) {
-        return;
-    }
-    if (offset <= lane->last_offset && lane->last_cut == sim->run->power_cut_count) {
-        node_fail(sim, "%s, %s-%d: offset %" PRId64 " is told of after %" PRId64, txn->name,
-                  sent->topic->name, sent->partition, offset, lane->last_offset);
-    }
-    lane->last_offset = sent->cut == sim->run->power_cut_count ? offset : -1;
-    lane->last_cut = sim->run->power_cut_count;
-}
-
-/* See library_producer.c: it is not known when the answer was given. */
-static void acknowledge(const struct sent *sent, int64_t offset) {
-    struct node_sim *sim = sim_of(sent->txn);
-    if (sent->topic->synced) {
-        audit_ack(sim->run->audit, sent->value, offset, AUDIT_SYNCED);
-    } else if (sent->cut == sim->run->power_cut_count) {
-        audit_ack(sim->run->audit, sent->value, offset, AUDIT_WRITTEN);
-    }
-}
-
-static void record_failed(struct library_txn *txn, const struct sent *sent,
-                          const struct ottla_delivery *delivery) {
-    struct node_sim *sim = sim_of(txn);
-    int code = delivery->code;
-    txn->failed++;
-    if (code == ERR_TRANSACTION_ABORTABLE) {
-        audit_refuse(sim->run->audit, sent->value); /* it has not been sent, and will not be */
-        points_add(sim->run->points, "library_txn_unsent", 1);
-    } else if (code == OTTLA_TIMED_OUT || node_error_passes((int16_t)code)) {
-        txn->has_reason = true;
-        library_point(sim, txn->name, "library_txn_out_of_time");
-    } else if (!may_be_fenced(txn) && !txn->has_reason) {
-        node_fail(sim, "%s, %s-%d: value %" PRIu64 " is given up with %s: %s", txn->name,
-                  sent->topic->name, sent->partition, sent->value, ottla_code_name(code),
-                  delivery->text);
-    } else {
-        txn->has_reason = true;
-    }
-}
-
-static void delivered(void *arg, const struct ottla_delivery *delivery) {
-    struct sent *sent = arg;
-    struct library_txn *txn = sent->txn;
-    list_remove(&sent->link);
-    if (txn->ending && delivery->code == OTTLA_CLOSED) {
-        free(sent);
-        return;
-    }
-    check_order(txn, sent, delivery->code == OTTLA_OK ? delivery->offset : -1);
-    if (delivery->code != OTTLA_OK) {
-        record_failed(txn, sent, delivery);
-    } else {
-        txn->delivered++;
-        if (delivery->offset >= 0) {
-            acknowledge(sent, delivery->offset);
-        }
-    }
-    free(sent);
 }
 
 /* --- ends --- */
@@ -275,9 +191,9 @@ static void has_id(struct library_txn *txn) {
 
 static void went_well(struct library_txn *txn, enum library_txn_call call) {
     enum ottla_transaction_state state = library_txn_state(txn);
-    bool fits = call == TXN_CALL_OFFSETS ? state == OTTLA_TRANSACTION_OPEN ||
-                                               state == OTTLA_TRANSACTION_ABORTABLE
-                                         : state == OTTLA_TRANSACTION_READY;
+    bool fits = call == TXN_CALL_OFFSETS
+                    ? state == OTTLA_TRANSACTION_OPEN || state == OTTLA_TRANSACTION_ABORTABLE
+                    : state == OTTLA_TRANSACTION_READY;
     if (!fits) {
         node_fail(sim_of(txn), "%s: call %d went well, and leaves state %d", txn->name, (int)call,
                   (int)state);
@@ -314,9 +230,8 @@ static void done(void *arg, int code, const char *text) {
 
 /* --- calls --- */
 
-/* Whether a call is under way now. It fails at once only where the last failure was not told. */
-static bool begun(struct library_txn *txn, const char *what, int code,
-                  const struct ottla_error *error) {
+bool library_txn_begun(struct library_txn *txn, const char *what, int code,
+                       const struct ottla_error *error) {
     if (code == OTTLA_OK) {
         return true;
     }
@@ -350,15 +265,29 @@ void library_txn_live(struct library_txn *txn, int number, struct ottla_client *
     txn->next = txn->id->users;
     txn->id->users = txn;
     txn->call = TXN_CALL_INIT;
-    (void)begun(txn, "init", ottla_transactions_init_async(txn->producer, done, txn, &error),
-                &error);
+    (void)library_txn_begun(
+        txn, "init", ottla_transactions_init_async(txn->producer, done, txn, &error), &error);
+}
+
+void library_txn_check_fatal(struct library_txn *txn) {
+    struct ottla_error error;
+    int codes[] = {
+        ottla_transaction_begin(txn->producer, &error),
+        ottla_transaction_commit_async(txn->producer, NULL, NULL, &error),
+        ottla_transaction_abort_async(txn->producer, NULL, NULL, &error),
+    };
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        if (codes[i] == OTTLA_OK) {
+            node_fail(sim_of(txn), "%s: call %zu of a producer of no use goes well", txn->name, i);
+        }
+    }
 }
 
 void library_txn_begin(struct library_txn *txn) {
     struct ottla_error error;
     int code = ottla_transaction_begin(txn->producer, &error);
     if (code != OTTLA_OK) {
-        (void)begun(txn, "begin", code, &error);
+        (void)library_txn_begun(txn, "begin", code, &error);
         return;
     }
     txn->open = audit_txn_begin(sim_of(txn)->txns, txn->name);
@@ -368,45 +297,6 @@ void library_txn_begin(struct library_txn *txn) {
     txn->abortable = 0;
 }
 
-uint64_t library_txn_produce(struct library_txn *txn, struct node_topic *topic, int32_t partition,
-                             uint32_t size) {
-    struct node_sim *sim = sim_of(txn);
-    struct sent *sent = calloc(1, sizeof *sent);
-    assert(sent != NULL && size <= VALUE_MAX);
-    *sent = (struct sent){.txn = txn,
-                          .topic = topic,
-                          .partition = partition,
-                          .value = audit_send(txn->audit, topic->partitions[partition].audit),
-                          .cut = sim->run->power_cut_count};
-    audit_txn_value(txn->open, sent->value);
-    uint8_t bytes[VALUE_MAX];
-    audit_value_fill(sent->value, bytes, size);
-    char key[TOPIC_KEY_MAX];
-    struct bytes key_bytes = topic_key(topic, sent->value, key);
-    struct ottla_record record = {
-        .topic = topic->name,
-        .partition = partition,
-        .timestamp_ms = OTTLA_TIMESTAMP_NOW,
-        .key = {key_bytes.data, key_bytes.size},
-        .value = {bytes, size},
-    };
-    struct ottla_error error;
-    list_add_last(&txn->sent, &sent->link);
-    int code = ottla_produce(txn->producer, &record, delivered, sent, &error);
-    if (code == OTTLA_OK) {
-        return sent->value;
-    }
-    list_remove(&sent->link);
-    audit_refuse(sim->run->audit, sent->value);
-    free(sent);
-    if (code == OTTLA_BUSY) {
-        points_add(sim->run->points, "library_txn_busy", 1);
-    } else {
-        (void)begun(txn, "produce", code, &error);
-    }
-    return 0;
-}
-
 bool library_txn_send_offsets(struct library_txn *txn, const struct ottla_position *positions,
                               size_t count, const struct ottla_membership *membership) {
     struct ottla_error error;
@@ -414,7 +304,7 @@ bool library_txn_send_offsets(struct library_txn *txn, const struct ottla_positi
     txn->offsets_sent = true;
     int code = ottla_transaction_send_offsets_async(txn->producer, positions, count, membership,
                                                     done, txn, &error);
-    return begun(txn, "send_offsets", code, &error);
+    return library_txn_begun(txn, "send_offsets", code, &error);
 }
 
 bool library_txn_end(struct library_txn *txn, bool commit) {
@@ -426,5 +316,5 @@ bool library_txn_end(struct library_txn *txn, bool commit) {
     if (code == OTTLA_OK) {
         audit_txn_end_asked(txn->open, commit); /* nothing is sent before the next turn */
     }
-    return begun(txn, commit ? "commit" : "abort", code, &error);
+    return library_txn_begun(txn, commit ? "commit" : "abort", code, &error);
 }

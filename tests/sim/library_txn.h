@@ -19,7 +19,8 @@
  *      is abortable can be aborted, and another transaction begun
  *   4. a transaction or producer fails only for a reason: somebody else has its id, the transaction
  *      took longer than its timeout, a record ran out of time, the group refuses its offsets
- *   5. who was fenced ends no transaction any more
+ *   5. who was fenced writes nothing any more, and ends no transaction; of a producer that is of no
+ *      use any more nothing can be asked
  *
  * `moved` is called when a call has ended, from within the library; it may go on at once.
  */
@@ -87,6 +88,9 @@ void library_txn_live(struct library_txn *txn, int number, struct ottla_client *
 /* It goes on, but its program is taken for dead. */
 void library_txn_becomes_zombie(struct library_txn *txn);
 
+/* Its state is FATAL. */
+void library_txn_check_fatal(struct library_txn *txn);
+
 /* Without a word to the cluster, before the client is freed. */
 void library_txn_die(struct library_txn *txn);
 
@@ -107,3 +111,13 @@ bool library_txn_send_offsets(struct library_txn *txn, const struct ottla_positi
 
 /* Commits or aborts. False: the transaction has failed, or the producer has. */
 bool library_txn_end(struct library_txn *txn, bool commit);
+
+/* --- private to library_txn*.c --- */
+
+/* Whether anybody has given a reason to end it, or the producer. */
+bool library_txn_may_be_fenced(const struct library_txn *txn);
+
+/* Whether a call is under way now, or a record. It fails at once only where the last failure was
+ * not told. */
+bool library_txn_begun(struct library_txn *txn, const char *what, int code,
+                       const struct ottla_error *error);

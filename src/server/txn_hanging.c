@@ -34,7 +34,13 @@
 #include "server/txn_markers.h"
 #include "sys/sys.h"
 
-enum { FIRST_MS = 10, AGAIN_MS = 100, OPEN_MS = 1000, MARKERS_MAX = 64 };
+enum {
+    FIRST_MS = 10,
+    AGAIN_MS = 100,
+    OPEN_MS = 1000,
+    SAY_AGAIN_MS = 60 * 1000,
+    MARKERS_MAX = 64, /* in a round */
+};
 
 /* One that is open. */
 struct seen {
@@ -65,7 +71,9 @@ struct txn_hanging {
     struct coord_fates fates;
     struct ending *endings;
     int pending;
-    bool soon; /* something was left for the next round */
+    int64_t next_ms;   /* until the next round */
+    size_t turn;       /* which of those seen is the first to get a marker */
+    int64_t failed_ms; /* when it was said last that one cannot be ended */
 
     void (*stopped)(struct node *node);
     int64_t *watched;
@@ -98,7 +106,8 @@ static void add(struct txn_hanging *hanging, struct partition *partition,
 static void look_at(struct txn_hanging *hanging, struct partition *partition) {
     struct log_open_txn *txns;
     size_t count;
-    if (partition_open_txns(partition, &txns, &count) != ERR_OK) {
+    if (partition_is_offline(partition) ||
+        partition_open_txns(partition, &txns, &count) != ERR_OK) {
         return;
     }
     for (size_t i = 0; i < count; i++) {
@@ -162,6 +171,21 @@ static const char *reason(enum coord_fate fate) {
     }
 }
 
+static void tell_failure(struct txn_hanging *hanging, const struct ending *ending) {
+    const struct log_open_txn *txn = &ending->seen->txn;
+    int64_t now_ms = sys_mono_ms(hanging->node->sys);
+    if (hanging->failed_ms > 0 && now_ms - hanging->failed_ms < SAY_AGAIN_MS) {
+        return;
+    }
+    hanging->failed_ms = now_ms;
+    text_log_warn(hanging->node->text_log, "coord",
+                  "The transaction of producer id %" PRId64 ", epoch %d, that hangs in "
+                  "%.*s-%" PRId32 " from offset %" PRId64
+                  " on cannot be ended yet (%s); it is tried again",
+                  txn->producer_id, txn->epoch, STR_ARGS(ending->part.topic),
+                  ending->part.partition, txn->first_offset, err_text(ending->part.err));
+}
+
 static void tell(struct txn_hanging *hanging, const struct ending *ending) {
     const struct log_open_txn *txn = &ending->seen->txn;
     struct text_log *text_log = hanging->node->text_log;
@@ -175,20 +199,14 @@ static void tell(struct txn_hanging *hanging, const struct ending *ending) {
                       reason(ending->fate));
         atomic_fetch_add(commit ? &hanging->committed : &hanging->aborted, 1);
     } else if (ending->part.err != ERR_INVALID_TXN_STATE) { /* it went on, or is over */
-        text_log_warn(text_log, "coord",
-                      "The transaction of producer id %" PRId64 ", epoch %d, that hangs in "
-                      "%.*s-%" PRId32 " from offset %" PRId64
-                      " on cannot be ended yet (%s); it is tried again",
-                      txn->producer_id, txn->epoch, STR_ARGS(ending->part.topic),
-                      ending->part.partition, txn->first_offset, err_text(ending->part.err));
+        tell_failure(hanging, ending);
     }
 }
 
 static void one_done(struct txn_hanging *hanging) {
     hanging->pending--;
     if (hanging->pending == 0) {
-        int64_t all_ms = interval_ms(hanging);
-        end_round(hanging, !hanging->soon || all_ms < OPEN_MS ? all_ms : OPEN_MS);
+        end_round(hanging, hanging->next_ms);
     }
 }
 
@@ -241,17 +259,23 @@ static void answered(struct coord_fates *fates) {
         end_round(hanging, AGAIN_MS);
         return;
     }
-    int count = 0;
-    hanging->soon = false;
+    size_t first = hanging->turn % fates->count;
+    size_t count = 0;
+    hanging->next_ms = interval_ms(hanging) < OPEN_MS ? interval_ms(hanging) : OPEN_MS;
     hanging->endings = calloc(MARKERS_MAX, sizeof *hanging->endings);
     assert(hanging->endings != NULL);
     hanging->pending = 1;
     for (size_t i = 0; i < fates->count; i++) {
-        bool ends = is_to_be_ended(hanging, &fates->items[i]);
-        if (ends && count < MARKERS_MAX) {
-            end_one(hanging, &hanging->endings[count++], i);
+        size_t index = (first + i) % fates->count;
+        if (!is_to_be_ended(hanging, &fates->items[index])) {
+            continue;
         }
-        hanging->soon = true;
+        if (count == MARKERS_MAX) { /* the others, whatever becomes of these */
+            hanging->turn = index;
+            hanging->next_ms = AGAIN_MS;
+            break;
+        }
+        end_one(hanging, &hanging->endings[count++], index);
     }
     one_done(hanging);
 }

@@ -81,11 +81,33 @@ def cells(row):
             figure(row["floor"]["median"]) if row["floor"] else ""]
 
 
+def compaction_lines(rows):
+    """At rest and compacted side by side; spreads are in the JSON."""
+    entries = {row["key"]: row for row in rows}
+    table = [["", "Ottla, at rest", "compacted", "times", "Apache Kafka, at rest", "compacted",
+              "times", "ratio compacted"]]
+    for row in rows:
+        if not row["key"].startswith("busy_"):
+            continue
+        three = [entries[row["key"].replace("busy", phase)] for phase in ("rest", "busy", "times")]
+        table.append([f"{row['text'].replace(', log being compacted', '')}, {row['unit']}",
+                      *(figure(entry[side]["median"]) for side in ("ours", "theirs")
+                        for entry in three), figure(row["ratio"])])
+    cleanings = entries["cleanings"]
+    return [*aligned(table), "", f"Compactions meanwhile: Ottla "
+            f"{figure(cleanings['ours']['median'])}, Apache Kafka "
+            f"{figure(cleanings['theirs']['median'])}."]
+
+
 def lines(header, rows):
-    """Columns of a table that is Markdown, too."""
     table = [header, *map(cells, rows)]
     if not any(line[-1] for line in table[1:]):
         table = [line[:-1] for line in table]
+    return aligned(table)
+
+
+def aligned(table):
+    """Columns of a table that is Markdown, too."""
     widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
     text = ["| " + " | ".join(cell.ljust(width) if i == 0 else cell.rjust(width)
                               for i, (cell, width) in enumerate(zip(line, widths))) + " |"
@@ -103,8 +125,7 @@ def table(result):
     text += lines(["", "Ottla", "spread", "Apache Kafka", "spread", "ratio", "floor"],
                   result["brokers"])
     if result["compaction"]:
-        text += ["", *lines(["", "Ottla", "spread", "Apache Kafka", "spread", "ratio", "floor"],
-                            result["compaction"])]
+        text += ["", *compaction_lines(result["compaction"])]
     if result["clients"]:
         text += ["", *lines(["", "libottla", "spread", "librdkafka", "spread", "ratio", "floor"],
                             result["clients"])]

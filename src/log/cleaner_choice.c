@@ -3,9 +3,8 @@
  *
  *   the active segment       its records are still coming
  *   the last stable offset   whether a transaction was aborted must be known
- *   the recovery point       what is not synced may be lost, and would leave newer offsets
- *                            without it
- *   a young segment          one with a record younger than min.compaction.lag.ms
+ *   the recovery point       what is not synced may be lost, and older records of its keys with it
+ *   a young segment          it has a record younger than min.compaction.lag.ms
  *
  * rounded down to the base of a segment.
  */

@@ -254,8 +254,14 @@ def steps():
         Step("all mutants of the node", "python3 tests/sim/mutants.py", read_line, FULL,
              needs=("mutants of the node, one in three",), minutes=30),
         pytest("tests/cluster --ignore=tests/cluster/test_programs.py "
-               "--ignore=tests/cluster/test_exactly_once.py",
+               "--ignore=tests/cluster/test_exactly_once.py "
+               "--ignore=tests/cluster/test_transaction_rules.py",
                "a real node and real clients", TEST,
+               needs=("build", "packages of Maven, Go and npm"), minutes=20),
+        pytest("tests/cluster/test_transaction_rules.py -k ottla-2", "rules of transactions, in Java",
+               TEST, cores=1, needs=("build", "packages of Maven, Go and npm")),
+        pytest("tests/cluster/test_transaction_rules.py -k 'not ottla-2'",
+               "rules of transactions of every version, and on Apache Kafka", FULL, cores=1,
                needs=("build", "packages of Maven, Go and npm"), minutes=20),
         pytest("tests/cluster/test_exactly_once.py -k 'not copies'",
                "exactly once, whoever is killed", TEST,

@@ -8,6 +8,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from exactly_once import READ_COMMITTED, ends, wait_ended
 from node import free_ports
 from programs import HERE, Kafka, Program, Rest, wait_for, write_properties
 
@@ -82,6 +83,38 @@ class Counted:
         return all(counts.get(word, 0) >= count for word, count in wanted.items())
 
 
+def wait_begun(node, topic, partitions, work=lambda: None):
+    """Until a transaction has just begun: who is killed now leaves it open. Meanwhile there is work."""
+    before = ends(node, topic, partitions, READ_COMMITTED)
+
+    def begun():
+        work()
+        end = ends(node, topic, partitions, 0)
+        return before != ends(node, topic, partitions, READ_COMMITTED) < end
+
+    wait_for(begun, what=f"an open transaction in {topic}")
+
+
+def transaction(node, transactional_id):
+    return node.rpc("DescribeTransactions:0", {"transactionalIds": [transactional_id]})[
+        "transactionStates"][0]
+
+
+def has_begun(node, transactional_id):
+    """A moment ago: it will not be over when its producer is killed now."""
+    found = transaction(node, transactional_id)
+    return (found["transactionState"] == "Ongoing"
+            and time.time() * 1000 - found["transactionStartTimeMs"] < 400)
+
+
+def aborted(bootstrap, topic, partitions, committed):
+    """How many records were written that nobody reads."""
+    reader = Reader(bootstrap, topic, partitions, "read_uncommitted")
+    count = len(reader.read()) - committed
+    reader.close()
+    return count
+
+
 def lines(first, count):
     """Lines that name their number, and how often each word is in them."""
     made, words = [], collections.Counter()
@@ -97,12 +130,14 @@ def test_streams_count_words(make_node, run_program, tmp_path, guarantee):
     node = make_node().start()
     node.create_topic("lines", 4)
     node.create_topic("counts", 2)
+    exactly_once = guarantee != "at_least_once"
 
     def count_words(name):
         return run_program(name, os.path.join(HERE, "streams", "WordCount.java"), node.bootstrap,
                            "word-count", "lines", "counts", str(tmp_path / name),
-                           "commit.interval.ms=300", "session.timeout.ms=6000",
-                           "heartbeat.interval.ms=500", "statestore.cache.max.bytes=0",
+                           "session.timeout.ms=6000", "heartbeat.interval.ms=500",
+                           f"commit.interval.ms={1500 if exactly_once else 300}",
+                           "statestore.cache.max.bytes=0",
                            f"processing.guarantee={guarantee}")
 
     counted = Counted(node, "counts", 2)
@@ -112,21 +147,36 @@ def test_streams_count_words(make_node, run_program, tmp_path, guarantee):
     wait_for(lambda: first.check() and counted.reached(wanted), what="the first counts")
     assert counted.counts() == wanted  # nothing was disturbed yet: exactly once each
 
+    if exactly_once:
+        first_id, = (each["transactionalId"] for each in
+                     node.rpc("ListTransactions:0")["transactionStates"])
     second = count_words("second")
     wait_for(lambda: second.check() and "RUNNING" in second.log().split(), what="the second")
     made, more = lines(500, 2000)
     wanted += more
-    produce(node.bootstrap, "lines", made[:1000])
-    first.kill()
-    produce(node.bootstrap, "lines", made[1000:1500])
+    if exactly_once:
+        chunks = [made[at:at + 50] for at in range(0, 1000, 50)]
+        wait_for(lambda: (chunks and produce(node.bootstrap, "lines", chunks.pop(0)))
+                 or has_begun(node, first_id), what="an open transaction")
+        first.kill()
+        assert transaction(node, first_id)["transactionState"] == "Ongoing"
+        made = sum(chunks, []) + made[1000:]
+    else:
+        produce(node.bootstrap, "lines", made[:1000])
+        first.kill()
+        made = made[1000:]
+    produce(node.bootstrap, "lines", made[:-500])
     node.kill()
     node.start()
-    produce(node.bootstrap, "lines", made[1500:])
+    produce(node.bootstrap, "lines", made[-500:])
     wait_for(lambda: second.check() and counted.reached(wanted), what="the counts after the kills")
     assert set(counted.counts()) == set(wanted)
-    assert guarantee == "at_least_once" or counted.is_exact(wanted)
-    counted.reader.close()
     assert second.stop() == 143
+    if exactly_once:  # nothing more came, and something was aborted
+        wait_ended(node, "counts", 2, 40)
+        assert counted.is_exact(wanted)
+        assert transaction(node, first_id)["transactionState"] == "CompleteAbort"
+    counted.reader.close()
     group = node.rpc("DescribeGroups:5", {"groups": ["word-count"]})["groups"][0]
     assert group["protocolType"] == "consumer", group
 
@@ -162,6 +212,7 @@ class Workers:
 def write_lines(path, first, count):
     with open(path, "a") as file:
         file.writelines(f"line {number}\n" for number in range(first, first + count))
+    return first + count
 
 
 def test_a_connect_worker_carries_a_file_through_a_topic(make_node, run_program, tmp_path):
@@ -219,26 +270,38 @@ def test_a_connect_worker_brings_each_line_once(make_node, run_program, tmp_path
     write_lines(source, 0, 1000)
     config = {"connector.class": "FileStreamSource", "tasks.max": "1", "topic": "lines",
               "file": str(source), "exactly.once.support": "required",
-              "batch.size": 100000}  # beyond which it keeps lines until others come
+              "batch.size": 100000,  # beyond which it keeps lines until others come
+              "transaction.boundary": "interval", "transaction.boundary.interval.ms": 1500}
     wait_for(lambda: workers.rest.call("PUT", "/connectors/source/config", config), what="source")
     wait_for(lambda: worker.check() and brought(1000), what="what was written first")
-    for first in range(1000, 11000, 100):
-        write_lines(source, first, 100)
+    count = 1000
+
+    def write(more):
+        nonlocal count
+        count = write_lines(source, count, more)
+
+    for _ in range(100):
+        write(100)
         time.sleep(0.01)
+    wait_begun(node, "lines", 1, lambda: write(10))
     worker.kill()
-    write_lines(source, 11000, 10000)
+    assert ends(node, "lines", 1, READ_COMMITTED) < ends(node, "lines", 1, 0)
+    write(10000)
     node.kill()
     node.start()
     worker = workers.start("again")
-    wait_for(lambda: worker.check() and brought(21000), what="the rest of it")
+    wait_for(lambda: worker.check() and brought(count), what="the rest of it")
+    wait_begun(node, "lines", 1, lambda: write(10))
     node.kill()
-    write_lines(source, 21000, 1000)
+    write(1000)
     node.start()
-    wait_for(lambda: worker.check() and brought(22000), what="what was written without a node")
-    assert [message.value().decode() for message in reader.read()] == [
-        f"line {number}" for number in range(22000)]
-    reader.close()
+    wait_for(lambda: worker.check() and brought(count), what="what was written without a node")
     assert worker.stop() == 143
+    wait_ended(node, "lines", 1, 40)
+    assert [message.value().decode() for message in reader.read()] == [
+        f"line {number}" for number in range(count)]
+    assert aborted(node.bootstrap, "lines", 1, count) > 0
+    reader.close()
 
 
 # --- MirrorMaker 2 ---

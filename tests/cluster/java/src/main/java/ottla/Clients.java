@@ -250,8 +250,24 @@ public final class Clients {
         }
     }
 
+    /** Ends the program. */
+    static void run(String bootstrap, Map<String, Check> checks) {
+        Clients.bootstrap = bootstrap;
+        boolean failed = false;
+        for (Map.Entry<String, Check> check : checks.entrySet()) {
+            try {
+                check.getValue().run();
+                System.out.println(check.getKey() + ": ok");
+            } catch (Throwable e) {
+                failed = true;
+                System.out.println(check.getKey() + ": FAILED: " + e);
+                e.printStackTrace(System.out);
+            }
+        }
+        System.exit(failed ? 1 : 0);
+    }
+
     public static void main(String[] args) {
-        bootstrap = args[0];
         Map<String, Check> checks = new java.util.LinkedHashMap<>();
         checks.put("codecs", Clients::codecs);
         checks.put("recompression", Clients::recompression);
@@ -265,18 +281,7 @@ public final class Clients {
         checks.put("offsets in transactions", Transactions::offsets);
         checks.put("fencing", Transactions::fencing);
         checks.put("administration of transactions", Transactions::administration);
-        boolean failed = false;
-        for (Map.Entry<String, Check> check : checks.entrySet()) {
-            try {
-                check.getValue().run();
-                System.out.println(check.getKey() + ": ok");
-            } catch (Throwable e) {
-                failed = true;
-                System.out.println(check.getKey() + ": FAILED: " + e);
-                e.printStackTrace(System.out);
-            }
-        }
-        System.exit(failed ? 1 : 0);
+        run(args[0], checks);
     }
 
     private Clients() {

@@ -29,7 +29,7 @@ import org.apache.kafka.common.errors.TransactionalIdNotFoundException;
 
 /** Transactional producers, and what an administrator can do about them. */
 final class Transactions {
-    private static KafkaProducer<byte[], byte[]> begun(String id) {
+    static KafkaProducer<byte[], byte[]> begun(String id) {
         KafkaProducer<byte[], byte[]> producer = producer("transactional.id", id);
         producer.initTransactions();
         producer.beginTransaction();
@@ -37,14 +37,14 @@ final class Transactions {
     }
 
     /** What a reader gets from the partition's start until nothing more can be read. */
-    private static List<String> read(TopicPartition partition) {
+    static List<String> read(TopicPartition partition) {
         List<String> values = new ArrayList<>();
         try (KafkaConsumer<byte[], byte[]> reader = consumer("isolation.level", "read_committed")) {
             reader.assign(List.of(partition));
             reader.seekToBeginning(List.of(partition));
             long end = reader.endOffsets(List.of(partition)).get(partition);
             while (reader.position(partition) < end) {
-                for (ConsumerRecord<byte[], byte[]> record : reader.poll(Duration.ofMillis(500))) {
+                for (ConsumerRecord<byte[], byte[]> record : reader.poll(Duration.ofMillis(20))) {
                     values.add(new String(record.value()));
                 }
             }

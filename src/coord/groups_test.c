@@ -50,6 +50,7 @@
 #include <string.h>
 
 #include "coord/groups_int.h"
+#include "coord/image_world_test.h"
 #include "coord/offsets_int.h"
 #include "coord/txn_world_test.h"
 #include "sys/file.h"
@@ -92,7 +93,7 @@ struct test {
     struct sys_pool *pool;
     struct config *config;
     struct groups *groups;
-    struct meta_image *image;
+    struct image_world_test cluster;
     struct config_pair settings[SETTINGS_MAX];
     size_t setting_count;
     struct kept_record *log;
@@ -107,7 +108,6 @@ struct test {
     size_t call_count;
     struct name names[NAMES_MAX];
     size_t name_count;
-    int next_broker;
     struct arena arena;
     struct sys_task command_task;
     struct sys_task commit_task;
@@ -341,116 +341,6 @@ static void client_gone(struct test *test, const char *who) {
     }
 }
 
-/* --- the image --- */
-
-static void set_view(struct test *test, struct meta_delta *delta,
-                     const struct coord_image_change *change) {
-    struct meta_provenance provenance = {.offset = test->image->provenance.offset + 1, .epoch = 1};
-    struct meta_image *image = meta_delta_finish(delta, &provenance, NULL);
-    meta_image_unref(test->image);
-    test->image = image;
-    if (test->groups != NULL) {
-        groups_set_view(test->groups, image, test->config, change);
-    }
-}
-
-static void apply(struct test *test, struct meta_delta *delta, int16_t type, const void *message) {
-    struct meta_record record = {
-        .type = type, .version = wire_version_max(meta_record_wire_type(type)), .message = message};
-    if (meta_delta_apply(delta, &record) != ERR_OK) {
-        fprintf(test->out, "  %s\n", meta_delta_error(delta));
-    }
-}
-
-static int32_t add_broker(struct test *test, struct meta_delta *delta, const char *rack) {
-    struct register_broker_record broker;
-    wire_init(&register_broker_record_type, &broker);
-    broker.broker_id = ++test->next_broker;
-    broker.incarnation_id.bytes[15] = (uint8_t)test->next_broker;
-    broker.rack = rack[0] == '-' ? STR_NULL : str_from_c(rack);
-    apply(test, delta, META_RECORD_REGISTER_BROKER, &broker);
-    return broker.broker_id;
-}
-
-static void make_topic(struct test *test, const char *name, int partitions, const char *racks) {
-    struct meta_delta *delta = meta_delta_new(test->image);
-    int32_t replicas[16];
-    int replica_count = 0, used;
-    char rack[32];
-    while (replica_count < 16 && sscanf(racks, " %31s%n", rack, &used) == 1) {
-        racks += used;
-        replicas[replica_count++] = add_broker(test, delta, rack);
-    }
-    if (replica_count == 0) {
-        replicas[replica_count++] = 1;
-    }
-    const struct meta_topic *topic = meta_image_topic(test->image, str_from_c(name));
-    struct uuid id = {{0}};
-    int first = 0;
-    if (topic == NULL) { /* an id that tells the name */
-        memcpy(id.bytes, name, strnlen(name, 15));
-        struct topic_record record = {.name = str_from_c(name), .topic_id = id};
-        apply(test, delta, META_RECORD_TOPIC, &record);
-    } else {
-        id = topic->id;
-        while (meta_topic_partition(topic, first) != NULL) {
-            first++;
-        }
-    }
-    struct uuid directories[16] = {{{0}}};
-    for (int i = first; i < partitions; i++) {
-        struct partition_record record;
-        wire_init(&partition_record_type, &record);
-        record.partition_id = i;
-        record.topic_id = id;
-        record.replicas = record.isr = replicas;
-        record.replicas_count = record.isr_count = replica_count;
-        record.directories = directories;
-        record.directories_count = replica_count;
-        record.leader = replicas[0];
-        apply(test, delta, META_RECORD_PARTITION, &record);
-    }
-    struct coord_topic_change change = {str_from_c(name), id,
-                                        topic == NULL ? META_CREATED : META_CHANGED};
-    set_view(test, delta, &(struct coord_image_change){.topics = &change, .topic_count = 1});
-}
-
-static void delete_topic(struct test *test, const char *name) {
-    const struct meta_topic *topic = meta_image_topic(test->image, str_from_c(name));
-    if (topic == NULL) {
-        fprintf(test->out, "  no such topic\n");
-        return;
-    }
-    struct coord_topic_change change = {str_from_c(name), topic->id, META_DELETED};
-    struct meta_delta *delta = meta_delta_new(test->image);
-    struct remove_topic_record record = {.topic_id = topic->id};
-    apply(test, delta, META_RECORD_REMOVE_TOPIC, &record);
-    set_view(test, delta, &(struct coord_image_change){.topics = &change, .topic_count = 1});
-}
-
-static void set_feature(struct test *test, const char *name, int level) {
-    struct meta_delta *delta = meta_delta_new(test->image);
-    struct feature_level_record record;
-    wire_init(&feature_level_record_type, &record);
-    record.name = str_from_c(name);
-    record.feature_level = (int16_t)level;
-    apply(test, delta, META_RECORD_FEATURE_LEVEL, &record);
-    set_view(test, delta, &(struct coord_image_change){0});
-}
-
-static void set_group_config(struct test *test, const char *group, const char *name,
-                             const char *value) {
-    struct meta_delta *delta = meta_delta_new(test->image);
-    struct config_record record;
-    wire_init(&config_record_type, &record);
-    record.resource_type = META_RESOURCE_GROUP;
-    record.resource_name = str_from_c(group);
-    record.name = str_from_c(name);
-    record.value = str_from_c(value);
-    apply(test, delta, META_RECORD_CONFIG, &record);
-    set_view(test, delta, &(struct coord_image_change){.configs = true});
-}
-
 /* --- life --- */
 
 static void print_line(void *arg, enum text_log_level level, const char *line, int size) {
@@ -488,12 +378,14 @@ static void start(struct test *test) {
         .text_log = &errors_only,
         .log = {.arg = test, .next_offset = next_record_offset, .append = append_records},
         .mailbox_max = 1000,
-        .image = test->image,
+        .image = test->cluster.image,
         .config = test->config,
         .stepped = count_step,
         .stepped_arg = test,
     };
     test->groups = groups_new(&options, ERR_NOT_COORDINATOR);
+    test->cluster.groups = test->groups;
+    test->cluster.config = test->config;
     test->groups->leader_epoch = 7;
     groups_activate(test->groups);
 }
@@ -668,13 +560,13 @@ static bool run_life(struct test *test, const char *line) {
     if (sscanf(line, "config %127s %255s", name, value) == 2) {
         add_setting(test, name, value);
     } else if (sscanf(line, "topic %127s %d%n", name, &count, &used) == 2) {
-        make_topic(test, name, count, line + used);
+        image_world_test_topic(&test->cluster, name, count, line + used);
     } else if (sscanf(line, "delete-topic %127s", name) == 1) {
-        delete_topic(test, name);
+        image_world_test_delete(&test->cluster, name);
     } else if (sscanf(line, "group-config %127s %255s %255s", name, value, third) == 3) {
-        set_group_config(test, name, value, third);
+        image_world_test_group_config(&test->cluster, name, value, third);
     } else if (sscanf(line, "feature %127s %d", name, &count) == 2) {
-        set_feature(test, name, count);
+        image_world_test_feature(&test->cluster, name, count);
     } else if (strncmp(line, "transactions", 12) == 0) {
         test->kind = &coord_transactions_kind;
     } else if (strncmp(line, "start", 5) == 0) {
@@ -831,7 +723,7 @@ static void test_start(struct test *test) {
         exit(2);
     }
     test->commit_task.run = commit;
-    test->image = meta_image_new();
+    test->cluster = (struct image_world_test){.out = test->out, .image = meta_image_new()};
     (void)snprintf(test->client_id, sizeof test->client_id, "client");
     test->room = -1;
     add_setting(test, "process.roles", "broker,controller");
@@ -854,7 +746,7 @@ static void test_stop(struct test *test) {
     fclose(test->out);
     free_done_calls(test);
     groups_free(test->groups);
-    meta_image_unref(test->image);
+    meta_image_unref(test->cluster.image);
     config_unref(test->config);
     sys_pool_free(test->pool);
     sys_loop_stop(test->loop);

@@ -37,7 +37,7 @@ record: ## records the transcripts anew from Apache Kafka
 
 bench: ## Apache Kafka and Ottla in turn, under the same load; ARGS=--quick tries it out
 	@tools/install.sh test
-	@tools/build.sh build -- src/bin/ottla bench/first bench/floor bench/librdkafka
+	@tools/build.sh build -- src/bin/ottla bench/first bench/beside bench/floor bench/librdkafka
 	@tools/venv.sh
 	@exec .cache/venv/bin/python bench/bench.py $(ARGS)
 

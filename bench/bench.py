@@ -19,9 +19,11 @@ import rows
 from brokers import ROOT, Kafka, Ottla
 
 FULL = {"rounds": 3, "warm_s": 60, "settle_s": 5, "idle_s": 20, "bytes": 2 << 30,
-        "requests": 200000, "latency_s": 30, "client_bytes": 1 << 30, "many": 2000}
+        "requests": 200000, "latency_s": 30, "client_bytes": 1 << 30, "many": 2000,
+        "keys": 300000, "beside_s": 30}
 QUICK = {"rounds": 1, "warm_s": 5, "settle_s": 1, "idle_s": 3, "bytes": 128 << 20,
-         "requests": 20000, "latency_s": 3, "client_bytes": 64 << 20, "many": 200}
+         "requests": 20000, "latency_s": 3, "client_bytes": 64 << 20, "many": 200,
+         "keys": 60000, "beside_s": 8}
 
 
 def add(samples, name, values):
@@ -42,7 +44,11 @@ def measure_load(bench, broker, only):
     if only("latency"):
         rows.note(f"  {broker.name}: latency")
         result.update(rows.measure_latency(bench, broker))
-    result["load_memory"] = broker.resident_mib()
+    if result:
+        result["load_memory"] = broker.resident_mib()
+    if only("compaction"):
+        rows.note(f"  {broker.name}: beside a compaction")
+        result.update(rows.measure_compaction(bench, broker))
     return result
 
 
@@ -62,7 +68,7 @@ def turn(bench, make, number, only, samples):
         add(samples, broker.name, rows.measure_start(bench, broker))
         if only("idle"):
             add(samples, broker.name, rows.measure_idle(bench, broker))
-        if only("bytes") or only("requests") or only("latency"):
+        if any(map(only, ("bytes", "requests", "latency", "compaction"))):
             rows.note(f"  {broker.name}: warm-up")
             rows.warm(bench, broker)
             add(samples, broker.name, measure_load(bench, broker, only))
@@ -92,7 +98,7 @@ def parse():
     parser.add_argument("--quick", action="store_true",
                         help="a few minutes, to see that it runs; its figures are worth little")
     parser.add_argument("--rounds", type=int, help="turns of each broker")
-    parser.add_argument("--only", help="some of idle,bytes,requests,latency,clients,kill")
+    parser.add_argument("--only", help="some of idle,bytes,requests,latency,compaction,clients,kill")
     parser.add_argument("--build", default=os.path.join(ROOT, "build"), help="the build folder")
     parser.add_argument("--results", help="where JSON, table and picture go "
                                           "(bench-results in the build folder)")
@@ -117,7 +123,7 @@ def main():
 
     words = sys.argv[1:]
     result = report.make(" ".join(["make bench" if not words else "bench/bench.py", *words]),
-                         plan, samples, rows.ROWS, rows.CLIENT_ROWS)
+                         plan, samples, rows)
     results = arguments.results or os.path.join(bench.build, "bench-results")
     os.makedirs(results, exist_ok=True)
     for name, text in (("bench.json", json.dumps(result, indent=2) + "\n"),

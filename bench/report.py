@@ -48,12 +48,15 @@ def compare(rows, plan, ours, theirs, floor):
     return result
 
 
-def make(command, plan, samples, rows, client_rows):
+def make(command, plan, samples, rows):
     return {"date": time.strftime("%Y-%m-%d"), "commit": commit(), "command": command,
             "machine": machine(),
             "plan": plan,
-            "brokers": compare(rows, plan, samples["ottla"], samples["kafka"], samples["floor"]),
-            "clients": compare(client_rows, plan, samples["libottla"], samples["librdkafka"],
+            "brokers": compare(rows.ROWS, plan, samples["ottla"], samples["kafka"],
+                               samples["floor"]),
+            "compaction": compare(rows.COMPACTION_ROWS, plan, samples["ottla"], samples["kafka"],
+                                  {}),
+            "clients": compare(rows.CLIENT_ROWS, plan, samples["libottla"], samples["librdkafka"],
                                {})}
 
 
@@ -73,7 +76,7 @@ def spread(entry):
 
 
 def cells(row):
-    return [f"{row['text']}, {row['unit']}", figure(row["ours"]["median"]), spread(row["ours"]),
+    return [", ".join(filter(None, (row["text"], row["unit"]))), figure(row["ours"]["median"]), spread(row["ours"]),
             figure(row["theirs"]["median"]), spread(row["theirs"]), figure(row["ratio"]),
             figure(row["floor"]["median"]) if row["floor"] else ""]
 
@@ -99,6 +102,9 @@ def table(result):
             f"Linux {where['kernel']}. Medians, least and most.", ""]
     text += lines(["", "Ottla", "spread", "Apache Kafka", "spread", "ratio", "floor"],
                   result["brokers"])
+    if result["compaction"]:
+        text += ["", *lines(["", "Ottla", "spread", "Apache Kafka", "spread", "ratio", "floor"],
+                            result["compaction"])]
     if result["clients"]:
         text += ["", *lines(["", "libottla", "spread", "librdkafka", "spread", "ratio", "floor"],
                             result["clients"])]

@@ -47,6 +47,13 @@ CLIENT_ROWS = [
     ("consume_1k", "client CPU per million consumed, 1 KiB", "s", True),
     ("consume_100", "client CPU per million consumed, 100 B", "s", True),
 ]
+BESIDE = [(f"{phase}_{what}_{key}", f"{text}, {words}, {name}", unit, True)
+          for what, text in (("produce", "record acknowledged"), ("fetch", "fetch answered"))
+          for phase, words, unit in (("rest", "log at rest", "ms"),
+                                     ("busy", "log being compacted", "ms"),
+                                     ("times", "compacted / at rest", "×"))
+          for key, name in (("p50", "p50"), ("p99", "p99"), ("p999", "p99.9"), ("max", "most"))]
+COMPACTION_ROWS = [*BESIDE, ("cleanings", "compactions of the log meanwhile", "", False)]
 
 
 class Wrong(Exception):
@@ -225,6 +232,65 @@ def measure_latency(bench, broker):
             for name, linger, group in (("latency", "5", "latencyMs"), ("eager", "0", "latencyMs"),
                                         ("acknowledged", "0", "acknowledgedMs"))
             for key in ("p50", "p99", "p999")}
+
+
+# --- beside a compaction --------------------------------------------------------------------------
+
+BESIDE_WRITES, BESIDE_READS = 4000, 500  # a second
+BESIDE_TOPIC = {"cleanup.policy": "compact", "segment.bytes": 4 << 20,
+                "min.cleanable.dirty.ratio": 1}  # 1: it is left alone
+
+
+def cleaned_to(broker, topic):
+    """The line of the topic's first partition in the cleaner's checkpoint."""
+    try:
+        with open(os.path.join(broker.folder, "data", "cleaner-offset-checkpoint")) as file:
+            return next((line for line in file if line.startswith(f"{topic} 0 ")), None)
+    except FileNotFoundError:
+        return None
+
+
+def measure_beside(bench, broker, topic):
+    """Latencies by what they are of, and how often the log was compacted meanwhile."""
+    os.sync()
+    plan = bench.plan
+    client = subprocess.Popen(
+        [bench.program("beside"), broker.bootstrap, topic, "load", str(plan["keys"]),
+         str(BESIDE_WRITES), str(BESIDE_READS), str(plan["beside_s"])],
+        stdout=subprocess.PIPE, text=True, env=bench.environment(), preexec_fn=bench.pin_client)
+    seen = {cleaned_to(broker, topic)}
+    while client.poll() is None:
+        seen.add(cleaned_to(broker, topic))
+        time.sleep(0.1)
+    if client.returncode != 0:
+        raise Wrong(f"{broker.name}: produce and fetch beside a compaction failed")
+    return json.loads(client.stdout.read()), len(seen) - 1
+
+
+def measure_compaction(bench, broker):
+    """The same load on the same log twice: left alone, then compacted again and again, because
+    each segment of 4 MiB that is full makes it dirty."""
+    topic = "beside"
+    settings = [word for key, value in BESIDE_TOPIC.items() for word in ("-c", f"{key}={value}")]
+    bench.run(bench.command(broker, "topic", "create", topic, "-p", 1, *settings))
+    bench.run(bench.command(broker, "config", "set", "broker/", "log.cleaner.backoff.ms=100"))
+    bench.run([bench.program("beside"), broker.bootstrap, topic, "fill", bench.plan["keys"]])
+    with pinned(bench, broker):
+        rest, none = measure_beside(bench, broker, topic)
+        bench.run(bench.command(broker, "config", "set", f"topic/{topic}",
+                                "min.cleanable.dirty.ratio=0"))
+        busy, cleanings = measure_beside(bench, broker, topic)
+    if none > 0 or cleanings < 2:
+        raise Wrong(f"{broker.name}: compacted {none} times at rest, {cleanings} times else")
+    bench.run(bench.command(broker, "config", "unset", "broker/", "log.cleaner.backoff.ms"))
+    bench.delete(broker, topic)
+    result = {"cleanings": cleanings}
+    for what in ("produce", "fetch"):
+        for key in ("p50", "p99", "p999", "max"):
+            before, during = rest[f"{what}Ms"][key], busy[f"{what}Ms"][key]
+            result.update({f"rest_{what}_{key}": before, f"busy_{what}_{key}": during,
+                           f"times_{what}_{key}": during / before})
+    return result
 
 
 def measure_floor(bench):

@@ -145,9 +145,11 @@ struct ottla_membership {
     const char *group_id;
     const char *member_id;   /* "" before the first join */
     const char *instance_id; /* NULL: dynamic */
-    int32_t generation;      /* or the member epoch; -1: in no group now */
+    int32_t generation;      /* or the member epoch; -1: none yet, or it has unsubscribed */
 };
-/* Also what transactional commits carry. Texts are good until the next poll. */
+/* Also what transactional commits carry. Texts are good until the next poll. After the membership
+ * was lost it is that of before, until a poll has told of the next: the group refuses it, and what
+ * others may have read by now is not committed. */
 int ottla_consumer_membership(const struct ottla_consumer *consumer,
                               struct ottla_membership *ret_membership);
 

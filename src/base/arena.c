@@ -160,6 +160,17 @@ void *arena_grow(struct arena *arena, void *piece, size_t old_size, size_t new_s
     return copy;
 }
 
+static size_t capacity_for(size_t count) {
+    return count < 2 ? count : (size_t)1 << (64 - __builtin_clzll(count - 1));
+}
+
+void *arena_extend(struct arena *arena, void *list, size_t count, size_t more, size_t unit) {
+    size_t capacity = capacity_for(count);
+    return count + more <= capacity
+               ? list
+               : arena_grow(arena, list, capacity * unit, capacity_for(count + more) * unit);
+}
+
 struct bytes arena_bytes(struct arena *arena, struct bytes b) {
     if (b.data == NULL) {
         return b;

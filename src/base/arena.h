@@ -34,6 +34,11 @@ void *arena_alloc_zero(struct arena *arena, size_t size);
  * afterwards. NULL on the bound, and then the old piece stays good. */
 void *arena_grow(struct arena *arena, void *piece, size_t old_size, size_t new_size);
 
+/* A list with room for `more` items behind its `count`, each of `unit` bytes. It is NULL at first,
+ * and grows by this function only: its capacity is a power of two, so that also lists which grow in
+ * turn take linear time and memory. NULL on the bound. */
+void *arena_extend(struct arena *arena, void *list, size_t count, size_t more, size_t unit);
+
 /* Copies; null stays null. The text of arena_c_str is zero-terminated. On the bound: null. */
 struct str arena_str(struct arena *arena, struct str s);
 struct bytes arena_bytes(struct arena *arena, struct bytes b);

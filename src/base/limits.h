@@ -222,6 +222,14 @@
  * than 2 GiB anyway. */
 #define SERVER_ANSWER_BYTES_MAX (256 * 1024 * 1024)
 
+/* Partitions that one WriteTxnMarkers or AddPartitionsToTxn names: more than a broker leads, or a
+ * transaction is in. Each costs its sender four bytes, and us 600 until its marker is committed. */
+#define TXN_PARTITIONS_MAX (100 * 1000)
+
+/* Transactions in one AddPartitionsToTxn of a leader: as many producers as begin to write to a
+ * broker at the same time. Each costs 4 KiB until its coordinator answered. */
+#define TXN_ADDITIONS_MAX (10 * 1000)
+
 /* How much of a fetch is asked about before it is called warm; a page of it costs a microsecond. */
 #define FETCH_PROBE_BYTES_MAX (256 * 1024)
 

@@ -73,6 +73,32 @@ static void test_arena_grow(void **state) {
     arena_done(&arena);
 }
 
+/* Two lists that grow in turn, so that neither is ever the last piece. */
+static void test_arena_extend(void **state) {
+    (void)state;
+    enum { COUNT = 10000 };
+    struct arena arena;
+    arena_init(&arena, SIZE_MAX);
+    uint32_t *lists[2] = {NULL, NULL};
+    for (uint32_t i = 0; i < COUNT; i++) {
+        for (int k = 0; k < 2; k++) {
+            lists[k] = arena_extend(&arena, lists[k], i, 1, sizeof *lists[k]);
+            lists[k][i] = i + (uint32_t)k;
+        }
+    }
+    assert_true(arena.used < (size_t)10 * COUNT * sizeof *lists[0]);
+    lists[0] = arena_extend(&arena, lists[0], COUNT, 3 * (size_t)COUNT, sizeof *lists[0]);
+    memset(lists[0] + COUNT, 0, 3 * COUNT * sizeof *lists[0]);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        assert_int_equal(lists[0][i], i);
+        assert_int_equal(lists[1][i], i + 1);
+    }
+    arena_done(&arena);
+    arena_init(&arena, 64);
+    assert_null(arena_extend(&arena, NULL, 0, 100, 1));
+    arena_done(&arena);
+}
+
 static void test_buffer(void **state) {
     (void)state;
     struct buffer buffer = {0};
@@ -157,8 +183,9 @@ static void test_rng(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arena),      cmocka_unit_test(test_arena_bound),
-        cmocka_unit_test(test_arena_grow), cmocka_unit_test(test_buffer),
-        cmocka_unit_test(test_heap),       cmocka_unit_test(test_rng),
+        cmocka_unit_test(test_arena_grow), cmocka_unit_test(test_arena_extend),
+        cmocka_unit_test(test_buffer),     cmocka_unit_test(test_heap),
+        cmocka_unit_test(test_rng),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

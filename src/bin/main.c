@@ -26,10 +26,10 @@ static void print_help(FILE *out) {
           "An event streaming platform that speaks Apache Kafka's protocol.\n\n",
           out);
     for (int i = 0; i < COMMAND_COUNT; i++) {
-        fprintf(out, "  %-10s  %s\n", commands[i].name, commands[i].summary);
+        fprintf(out, "  %-11s  %s\n", commands[i].name, commands[i].summary);
     }
     for (size_t i = 0; cli_root.commands[i] != NULL; i++) {
-        fprintf(out, "  %-10s  %s\n", cli_root.commands[i]->name, cli_root.commands[i]->summary);
+        fprintf(out, "  %-11s  %s\n", cli_root.commands[i]->name, cli_root.commands[i]->summary);
     }
     fputs(
         "\n  ottla COMMAND --help teaches a command.\n"

@@ -249,6 +249,9 @@ static const char *hint_of(int code) {
         return "`ottla group list` prints the groups there are.";
     case ERR_TRANSACTIONAL_ID_NOT_FOUND:
         return "`ottla transaction list` prints the transactional ids there are.";
+    case ERR_POLICY_VIOLATION:
+        return "A trim needs delete in the topic's cleanup.policy; else the brokers have a policy "
+               "of their own.";
     case ERR_INVALID_PRODUCER_EPOCH:
     case ERR_TRANSACTION_COORDINATOR_FENCED:
         return "It has ended, or its producer has gone on: look at it again.";

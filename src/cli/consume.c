@@ -378,6 +378,7 @@ const struct cli_command cli_consume_command = {
         "  ottla consume orders -r -10 -e                     the last ten of each partition\n"
         "  ottla consume orders:0 -r 100:200 -f '%o %k %v\\n'  offsets 100 to 199\n"
         "  ottla consume orders -g billing                    as a member of a group\n"
+        "  ottla consume orders -X isolation.level=read_committed   no aborted transactions\n"
         "  ottla consume orders -e -o json | jq .value\n",
     .options = options,
     .arguments_min = 1,

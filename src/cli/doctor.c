@@ -1,8 +1,8 @@
 /*
  * ottla cluster doctor: looks at what most often is wrong between a client and a cluster, from the
  * client's side, in the order in which a client meets it: names, sockets, the protocol, what the
- * brokers tell clients to connect to, the quorum, partitions, disks. Every finding says what to
- * try.
+ * brokers tell clients to connect to, the quorum, partitions, transactions, disks. Every finding
+ * says what to try.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -10,6 +10,7 @@
 
 #include "cli/cluster.h"
 #include "cli/cluster_int.h"
+#include "cli/hanging.h"
 #include "cli/items.h"
 #include "cli/output.h"
 #include "client/connection.h"
@@ -195,6 +196,49 @@ static void look_at_quorum(struct doctor *doctor) {
 
 /* --- partitions --- */
 
+/* Partitions that cannot be asked are counted; without every coordinator's word nothing is said. */
+static bool wait_for_producers(struct hanging_search *search, enum hanging_step step, size_t count,
+                               struct ottla_call *call) {
+    size_t *unasked = search->arg;
+    (void)count;
+    bool fine = ottla_call_wait(call, -1, NULL) == OTTLA_OK;
+    size_t failed;
+    const struct ottla_failure *failures = ottla_call_failures(call, &failed);
+    if (step == HANGING_PRODUCERS) {
+        *unasked += failed;
+        return true;
+    }
+    size_t known = 0; /* that a transactional id is not there is an answer */
+    while (known < failed && failures[known].code == ERR_TRANSACTIONAL_ID_NOT_FOUND) {
+        known++;
+    }
+    return fine || (step == HANGING_DESCRIBE && failed > 0 && known == failed);
+}
+
+static void look_at_transactions(struct doctor *doctor, const struct ottla_partition *partitions,
+                                 size_t partition_count) {
+    size_t unasked = 0;
+    struct hanging_search search = {.client = doctor->items.client,
+                                    .arena = cli_arena(doctor->items.cli),
+                                    .idle_ms = HANGING_IDLE_MS,
+                                    .now_ms = sys_wall_ms(client_sys(doctor->items.client)),
+                                    .wait = wait_for_producers,
+                                    .arg = &unasked};
+    struct hanging *hanging;
+    size_t count = 0;
+    bool known = hanging_find(&search, partitions, partition_count, &hanging, &count);
+    if (count > 0) {
+        find(doctor, PROBLEM, "transactions", "ottla transaction find-hanging, then abort",
+             "%zu hang, the first in %s:%d: read_committed gets no further there", count,
+             hanging[0].topic, (int)hanging[0].partition);
+    } else if (!known || unasked > 0) {
+        find(doctor, WARNING, "transactions", "ottla transaction find-hanging",
+             "not every partition and coordinator said what is open");
+    } else {
+        find(doctor, FINE, "transactions", "", "none hangs");
+    }
+}
+
 static void look_at_topics(struct doctor *doctor) {
     struct ottla_admin_options options = {.internal = true, .timeout_ms = 3 * CONNECT_MS};
     struct ottla_call *call = ottla_topics_list(doctor->items.client, &options);
@@ -207,11 +251,20 @@ static void look_at_topics(struct doctor *doctor) {
     size_t partitions = 0;
     size_t leaderless = 0;
     size_t under_replicated = 0;
+    size_t led_count = 0;
+    for (size_t t = 0; t < count; t++) {
+        partitions += topics[t].partition_count;
+    }
+    struct ottla_partition *led =
+        ARENA_ARRAY(cli_arena(doctor->items.cli), struct ottla_partition, partitions);
     for (size_t t = 0; t < count; t++) {
         for (size_t p = 0; p < topics[t].partition_count; p++) {
             const struct ottla_partition_description *partition = &topics[t].partitions[p];
-            partitions++;
-            leaderless += partition->leader < 0;
+            if (partition->leader < 0) {
+                leaderless++;
+            } else {
+                led[led_count++] = (struct ottla_partition){topics[t].name, partition->partition};
+            }
             under_replicated += partition->isr.count < partition->replicas.count;
         }
     }
@@ -227,6 +280,7 @@ static void look_at_topics(struct doctor *doctor) {
         find(doctor, FINE, "topics", "", "%zu topics with %zu partitions, all led and in sync",
              count, partitions);
     }
+    look_at_transactions(doctor, led, led_count);
     ottla_call_free(call);
 }
 
@@ -283,7 +337,7 @@ static int cluster_doctor(struct cli *cli) {
 
 const struct cli_command cluster_doctor_command = {
     .name = "doctor",
-    .summary = "looks for what may be wrong: names, listeners, quorum, partitions, disks",
+    .summary = "looks for what may be wrong: listeners, quorum, partitions, transactions, disks",
     .text = "The exit code is 1 when there are problems, 4 when no server of the list answers.\n",
     .examples = "  ottla cluster doctor\n"
                 "  ottla cluster doctor -b kafka1:9092 -o json\n",

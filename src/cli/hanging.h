@@ -24,6 +24,8 @@ struct hanging {
     const char *transactional_id; /* that the producer's id belongs to; NULL: no coordinator says */
 };
 
+enum { HANGING_IDLE_MS = 15 * 60 * 1000 }; /* the default of transaction.max.timeout.ms */
+
 enum hanging_step { HANGING_PRODUCERS, HANGING_LIST, HANGING_DESCRIBE };
 
 struct hanging_search {

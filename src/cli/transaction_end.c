@@ -96,7 +96,7 @@ static int check_hanging(struct aborting *aborting) {
 static const struct cli_column abort_columns[] = {
     {"TOPIC", "topic"},
     {"PARTITION", "partition", true},
-    {"OPEN FROM", "startOffset", true},
+    {"OPEN FROM", "transactionStartOffset", true},
     {"PRODUCER", "producerId", true},
     {"EPOCH", "producerEpoch", true},
     {"RESULT", "result"},
@@ -106,11 +106,11 @@ static const struct cli_column abort_columns[] = {
 static int print_aborted(const struct aborting *aborting, const char *result) {
     json_t *rows = json_array();
     json_array_append_new(
-        rows,
-        json_pack("{s:s, s:i, s:I, s:I, s:i, s:s}", "topic", aborting->partition.topic, "partition",
-                  aborting->partition.partition, "startOffset", (json_int_t)aborting->start_offset,
-                  "producerId", (json_int_t)aborting->producer.producer_id, "producerEpoch",
-                  aborting->producer.producer_epoch, "result", result));
+        rows, json_pack("{s:s, s:i, s:I, s:I, s:i, s:s}", "topic", aborting->partition.topic,
+                        "partition", aborting->partition.partition, "transactionStartOffset",
+                        (json_int_t)aborting->start_offset, "producerId",
+                        (json_int_t)aborting->producer.producer_id, "producerEpoch",
+                        aborting->producer.producer_epoch, "result", result));
     return cli_print_rows(aborting->items->cli, abort_columns, rows);
 }
 

@@ -11,8 +11,6 @@
 #include "client/core.h"
 #include "sys/sys.h"
 
-enum { TIMEOUT_MS = 15 * 60 * 1000 }; /* the default of transaction.max.timeout.ms */
-
 struct finding {
     struct items *items;
     int code; /* of what was asked so far */
@@ -85,7 +83,7 @@ static int choose(struct items *items, const int32_t *broker_id, struct items_pa
 static const struct cli_column columns[] = {
     {"TOPIC", "topic"},
     {"PARTITION", "partition", true},
-    {"OPEN FROM", "startOffset", true},
+    {"OPEN FROM", "transactionStartOffset", true},
     {"LAST WRITE", "lastWriteAgo", true},
     {"PRODUCER", "producerId", true},
     {"EPOCH", "producerEpoch", true},
@@ -98,12 +96,13 @@ static json_t *hanging_json(const struct hanging *hanging, int64_t now_ms) {
     char ago[WHEN_TEXT_SIZE];
     when_duration_format(
         now_ms > producer->last_timestamp_ms ? now_ms - producer->last_timestamp_ms : 0, ago);
-    return json_pack(
-        "{s:s, s:i, s:I, s:s, s:I, s:I, s:i, s:i, s:s?}", "topic", hanging->topic, "partition",
-        hanging->partition, "startOffset", (json_int_t)producer->transaction_start_offset,
-        "lastWriteAgo", ago, "lastWriteMs", (json_int_t)producer->last_timestamp_ms, "producerId",
-        (json_int_t)producer->producer_id, "producerEpoch", producer->producer_epoch,
-        "coordinatorEpoch", producer->coordinator_epoch, "transaction", hanging->transactional_id);
+    return json_pack("{s:s, s:i, s:I, s:s, s:I, s:I, s:i, s:i, s:s?}", "topic", hanging->topic,
+                     "partition", hanging->partition, "transactionStartOffset",
+                     (json_int_t)producer->transaction_start_offset, "lastWriteAgo", ago,
+                     "lastWriteMs", (json_int_t)producer->last_timestamp_ms, "producerId",
+                     (json_int_t)producer->producer_id, "producerEpoch", producer->producer_epoch,
+                     "coordinatorEpoch", producer->coordinator_epoch, "transaction",
+                     hanging->transactional_id);
 }
 
 static void print(const struct cli *cli, const struct hanging *hanging, size_t count,
@@ -126,7 +125,8 @@ static int find_hanging(struct cli *cli) {
     int32_t broker_id = (int32_t)cli_number(cli, "broker", -1);
     struct hanging_search search = {
         .arena = cli_arena(cli), .broker_id = broker_id < 0 ? NULL : &broker_id, .wait = wait};
-    int code = transaction_duration(cli, "max-transaction-timeout", TIMEOUT_MS, &search.idle_ms);
+    int code =
+        transaction_duration(cli, "max-transaction-timeout", HANGING_IDLE_MS, &search.idle_ms);
     struct items items;
     if (code != CLI_DONE || (code = items_start(cli, &items)) != CLI_DONE) {
         return code;

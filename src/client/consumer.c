@@ -148,6 +148,7 @@ void ottla_consumer_free(struct ottla_consumer *consumer) {
     map_done(&consumer->topics);
     arena_done(&consumer->subscription);
     arena_done(&consumer->identity);
+    free(consumer->known_member_id);
     arena_done(&consumer->committed_texts);
     arena_done(&consumer->headers);
     free(consumer->records);

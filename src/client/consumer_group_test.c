@@ -25,6 +25,7 @@ static struct {
     int said;        /* and so many the member was told; -1: nothing */
     int32_t epoch;   /* of the group */
     bool deaf;       /* to commits */
+    bool forgetful;  /* does not know who asks for offsets */
     bool left;       /* the member said so */
     int32_t commits; /* taken */
 } group;
@@ -64,6 +65,9 @@ static enum fake_do twist(void *arg, struct fake_call *call) {
         return FAKE_SILENCE;
     } else if (call->api_key == API_OFFSET_COMMIT) {
         group.commits++;
+    } else if (call->api_key == API_OFFSET_FETCH && group.forgetful) {
+        struct offset_fetch_response *response = call->response;
+        response->groups[0].error_code = ERR_UNKNOWN_MEMBER_ID;
     }
     return FAKE_ANSWER;
 }
@@ -362,6 +366,78 @@ static void a_commit_of_before_a_loss_is_not_made(void **state) {
     assert_int_equal(group.commits, 1);
 }
 
+/* --- the membership --- */
+
+/* A heartbeat will say so; the program has done nothing wrong. */
+static void who_is_out_of_the_group_when_it_asks_for_offsets_joins_anew(void **state) {
+    (void)state;
+    group.forgetful = true;
+    begin(); /* no poll fails */
+    group.error = ERR_UNKNOWN_MEMBER_ID;
+    poll_for(1000);
+    assert_int_equal(told.lost, PARTITIONS);
+    group.error = ERR_OK;
+    group.said = -1;
+    group.forgetful = false;
+    poll_for(3000);
+    assert_int_equal(told.count, PARTITIONS);
+    struct ottla_position position;
+    const struct ottla_partition partition = {"t", 0};
+    assert_int_equal(ottla_consumer_position(consumer, &partition, &position), OTTLA_OK);
+    assert_int_equal(position.offset, RECORDS);
+}
+
+static int32_t generation(void) {
+    struct ottla_membership membership;
+    assert_int_equal(ottla_consumer_membership(consumer, &membership), OTTLA_OK);
+    assert_int_equal(membership.generation > 0, membership.member_id[0] != 0);
+    return membership.generation;
+}
+
+/* Offsets that a transaction commits with it are those of records that may be others' by now: they
+ * must be refused, not taken as those of who is in no group. */
+static void the_membership_is_that_of_the_records(void **state) {
+    (void)state;
+    assert_int_equal(generation(), -1);
+    begin();
+    assert_int_equal(generation(), 1);
+    group.epoch = 2;
+    run(1000); /* it keeps what it has */
+    assert_int_equal(generation(), 2);
+    poll_once();
+    group.error = ERR_FENCED_MEMBER_EPOCH;
+    run(1000);
+    assert_int_equal(generation(), 2);
+    group.error = ERR_OK;
+    group.said = -1;
+    group.epoch = 7;
+    run(1000); /* a member again, which the program does not know */
+    assert_int_equal(generation(), 2);
+    poll_for(3000);
+    assert_int_equal(told.lost, PARTITIONS);
+    assert_int_equal(generation(), 7);
+}
+
+static void who_left_keeps_the_membership_of_before(void **state) {
+    (void)state;
+    begin();
+    run(POLL_INTERVAL_MS + 1000);
+    assert_true(group.left);
+    assert_int_equal(generation(), 1);
+    group.error = ERR_COORDINATOR_LOAD_IN_PROGRESS; /* no way back for now */
+    poll_once();
+    assert_int_equal(told.lost, PARTITIONS);
+    assert_int_equal(generation(), 1);
+    group.error = ERR_OK;
+    group.said = -1;
+    group.epoch = 3;
+    poll_for(3000);
+    assert_int_equal(generation(), 3);
+    unsubscribe();
+    poll_for(1000);
+    assert_int_equal(generation(), -1);
+}
+
 #define world_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void) {
@@ -375,6 +451,9 @@ int main(void) {
         world_test(what_is_lost_while_it_is_given_back_is_told_once),
         world_test(what_is_assigned_by_hand_stays),
         world_test(a_commit_of_before_a_loss_is_not_made),
+        world_test(who_is_out_of_the_group_when_it_asks_for_offsets_joins_anew),
+        world_test(the_membership_is_that_of_the_records),
+        world_test(who_left_keeps_the_membership_of_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

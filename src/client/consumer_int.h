@@ -158,6 +158,8 @@ struct ottla_consumer {
     err_t failed;      /* of the membership; OK: none */
     char failed_text[OTTLA_ERROR_TEXT_SIZE];
     struct arena identity; /* texts of ottla_consumer_membership */
+    char *known_member_id; /* of the membership that the last poll left it with; NULL: none */
+    int32_t known_generation;
 
     /* offsets */
     struct list commits; /* struct commit, oldest first; the first is on its way */
@@ -253,6 +255,8 @@ void fetch_done(struct ottla_consumer *consumer);
 
 /* Tells the application what happened to its group, as far as it can be told now. */
 void consumer_tell(struct ottla_consumer *consumer);
+/* After it: keeps the membership that the application knows of. */
+void consumer_note_identity(struct ottla_consumer *consumer);
 /* Gives up what is subscribed or assigned. What was, is committed and told later. */
 void consumer_give_up(struct ottla_consumer *consumer);
 /* The member leaves when commits are through. */

@@ -135,6 +135,7 @@ static int take(struct ottla_consumer *consumer, size_t *ret_count, struct ottla
     }
     commit_auto(consumer, false); /* nothing was handed out in this poll so far */
     consumer_tell(consumer);
+    consumer_note_identity(consumer);
     int code = tell_error(consumer, ret_error);
     if (code == OTTLA_OK) {
         *ret_count = take_records(consumer);

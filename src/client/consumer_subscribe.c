@@ -6,6 +6,8 @@
  * it has left.
  */
 #include <assert.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "client/consumer_int.h"
 
@@ -193,14 +195,54 @@ int ottla_consumer_close(struct ottla_consumer *consumer, int64_t timeout_ms) {
 
 /* --- the rest --- */
 
+/* Whether the application knows of this membership, which still lasts. */
+static bool live_identity(const struct ottla_consumer *consumer,
+                          struct member_identity *ret_identity) {
+    *ret_identity = (struct member_identity){.member_id = STR(""), .generation = -1};
+    if (consumer->member != NULL) {
+        client_member_identity(consumer->member, ret_identity);
+    }
+    return ret_identity->generation > 0 && consumer->losses == consumer->losses_known;
+}
+
+static void forget_identity(struct ottla_consumer *consumer) {
+    free(consumer->known_member_id);
+    consumer->known_member_id = NULL;
+    consumer->known_generation = -1;
+}
+
+void consumer_note_identity(struct ottla_consumer *consumer) {
+    struct member_identity identity;
+    if (live_identity(consumer, &identity)) {
+        if (consumer->known_member_id == NULL ||
+            !str_equal(str_from_c(consumer->known_member_id), identity.member_id)) {
+            forget_identity(consumer);
+            consumer->known_member_id = strndup(identity.member_id.data, identity.member_id.size);
+            if (consumer->known_member_id == NULL) {
+                abort();
+            }
+        }
+        consumer->known_generation = identity.generation;
+    } else if (!consumer->subscribed) {
+        forget_identity(consumer);
+    }
+}
+
+/*
+ * Who is out of the group, or in it again without the application knowing, may have records in hand
+ * that are others' by now. A transaction that commits their offsets must be refused. It would not
+ * be with the new membership, nor without one: brokers take that for a program that needs no group.
+ */
 int ottla_consumer_membership(const struct ottla_consumer *consumer,
                               struct ottla_membership *ret_membership) {
     if (consumer->settings->group_id == NULL) {
         return OTTLA_NOT_FOUND;
     }
-    struct member_identity identity = {.member_id = STR(""), .generation = -1};
-    if (consumer->member != NULL) {
-        client_member_identity(consumer->member, &identity);
+    struct member_identity identity;
+    if (!live_identity(consumer, &identity)) {
+        bool known = consumer->known_member_id != NULL;
+        identity.member_id = known ? str_from_c(consumer->known_member_id) : STR("");
+        identity.generation = known ? consumer->known_generation : -1;
     }
     struct arena *texts = (struct arena *)&consumer->identity;
     *ret_membership = (struct ottla_membership){

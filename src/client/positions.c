@@ -137,6 +137,12 @@ static void found_committed(struct ottla_consumer *consumer, struct position *po
     }
 }
 
+/* Its heartbeats tell who is out of the group, or behind it, what to do; then offsets are asked for
+ * again. */
+static bool is_heard_in_heartbeats(err_t err) {
+    return err == ERR_STALE_MEMBER_EPOCH || err == ERR_UNKNOWN_MEMBER_ID;
+}
+
 static void on_committed(void *arg, err_t err, const struct committed_item *items, size_t count) {
     struct ottla_consumer *consumer = arg;
     bool told = false;
@@ -151,7 +157,7 @@ static void on_committed(void *arg, err_t err, const struct committed_item *item
             found_committed(consumer, position, &items[i]);
             continue;
         }
-        if (!told && !err_retriable(err) && err != ERR_TIMED_OUT && err != ERR_STALE_MEMBER_EPOCH) {
+        if (!told && !err_retriable(err) && err != ERR_TIMED_OUT && !is_heard_in_heartbeats(err)) {
             position_fail(consumer, position, err);
             told = true;
         }

@@ -103,6 +103,11 @@ struct coord_call {
 
 /* To the shard of the call's group or transactional id. */
 void coord_submit(struct coord *coord, struct coord_call *call);
+/* Makes the filters of a ListGroups what shards expect, in place: words that there are, each once.
+ * Once for all shards, however many a stranger sends. */
+struct list_groups_request;
+void coord_group_filters_prepare(struct list_groups_request *request);
+
 /* To a shard by its number: a part of a request about many groups. */
 void coord_submit_to(struct coord *coord, struct coord_call *call, int32_t partition);
 

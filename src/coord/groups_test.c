@@ -598,14 +598,34 @@ static void rewrite(struct test *test) {
     groups_run(test->groups, say_anew, NULL, test);
 }
 
+static void print_offsets(struct test *test, const struct offsets *offsets) {
+    int pending = 0;
+    const struct offset_topic *topic;
+    const struct offset_slot *slot;
+    const struct list *link;
+    size_t topics, slots;
+    map_for_each (&offsets->topics, topics, topic) {
+        map_for_each (&topic->partitions, slots, slot) {
+            list_for_each (link, &slot->pending) {
+                pending++;
+            }
+        }
+    }
+    fprintf(test->out, ", %d offsets", (int)offsets->slot_count);
+    if (pending > 0) {
+        fprintf(test->out, ", %d pending", pending);
+    }
+}
+
 static void print_groups(struct test *test) {
+    static const struct offsets none = {0};
     const struct group *group;
     size_t cursor;
     map_for_each (&test->groups->by_id, cursor, group) {
-        fprintf(test->out, "  %.*s %s %s \"%.*s\", %d offsets\n", STR_ARGS(group->id),
-                group_type_name(group), group_state_name(group),
-                STR_ARGS(group_protocol_type(group)),
-                group->offsets == NULL ? 0 : (int)group->offsets->slot_count);
+        fprintf(test->out, "  %.*s %s %s \"%.*s\"", STR_ARGS(group->id), group_type_name(group),
+                group_state_name(group), STR_ARGS(group_protocol_type(group)));
+        print_offsets(test, group->offsets == NULL ? &none : group->offsets);
+        fprintf(test->out, "\n");
     }
 }
 

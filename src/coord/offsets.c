@@ -18,20 +18,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* An offset that an open transaction wrote. */
+/* What an open transaction wrote last into a slot. */
 struct offset_pending {
     struct list in_slot;
-    struct list in_transaction;
-    int64_t producer_id;
+    struct open_transaction *transaction;
     struct offset_value value;
+    int64_t first_record_offset; /* of all that it wrote there */
     struct group *group;
     struct offset_topic *topic;
     struct offset_slot *slot;
 };
 
 struct open_transaction {
-    int64_t producer_id;
-    struct list pending; /* struct offset_pending, in the order of the log */
+    struct map pending; /* struct offset_pending by the slot's address */
 };
 
 /* --- lookups --- */
@@ -129,10 +128,14 @@ static struct offset_slot *slot_get_or_add(struct group *group, struct offset_to
 
 static void pending_free(struct offset_pending *pending) {
     list_remove(&pending->in_slot);
-    list_remove(&pending->in_transaction);
-    pending->group->offsets->pending_count--;
+    (void)map_remove_u64(&pending->transaction->pending, (uintptr_t)pending->slot);
     value_free(&pending->value);
     free(pending);
+}
+
+static void transaction_free(struct open_transaction *transaction) {
+    map_done(&transaction->pending);
+    free(transaction);
 }
 
 static void topic_free(struct offset_topic *topic) {
@@ -188,8 +191,8 @@ void offsets_reset(struct groups *groups) {
     struct open_transaction *transaction;
     size_t cursor;
     map_for_each (&groups->transactions, cursor, transaction) {
-        assert(list_empty(&transaction->pending));
-        free(transaction);
+        assert(map_count(&transaction->pending) == 0);
+        transaction_free(transaction);
     }
     map_done(&groups->transactions);
     map_init(&groups->transactions);
@@ -197,25 +200,37 @@ void offsets_reset(struct groups *groups) {
 
 /* --- records --- */
 
-static void add_pending(struct groups *groups, struct group *group, struct offset_topic *topic,
-                        struct offset_slot *slot, int64_t producer_id,
-                        const struct offset_value *value) {
+static struct open_transaction *transaction_get_or_add(struct groups *groups, int64_t producer_id) {
     struct open_transaction *transaction =
         map_get_u64(&groups->transactions, (uint64_t)producer_id);
     if (transaction == NULL) {
         transaction = calloc(1, sizeof *transaction);
         assert(transaction != NULL);
-        transaction->producer_id = producer_id;
-        list_init(&transaction->pending);
         map_put_u64(&groups->transactions, (uint64_t)producer_id, transaction);
     }
-    struct offset_pending *pending = calloc(1, sizeof *pending);
+    return transaction;
+}
+
+/* Takes the value over. A slot that is written again needs no more memory. */
+static void set_pending(struct open_transaction *transaction, struct group *group,
+                        struct offset_topic *topic, struct offset_slot *slot,
+                        const struct offset_value *value) {
+    struct offset_pending *pending = map_get_u64(&transaction->pending, (uintptr_t)slot);
+    if (pending != NULL) {
+        value_free(&pending->value);
+        pending->value = *value;
+        return;
+    }
+    pending = calloc(1, sizeof *pending);
     assert(pending != NULL);
-    *pending = (struct offset_pending){
-        .producer_id = producer_id, .value = *value, .group = group, .topic = topic, .slot = slot};
+    *pending = (struct offset_pending){.transaction = transaction,
+                                       .value = *value,
+                                       .first_record_offset = value->record_offset,
+                                       .group = group,
+                                       .topic = topic,
+                                       .slot = slot};
     list_add_last(&slot->pending, &pending->in_slot);
-    list_add_last(&transaction->pending, &pending->in_transaction);
-    group->offsets->pending_count++;
+    map_put_u64(&transaction->pending, (uintptr_t)slot, pending);
 }
 
 static void take_value(struct groups *groups, const struct offset_commit_key *key,
@@ -228,7 +243,7 @@ static void take_value(struct groups *groups, const struct offset_commit_key *ke
     struct offset_slot *slot = slot_get_or_add(group, topic, key->partition);
     struct offset_value made = value_make(value, groups->apply_offset);
     if (producer_id >= 0) {
-        add_pending(groups, group, topic, slot, producer_id, &made);
+        set_pending(transaction_get_or_add(groups, producer_id), group, topic, slot, &made);
     } else {
         slot_commit(slot, &made);
     }
@@ -279,9 +294,9 @@ void offsets_apply_transaction_end(struct groups *groups, const struct coord_rec
     if (transaction == NULL) {
         return; /* it wrote no offsets here */
     }
-    struct list *link;
-    while ((link = list_first(&transaction->pending)) != NULL) {
-        struct offset_pending *pending = container_of(link, struct offset_pending, in_transaction);
+    struct offset_pending *pending;
+    size_t cursor;
+    map_for_each (&transaction->pending, cursor, pending) {
         struct offset_slot *slot = pending->slot;
         struct group *group = pending->group;
         struct offset_topic *topic = pending->topic;
@@ -293,7 +308,7 @@ void offsets_apply_transaction_end(struct groups *groups, const struct coord_rec
         pending_free(pending);
         slot_tidy(group, topic, slot);
     }
-    free(transaction);
+    transaction_free(transaction);
 }
 
 void offsets_add_tombstone(struct group_step *step, struct str group, struct str topic,
@@ -345,8 +360,8 @@ static void keep_slot(const struct offset_slot *slot, int64_t *keep_offset) {
     struct list *link;
     list_for_each (link, &slot->pending) {
         const struct offset_pending *pending = container_of(link, struct offset_pending, in_slot);
-        if (pending->value.record_offset < *keep_offset) {
-            *keep_offset = pending->value.record_offset;
+        if (pending->first_record_offset < *keep_offset) {
+            *keep_offset = pending->first_record_offset;
         }
     }
 }

@@ -10,9 +10,8 @@
  * end makes them the committed ones, or drops them.
  */
 struct offsets {
-    struct map topics;     /* struct offset_topic by name */
-    int32_t slot_count;    /* of all topics */
-    int32_t pending_count; /* of all slots */
+    struct map topics;  /* struct offset_topic by name */
+    int32_t slot_count; /* of all topics */
 };
 
 struct offset_topic {
@@ -34,7 +33,7 @@ struct offset_slot {
     int32_t partition;
     bool committed;
     struct offset_value value; /* when committed */
-    struct list pending;       /* struct offset_pending */
+    struct list pending;       /* struct offset_pending: one of each open transaction */
 
     bool told; /* these two: standing.c's; where it is in the last snapshot */
     int32_t told_index;

@@ -35,6 +35,38 @@ static bool same_word(struct str a, const char *b) {
     return true;
 }
 
+/* Keeps the words that groups can have, each once; one of the others when there are only such, for
+ * nothing passes that, but everything would pass none. */
+static int32_t words_keep(struct str *words, int32_t count, const char *const *known) {
+    int32_t kept = 0;
+    for (; *known != NULL; known++) {
+        int32_t i = kept;
+        while (i < count && !same_word(words[i], *known)) {
+            i++;
+        }
+        if (i < count) {
+            struct str word = words[i];
+            words[i] = words[kept];
+            words[kept++] = word;
+        }
+    }
+    return kept == 0 && count > 0 ? 1 : kept;
+}
+
+void coord_group_filters_prepare(struct list_groups_request *request) {
+    static const char *const states[] = {"Empty",  "PreparingRebalance", "CompletingRebalance",
+                                         "Stable", "Assigning",          "Reconciling",
+                                         NULL};
+    static const char *const types[] = {"classic", "consumer", NULL};
+    for (int32_t i = 0; i < request->states_filter_count; i++) {
+        request->states_filter[i] = trim(request->states_filter[i]); /* types are as they are */
+    }
+    request->states_filter_count =
+        words_keep(request->states_filter, request->states_filter_count, states);
+    request->types_filter_count =
+        words_keep(request->types_filter, request->types_filter_count, types);
+}
+
 static bool passes(const struct str *filter, int32_t count, const char *word) {
     for (int32_t i = 0; i < count; i++) {
         if (same_word(filter[i], word)) {
@@ -48,17 +80,13 @@ err_t groups_list_step(struct group_step *step) {
     const struct list_groups_request *request = step->request;
     struct list_groups_response *response = step->response;
     struct arena *arena = step->call->arena;
-    struct str *states = ARENA_ARRAY(arena, struct str, request->states_filter_count);
-    for (int32_t i = 0; i < request->states_filter_count; i++) {
-        states[i] = trim(request->states_filter[i]); /* types are taken as they are */
-    }
     response->groups = ARENA_ARRAY(arena, struct list_groups_response_listed_group,
                                    map_count(&step->groups->by_id));
     const struct group *group;
     size_t cursor;
     map_for_each (&step->groups->by_id, cursor, group) {
         const char *state = group_state_name(group), *type = group_type_name(group);
-        if (passes(states, request->states_filter_count, state) &&
+        if (passes(request->states_filter, request->states_filter_count, state) &&
             passes(request->types_filter, request->types_filter_count, type)) {
             response->groups[response->groups_count++] = (struct list_groups_response_listed_group){
                 .group_id = arena_str(arena, group->id),

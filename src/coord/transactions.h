@@ -113,5 +113,10 @@ void coord_fates_ask(struct coord *coord, struct coord_fates *fates);
 /* Whether a filter names a state that there is. */
 bool coord_txn_state_known(struct str name);
 
+/* Makes filters what shards expect, in place: states that there are, each once, and the ids of
+ * producers in order. Once for all shards, however many filters a stranger sends. */
+struct list_transactions_request;
+void coord_txn_filters_prepare(struct list_transactions_request *request);
+
 /* INVALID_REGULAR_EXPRESSION, or OK; linear in its length. */
 err_t coord_txn_pattern_check(struct str pattern);

@@ -95,10 +95,11 @@ static void add(struct group_step *step, struct txn *txn) {
     txn_write(step, txn, &next);
 }
 
-/* While a transaction is ended whose epochs were the last, its producer has the next id already. */
+/* While a transaction is ended its producer may have the next epoch, and the next id, already:
+ * whatever it names, it has to wait. A leader asks about what it has. */
 static err_t check(const struct txn *txn, const asked_transaction *asked) {
-    if (txn != NULL && txn_is_prepared(txn) && !asked->verify_only &&
-        txn->values.next_producer_id == asked->producer_id) {
+    bool busy = txn != NULL && (txn_is_prepared(txn) || txn->asking);
+    if (busy && !asked->verify_only) {
         return ERR_CONCURRENT_TRANSACTIONS;
     }
     if (txn == NULL || txn->values.producer_id != asked->producer_id) {
@@ -108,8 +109,7 @@ static err_t check(const struct txn *txn, const asked_transaction *asked) {
         asked->producer_epoch == TXN_EPOCH_OF_NOBODY) {
         return ERR_PRODUCER_FENCED;
     }
-    bool busy = txn_is_prepared(txn) || (txn->asking && !asked->verify_only);
-    return busy ? ERR_CONCURRENT_TRANSACTIONS : ERR_OK;
+    return txn_is_prepared(txn) ? ERR_CONCURRENT_TRANSACTIONS : ERR_OK;
 }
 
 err_t txn_add_step(struct group_step *step) {

@@ -8,14 +8,15 @@
  *   --------------   -----------------------   ----------------------   -----------------------
  *   Ongoing          fenced                    ends                     ends
  *   Empty            fenced                    abort: ends, else state  state
- *   PrepareX         X: concurrent             concurrent               X: concurrent, else state
+ *   PrepareX         concurrent                concurrent               concurrent
  *   CompleteX        X: fine, else state       abort: ends, else state  X: fine, else state
  *
  *   ends: Prepare is logged      fine: the answer of then      fenced: PRODUCER_FENCED
  *   concurrent: CONCURRENT_TRANSACTIONS                        state: INVALID_TXN_STATE
  *
- * "This epoch" in Prepare is that of the transaction to come, perhaps of the next producer id. An
- * abort of nothing is there for producers that do not know whether their request came in.
+ * In Prepare version 2 says so whatever id and epoch the request names: the producer may have the
+ * next of both already. Older ones are asked for theirs first, as in any state. An abort of nothing
+ * is there for producers that do not know whether their request came in.
  */
 #include "coord/txn_int.h"
 
@@ -55,9 +56,12 @@ static enum verdict refuse(err_t *ret_err, err_t err) {
     return REFUSED;
 }
 
-static bool is_of(enum txn_state state, bool commit) {
-    return commit ? state == TXN_PREPARE_COMMIT || state == TXN_COMPLETE_COMMIT
-                  : state == TXN_PREPARE_ABORT || state == TXN_COMPLETE_ABORT;
+static bool is_prepared(enum txn_state state) {
+    return state == TXN_PREPARE_COMMIT || state == TXN_PREPARE_ABORT;
+}
+
+static bool is_complete(enum txn_state state, bool commit) {
+    return state == (commit ? TXN_COMPLETE_COMMIT : TXN_COMPLETE_ABORT);
 }
 
 static enum verdict judge_old(const struct txn_values *values, const struct end *end,
@@ -68,20 +72,20 @@ static enum verdict judge_old(const struct txn_values *values, const struct end 
     if (values->epoch != end->epoch || end->epoch == TXN_EPOCH_OF_NOBODY) {
         return refuse(ret_err, ERR_PRODUCER_FENCED);
     }
+    if (is_prepared(values->state)) {
+        return refuse(ret_err, ERR_CONCURRENT_TRANSACTIONS);
+    }
     if (values->state == TXN_ONGOING) {
         return ENDS;
     }
-    if (!is_of(values->state, end->commit)) {
-        return refuse(ret_err, ERR_INVALID_TXN_STATE);
-    }
-    bool prepared = values->state == TXN_PREPARE_COMMIT || values->state == TXN_PREPARE_ABORT;
-    return prepared ? refuse(ret_err, ERR_CONCURRENT_TRANSACTIONS) : FINE;
+    return is_complete(values->state, end->commit) ? FINE : refuse(ret_err, ERR_INVALID_TXN_STATE);
 }
 
 static enum verdict judge_complete(const struct txn_values *values, const struct end *end,
                                    bool again, err_t *ret_err) {
     if (again) {
-        return is_of(values->state, end->commit) ? FINE : refuse(ret_err, ERR_INVALID_TXN_STATE);
+        return is_complete(values->state, end->commit) ? FINE
+                                                       : refuse(ret_err, ERR_INVALID_TXN_STATE);
     }
     if (values->epoch != end->epoch) {
         return refuse(ret_err, ERR_PRODUCER_FENCED);
@@ -90,13 +94,10 @@ static enum verdict judge_complete(const struct txn_values *values, const struct
 }
 
 static enum verdict judge(const struct txn_values *values, const struct end *end, err_t *ret_err) {
-    bool prepared = values->state == TXN_PREPARE_COMMIT || values->state == TXN_PREPARE_ABORT;
     bool rotated = values->previous_producer_id == end->producer_id &&
                    end->epoch == TXN_EPOCH_EXHAUSTED && values->epoch == 0;
     bool bumped = values->epoch == end->epoch + 1;
-    bool next = values->next_producer_id == end->producer_id ||
-                (values->producer_id == end->producer_id && values->epoch == end->epoch);
-    if (prepared && next) {
+    if (is_prepared(values->state)) {
         return refuse(ret_err, ERR_CONCURRENT_TRANSACTIONS);
     }
     if (values->producer_id != end->producer_id && !rotated) {
@@ -108,12 +109,8 @@ static enum verdict judge(const struct txn_values *values, const struct end *end
     if (values->state == TXN_COMPLETE_COMMIT || values->state == TXN_COMPLETE_ABORT) {
         return judge_complete(values, end, bumped || rotated, ret_err);
     }
-    if (prepared ? !bumped : values->epoch != end->epoch) {
+    if (values->epoch != end->epoch) {
         return refuse(ret_err, ERR_PRODUCER_FENCED);
-    }
-    if (prepared) {
-        return refuse(ret_err, is_of(values->state, end->commit) ? ERR_CONCURRENT_TRANSACTIONS
-                                                                 : ERR_INVALID_TXN_STATE);
     }
     if (values->state == TXN_EMPTY) {
         return end->commit ? refuse(ret_err, ERR_INVALID_TXN_STATE) : ENDS_NOTHING;

@@ -184,12 +184,10 @@ static void init_known(struct group_step *step, struct txn *txn, init_response *
     const init_request *request = step->request;
     const struct txn_values *values = &txn->values;
     bool knows = request->producer_id != TXN_NO_PRODUCER;
-    if (txn->asking) {
+    if (txn->asking || txn_is_prepared(txn)) {
         refuse(response, ERR_CONCURRENT_TRANSACTIONS);
     } else if (!id_is_fine(values, request)) {
         refuse(response, ERR_PRODUCER_FENCED);
-    } else if (txn_is_prepared(txn)) {
-        refuse(response, ERR_CONCURRENT_TRANSACTIONS);
     } else if (values->state == TXN_ONGOING && txn_fence_needs_id(txn)) {
         txn_await_producer_id(step, txn, resume_fence);
     } else if (values->state == TXN_ONGOING) {

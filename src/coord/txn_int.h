@@ -7,13 +7,15 @@
  * Inside the transaction coordinator: the transactional ids of a shard of __transaction_state.
  *
  *   state             what leads to it
- *   ---------------   -----------------------------------------------------------------------------
+ *   ---------------   ---------------------------------------------------------------------------
  *   Empty             InitProducerId, from no state, Empty and Complete
  *   Ongoing           AddPartitionsToTxn, from Empty, Ongoing and Complete
  *   PrepareCommit     EndTxn, from Ongoing
- *   PrepareAbort      EndTxn, InitProducerId or the timeout, from Ongoing; an abort of nothing,
- * from Empty and Complete (transaction.version 2) CompleteCommit,   all markers are written, from
- * Prepare CompleteAbort no state          nobody used the id, in Empty and Complete
+ *   PrepareAbort      EndTxn, InitProducerId or the timeout, from Ongoing;
+ *                     of version 2 an abort of nothing, too, from Empty and Complete
+ *   CompleteCommit,   all markers are written, from Prepare
+ *   CompleteAbort
+ *   no state          nobody used the id, in Empty and Complete
  *
  *   - A record says all of a transactional id, so a transition is one record, whose values are
  *     made by a step (txn_write); apply takes them over.

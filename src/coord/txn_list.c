@@ -96,39 +96,60 @@ err_t coord_txn_pattern_check(struct str pattern) {
     return pattern.size == 0 ? ERR_OK : regex_check(pattern, &reason);
 }
 
-/* What passes, of a request's filters. */
-struct filter {
-    unsigned states; /* a bit each */
-    struct map producer_ids;
-    bool any_producer;
-    int64_t duration_ms; /* -1: any */
-};
+static int compare_ids(const void *left, const void *right) {
+    int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
+    return (a > b) - (a < b);
+}
 
-static void filter_init(struct filter *filter, const struct list_transactions_request *request) {
-    *filter = (struct filter){.states = request->state_filters_count == 0 ? ~0U : 0,
-                              .any_producer = request->producer_id_filters_count == 0,
-                              .duration_ms = request->duration_filter};
-    map_init(&filter->producer_ids);
+void coord_txn_filters_prepare(struct list_transactions_request *request) {
+    int32_t count = 0;
     for (int32_t i = 0; i < request->state_filters_count; i++) {
-        for (int k = 0; k < TXN_STATES; k++) {
-            struct str name = str_from_c(txn_state_name((enum txn_state)k));
-            filter->states |= str_equal(name, request->state_filters[i]) ? 1U << k : 0;
+        struct str name = request->state_filters[i];
+        bool again = false;
+        for (int32_t k = 0; k < count; k++) {
+            again = again || str_equal(name, request->state_filters[k]);
+        }
+        if (!again && coord_txn_state_known(name)) {
+            request->state_filters[count++] = name;
         }
     }
-    for (int32_t i = 0; i < request->producer_id_filters_count; i++) {
-        (void)map_put_u64(&filter->producer_ids, (uint64_t)request->producer_id_filters[i], filter);
+    if (count == 0 && request->state_filters_count > 0) {
+        count = 1; /* nothing passes one that is unknown, but everything would pass none */
+    }
+    request->state_filters_count = count;
+    if (request->producer_id_filters_count > 1) {
+        qsort(request->producer_id_filters, (size_t)request->producer_id_filters_count,
+              sizeof(int64_t), compare_ids);
     }
 }
 
-static bool passes(const struct filter *filter, const struct txn *txn, int64_t now_ms) {
+/* A bit each. */
+static unsigned states_of(const struct list_transactions_request *request) {
+    unsigned states = request->state_filters_count == 0 ? ~0U : 0;
+    for (int32_t i = 0; i < request->state_filters_count; i++) {
+        for (int k = 0; k < TXN_STATES; k++) {
+            struct str name = str_from_c(txn_state_name((enum txn_state)k));
+            states |= str_equal(name, request->state_filters[i]) ? 1U << k : 0;
+        }
+    }
+    return states;
+}
+
+static bool producer_passes(const struct list_transactions_request *request, int64_t producer_id) {
+    int32_t count = request->producer_id_filters_count;
+    return count == 0 || bsearch(&producer_id, request->producer_id_filters, (size_t)count,
+                                 sizeof producer_id, compare_ids) != NULL;
+}
+
+static bool passes(const struct list_transactions_request *request, unsigned states,
+                   const struct txn *txn, int64_t now_ms) {
     const struct txn_values *values = &txn->values;
     int64_t age_ms;
-    bool old = filter->duration_ms < 0 ||
+    bool old = request->duration_filter < 0 ||
                __builtin_sub_overflow(now_ms, values->start_ms, &age_ms) ||
-               age_ms > filter->duration_ms;
-    return txn->known && (filter->states >> values->state & 1) != 0 && old &&
-           (filter->any_producer ||
-            map_get_u64(&filter->producer_ids, (uint64_t)values->producer_id) != NULL);
+               age_ms > request->duration_filter;
+    return txn->known && old && (states >> values->state & 1) != 0 &&
+           producer_passes(request, values->producer_id);
 }
 
 /* Those that pass; with ids of their own in the arena. */
@@ -136,21 +157,19 @@ static listed *collect(const struct group_step *step,
                        const struct list_transactions_request *request, struct arena *arena,
                        int32_t *ret_count) {
     const struct map *by_id = &txns_of(step->groups)->by_id;
+    unsigned states = states_of(request);
     listed *list = ARENA_ARRAY(arena, listed, map_count(by_id) + 1);
-    struct filter filter;
-    filter_init(&filter, request);
     const struct txn *txn;
     size_t cursor;
     *ret_count = 0;
     map_for_each (by_id, cursor, txn) {
-        if (passes(&filter, txn, step->wall_ms)) {
+        if (passes(request, states, txn, step->wall_ms)) {
             list[(*ret_count)++] =
                 (listed){.transactional_id = arena_str(arena, txn->id),
                          .producer_id = txn->values.producer_id,
                          .transaction_state = str_from_c(txn_state_name(txn->values.state))};
         }
     }
-    map_done(&filter.producer_ids);
     return list;
 }
 

@@ -106,6 +106,13 @@ static bool index_full(const struct log_config *config, const struct log_segment
     return segment->offsets.count >= offsets_max || segment->times.count + 1 >= times_max;
 }
 
+/* A compacted log's segments end early enough for max.compaction.lag.ms: the active one is not
+ * compacted. */
+static int64_t segment_ms(const struct log_config *config) {
+    bool lag = config->cleanup_compact && config->max_compaction_lag_ms < config->segment_ms;
+    return lag ? config->max_compaction_lag_ms : config->segment_ms;
+}
+
 /* Kafka's rule: age counts from the first batch's timestamp against the newest one, or by the clock
  * when the segment has no timestamps. */
 static bool too_old(const struct log_config *config, const struct log_segment *segment,
@@ -113,7 +120,7 @@ static bool too_old(const struct log_config *config, const struct log_segment *s
     int64_t waited_ms = segment->first_timestamp_known && segment->first_timestamp_ms >= 0
                             ? max_timestamp_ms - segment->first_timestamp_ms
                             : now_ms - segment->created_ms;
-    return waited_ms > config->segment_ms - segment->roll_jitter_ms;
+    return waited_ms > segment_ms(config) - segment->roll_jitter_ms;
 }
 
 static bool roll_due(const struct log_config *config, const struct log_segment *segment,
@@ -220,9 +227,9 @@ static err_t epochs_note(struct log *log, const struct log_append *append) {
 static err_t aborts_write(struct log *log) {
     err_t err = ERR_OK;
     for (size_t i = 0; i < log->append.aborted_count && err == ERR_OK; i++) {
-        err = txn_index_add(&log_active(log)->aborted, &log->append.aborted[i]);
+        err = log_aborted_add(log, log_active(log), &log->append.aborted[i]);
     }
-    return log_note(log, err);
+    return err;
 }
 
 /* Steps 5 and 6. */

@@ -28,7 +28,8 @@ struct log_cleanable {
 };
 
 /* [any] What there is to clean. Blocks on the disk only for min. and max.compaction.lag.ms; with
- * `memory_only` these are left out. */
+ * `memory_only` these are left out, and it does not fail. NOT_FOUND: segments were deleted or
+ * truncated meanwhile; else an error of the disk, or CORRUPT. */
 err_t log_cleanable(struct log *log, int64_t now_ms, bool memory_only,
                     struct log_cleanable *ret_cleanable);
 

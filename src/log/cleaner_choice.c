@@ -3,8 +3,9 @@
  *
  *   the active segment       its records are still coming
  *   the last stable offset   whether a transaction was aborted must be known
- *   the recovery point       what is not synced may be lost, and would leave newer offsets without
- * it a segment with a record younger than min.compaction.lag.ms
+ *   the recovery point       what is not synced may be lost, and would leave newer offsets
+ *                            without it
+ *   a young segment          one with a record younger than min.compaction.lag.ms
  *
  * rounded down to the base of a segment.
  */
@@ -20,6 +21,7 @@ struct sealed {
     int64_t end_offset; /* where the active segment begins */
     int64_t bound; /* the active segment's base, the last stable offset or the recovery point */
     int64_t first_dirty;
+    uint64_t truncations;
     struct log_config config;
 };
 
@@ -45,8 +47,17 @@ static void sealed_take(struct log *log, struct sealed *sealed) {
     sealed->end_offset = log_active(log)->base_offset;
     sealed->bound = least(least(sealed->end_offset, stable), log->recovery_point);
     sealed->first_dirty = first_dirty(log);
+    sealed->truncations = log->truncations;
     sealed->config = log->config;
     sys_lock_give(&log->lock);
+}
+
+/* Then an error is of what was being cut, or replaced. */
+static bool is_outdated(struct log *log, const struct sealed *sealed) {
+    sys_lock_take(&log->lock);
+    bool outdated = log->truncations != sealed->truncations;
+    sys_lock_give(&log->lock);
+    return outdated;
 }
 
 static void sealed_done(struct sealed *sealed) {
@@ -126,10 +137,12 @@ err_t log_cleanable(struct log *log, int64_t now_ms, bool memory_only,
         err = delay_find(&sealed, now_ms, &cleanable.delay_ms);
     }
     count_bytes(&sealed, &cleanable);
-    sealed_done(&sealed);
     if (err == ERR_OK) {
         *ret_cleanable = cleanable;
+    } else if (is_outdated(log, &sealed)) {
+        err = ERR_NOT_FOUND;
     }
+    sealed_done(&sealed);
     return err;
 }
 

@@ -87,10 +87,12 @@ err_t cleaning_map_step(struct log_cleaning *cleaning) {
         return map_end(cleaning);
     }
     int64_t end = cleaning_segment_end(cleaning, cleaning->segment);
-    bool dirty = end > cleaning->cleanable.first_dirty_offset;
+    int64_t first_dirty = cleaning->cleanable.first_dirty_offset;
+    bool dirty = end > first_dirty;
     if (dirty && cleaning->position == 0) {
-        int64_t start = cleaning->segments[cleaning->segment]->base_offset;
-        err_t err = cleaning_aborted_load(cleaning, start, end);
+        /* One that ended before is not to be known: its marker is not met. */
+        int64_t base = cleaning->segments[cleaning->segment]->base_offset;
+        err_t err = cleaning_aborted_load(cleaning, base > first_dirty ? base : first_dirty, end);
         if (err != ERR_OK) {
             return err;
         }

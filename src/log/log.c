@@ -139,6 +139,17 @@ err_t log_segment_begin(struct log *log, int64_t base_offset) {
     return ERR_OK;
 }
 
+/* The first of a segment makes the file. */
+err_t log_aborted_add(struct log *log, struct log_segment *segment,
+                      const struct txn_index_entry *entry) {
+    bool makes_file = segment->aborted.size == 0;
+    err_t err = txn_index_add(&segment->aborted, entry);
+    sys_lock_take(&log->lock);
+    log->folder_changes += makes_file;
+    sys_lock_give(&log->lock);
+    return log_note(log, err);
+}
+
 err_t log_epochs_write(struct log *log) {
     struct buffer text = {0};
     sys_lock_take(&log->lock);

@@ -259,8 +259,9 @@ bool log_producer_known(struct log *log, int64_t producer_id);
 
 /* [any, memory only] Whether this producer has an open transaction here, at this epoch, that was
  * begun or verified since the log was opened: then its batches need no verification. *ret_guard:
- * for the append of one that is verified now. */
-bool log_txn_is_open(struct log *log, int64_t producer_id, int16_t epoch, int64_t *ret_guard);
+ * for the append of one that is verified now. INVALID_PRODUCER_EPOCH: a newer epoch is known. */
+err_t log_txn_is_open(struct log *log, int64_t producer_id, int16_t epoch, bool *ret_open,
+                      int64_t *ret_guard);
 
 /* [writer] Forgets producers that wrote nothing for producer.id.expiration.ms. */
 void log_producers_expire(struct log *log, int64_t now_ms);

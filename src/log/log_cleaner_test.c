@@ -1,19 +1,9 @@
-/* Compacted logs on a simulated disk: what is left of them, and that crashes leave them whole. */
-#include <stdio.h>
+/* Compacted logs on a simulated disk: what is left of them. Crashes: log_cleaner_crash_test.c. */
 #include <stdlib.h>
-#include <string.h>
 
-#include "log/batch_header.h"
-#include "log/cleaner.h"
-#include "log/log_fixture_test.h"
+#include "log/log_cleaner_fixture_test.h"
 #include "log/offset_map.h"
-#include "wire/batch_builder.h"
-
-/* Processes that crash leave their memory behind. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void) {
-    return "detect_leaks=0";
-}
+#include "wire/record_batch.h"
 
 enum { DAY_MS = 24 * 60 * 60 * 1000 };
 
@@ -31,166 +21,6 @@ static int teardown(void **state) {
     fixture_done(*state);
     free(*state);
     return 0;
-}
-
-/* --- writing and cleaning --- */
-
-struct keyed {
-    const char *keys;  /* one record per character; '-' without a key */
-    const char *value; /* NULL: tombstones */
-    int64_t producer_id;
-    int32_t sequence;
-    bool transactional;
-    int compression;
-};
-
-static int64_t append(struct fixture *f, const struct keyed *keyed) {
-    struct buffer batch = {0};
-    struct batch_options options = {BATCH_OPTIONS_DEFAULT};
-    options.attributes = keyed->transactional ? RECORD_BATCH_TRANSACTIONAL : 0;
-    options.compression = (enum compression_type)keyed->compression;
-    options.level = compression_level_default(options.compression);
-    if (keyed->producer_id > 0) {
-        options.producer_id = keyed->producer_id;
-        options.producer_epoch = 0;
-        options.base_sequence = keyed->sequence;
-    }
-    struct batch_builder builder;
-    batch_builder_init(&builder, &batch, &options);
-    for (const char *key = keyed->keys; *key != '\0'; key++) {
-        struct bytes no = {0};
-        struct bytes value = {.data = (const uint8_t *)keyed->value,
-                              .size = keyed->value == NULL ? 0 : strlen(keyed->value)};
-        batch_builder_add(&builder, ++f->now_ms,
-                          *key == '-' ? no : (struct bytes){(const uint8_t *)key, 1}, value, NULL,
-                          0);
-    }
-    struct compression *compression = compression_new();
-    batch_builder_finish(&builder, compression);
-    compression_free(compression);
-    struct log_append_result result;
-    struct log_append append = {.data = batch.data, .size = batch.size, .now_ms = f->now_ms};
-    assert_int_equal(log_append(f->log, &append, &result), ERR_OK);
-    log_high_watermark_set(f->log, result.last_offset + 1);
-    buffer_done(&batch);
-    return result.first_offset;
-}
-
-static void put(struct fixture *f, const char *keys, const char *value) {
-    append(f, &(struct keyed){.keys = keys, .value = value});
-}
-
-/* Ends a transaction; markers are committed at once, too. */
-static void end_txn(struct fixture *f, int64_t producer_id, bool commit) {
-    assert_int_equal(fixture_marker(f, producer_id, 0, commit, 1), ERR_OK);
-    log_high_watermark_set(f->log, log_end_offset(f->log));
-}
-
-/* Seals what was written, so that it may be cleaned. */
-static void seal(struct fixture *f) {
-    assert_int_equal(log_roll(f->log), ERR_OK);
-    assert_int_equal(log_flush(f->log, INT64_MAX), ERR_OK);
-}
-
-static struct log_cleaning_settings settings_of(const struct fixture *f) {
-    return (struct log_cleaning_settings){
-        .map_bytes = 1 << 20, .map_load = 0.9, .io_bytes = 300, .now_ms = f->now_ms};
-}
-
-static err_t run(struct log_cleaning *cleaning) {
-    enum log_cleaning_next next = LOG_CLEANING_AGAIN;
-    err_t err = ERR_OK;
-    while (err == ERR_OK && next != LOG_CLEANING_DONE) {
-        err = next == LOG_CLEANING_SWAP ? log_cleaning_swap(cleaning) : ERR_OK;
-        if (err == ERR_OK) {
-            err = log_cleaning_step(cleaning, &next);
-        }
-    }
-    return err;
-}
-
-static err_t try_clean(struct fixture *f, const struct log_cleaning_settings *settings) {
-    struct log_cleanable cleanable;
-    err_t err = log_cleanable(f->log, f->now_ms, false, &cleanable);
-    if (err != ERR_OK || cleanable.cleanable_bytes == 0) {
-        return err;
-    }
-    struct log_cleaning *cleaning = log_cleaning_new(f->log, &cleanable, settings);
-    err = run(cleaning);
-    log_cleaning_free(cleaning);
-    return err;
-}
-
-static void clean(struct fixture *f) {
-    struct log_cleaning_settings settings = settings_of(f);
-    assert_int_equal(try_clean(f, &settings), ERR_OK);
-}
-
-/* --- what is in the log, as text --- */
-
-/* The log's batches: "0:a=x 2:b=x |" with each record's offset; "!" before a tombstone's key, "C"
- * and "A" for markers, "E" for an empty batch, "H" before one with a delete horizon. */
-static void batch_show(struct buffer *out, const struct batch_header *header, const uint8_t *data) {
-    struct compression *compression = compression_new();
-    struct buffer scratch = {0};
-    struct record_iter iter;
-    struct record record;
-    assert_int_equal(record_iter_init(&iter, data, header->size, compression, &scratch, 1 << 20),
-                     ERR_OK);
-    if ((header->attributes & RECORD_BATCH_DELETE_HORIZON) != 0) {
-        buffer_printf(out, "H");
-    }
-    if (header->record_count == 0) {
-        buffer_printf(out, "E%d ", (int)header->last_offset);
-    }
-    while (record_iter_next(&iter, &record) == ERR_OK) {
-        int type;
-        int32_t epoch;
-        if (batch_marker_read(header, data, &type, &epoch)) {
-            buffer_printf(out, "%d:%c ", (int)record.offset, type == MARKER_COMMIT ? 'C' : 'A');
-        } else {
-            buffer_printf(out, "%d:%s%.*s%s%.*s ", (int)record.offset,
-                          record.value.data == NULL ? "!" : "", (int)record.key.size,
-                          (const char *)record.key.data, record.value.data == NULL ? "" : "=",
-                          (int)record.value.size, (const char *)record.value.data);
-        }
-    }
-    buffer_done(&scratch);
-    compression_free(compression);
-}
-
-static struct buffer show(struct fixture *f) {
-    struct buffer out = {0};
-    int64_t offset = log_start_offset(f->log);
-    while (offset < log_end_offset(f->log)) {
-        struct log_slice slice;
-        assert_int_equal(log_read(f->log, offset, 3000, INT64_MAX, LOG_READ_MIN_ONE, &slice),
-                         ERR_OK);
-        if (slice.segment == NULL) {
-            break; /* nothing is left up to the end */
-        }
-        uint8_t *data = malloc(slice.size);
-        size_t got;
-        assert_int_equal(sys_file_read(slice.file, slice.position, data, slice.size, &got), ERR_OK);
-        struct batch_header header;
-        for (size_t at = 0; at < got; at += header.size) {
-            assert_null(batch_header_read(data + at, got - at, &header));
-            assert_true(batch_crc_good(&header, data + at));
-            assert_true(header.last_offset >= offset);
-            batch_show(&out, &header, data + at);
-            offset = header.last_offset + 1;
-        }
-        free(data);
-        log_slice_release(&slice);
-    }
-    buffer_add(&out, "", 1);
-    return out;
-}
-
-static void shows(struct fixture *f, const char *expected) {
-    struct buffer text = show(f);
-    assert_string_equal((const char *)text.data, expected);
-    buffer_done(&text);
 }
 
 /* --- records by key --- */
@@ -403,6 +233,75 @@ static void lags_are_kept(void **state) {
     assert_true(log_cleanable_due(f->log, &cleanable));
 }
 
+/* A transaction that was aborted before the dirty part says nothing of its producer's later ones.
+ */
+static void a_cleaning_that_begins_within_a_segment(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    put(f, "k", "1");
+    append(f, &(struct keyed){.keys = "x", .value = "0", .producer_id = 1, .transactional = true});
+    end_txn(f, 1, false); /* 2 */
+    put(f, "abcd", "1");
+    append(
+        f,
+        &(struct keyed){
+            .keys = "eka", .value = "2", .producer_id = 1, .sequence = 1, .transactional = true});
+    end_txn(f, 1, true); /* 10 */
+    append(f,
+           &(struct keyed){
+               .keys = "b", .value = "2", .producer_id = 1, .sequence = 4, .transactional = true});
+    end_txn(f, 1, true); /* 12 */
+    seal(f);
+    struct log_cleaning_settings settings = settings_of(f);
+    settings.map_bytes = 6 * OFFSET_MAP_SLOT_SIZE; /* 5 keys */
+    assert_int_equal(try_clean(f, &settings), ERR_OK);
+    int64_t cleaned;
+    assert_true(log_cleaned_offset(f->log, &cleaned));
+    assert_int_equal(cleaned, 7);
+    assert_int_equal(try_clean(f, &settings), ERR_OK);
+    assert_true(log_cleaned_offset(f->log, &cleaned));
+    assert_int_equal(cleaned, 13);
+    shows(f, "H2:A 5:c=1 6:d=1 7:e=2 8:k=2 9:a=2 10:C 11:b=2 12:C ");
+}
+
+/* A power cut that takes the newest value of a key must not have cost the older one. */
+static void what_is_not_synced_is_left_alone(void **state) {
+    struct fixture *f = *state;
+    struct log_cleanable cleanable;
+    fixture_open(f);
+    put(f, "a", "1");
+    seal(f);
+    put(f, "a", "2");
+    assert_int_equal(log_roll(f->log), ERR_OK);
+    assert_int_equal(log_cleanable(f->log, f->now_ms, false, &cleanable), ERR_OK);
+    assert_int_equal(cleanable.first_uncleanable_offset, 1);
+    clean(f);
+    shows(f, "0:a=1 1:a=2 ");
+    assert_int_equal(log_flush(f->log, INT64_MAX), ERR_OK);
+    clean(f);
+    shows(f, "1:a=2 ");
+}
+
+/* The active segment is not compacted: it must not stay active for longer than the lag. */
+static void a_lag_ends_segments(void **state) {
+    struct fixture *f = *state;
+    f->config.max_compaction_lag_ms = 5000;
+    fixture_open(f);
+    put(f, "a", "1");
+    f->now_ms += 4000;
+    put(f, "a", "2");
+    assert_int_equal(log_segment_count(f->log), 1);
+    f->now_ms += 2000;
+    put(f, "a", "3");
+    assert_int_equal(log_segment_count(f->log), 2);
+    f->config.cleanup_compact = false;
+    f->config.cleanup_delete = true;
+    log_configure(f->log, &f->config);
+    f->now_ms += 6000;
+    put(f, "a", "4");
+    assert_int_equal(log_segment_count(f->log), 2);
+}
+
 static void segments_are_grouped(void **state) {
     struct fixture *f = *state;
     fixture_open(f);
@@ -532,118 +431,7 @@ static void damage_is_found(void **state) {
     assert_false(file_exists(f, "00000000000000000000.log.cleaned"));
 }
 
-/* --- crashes --- */
-
-struct crash {
-    struct fixture *f;
-    uint64_t calls;
-    uint64_t crash_at;
-    bool ended;
-    bool struck;
-};
-
-static void crash_event(void *arg, const struct sim_event *event) {
-    struct crash *crash = arg;
-    if (event->kind == SIM_EVENT_CALL && strstr(event->path, "/data") != NULL) {
-        crash->calls++;
-        crash->struck |= crash->calls == crash->crash_at;
-    }
-}
-
-static void crash_run(void *arg) {
-    struct crash *crash = arg;
-    clean(crash->f);
-    crash->ended = true;
-}
-
-static bool crash_over(void *arg) {
-    struct crash *crash = arg;
-    return crash->struck || crash->ended;
-}
-
-/* Three segments, of which the first two become one, with all that may stand in a log. */
-static void crash_fill(struct fixture *f) {
-    fixture_open(f);
-    put(f, "ab", "1");
-    append(f, &(struct keyed){.keys = "xa", .value = "2", .producer_id = 3, .transactional = true});
-    seal(f);
-    end_txn(f, 3, false); /* 4 */
-    put(f, "b", NULL);
-    seal(f);
-    put(f, "cb", "3");
-    seal(f);
-    put(f, "d", "4");
-    fixture_checkpoint(f);
-}
-
-static bool either(const char *text, const char *const *wanted, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(text, wanted[i]) == 0) {
-            return true;
-        }
-    }
-    fprintf(stderr, "found: %s\n", text);
-    return false;
-}
-
-/* Cleans, crashes before a call to the disk, starts; false when there is no such call. */
-static bool crash_once(uint64_t call, bool power, uint64_t seed) {
-    struct fixture f;
-    fixture_init(&f);
-    sim_world_free(f.world);
-    f.world = sim_world_new(seed);
-    f.host = sim_host_new(f.world, "a", "10.0.0.1");
-    f.sys = sim_host_sys(f.host);
-    f.config.cleanup_compact = true;
-    f.config.cleanup_delete = false;
-    f.config.segment_bytes = 330;
-    crash_fill(&f);
-    struct crash crash = {.f = &f, .crash_at = call};
-    sim_world_observe(f.world, crash_event, &crash);
-    sim_host_spawn(f.host, "cleaner", crash_run, &crash);
-    assert_true(sim_world_run_until(f.world, crash_over, &crash, 60000));
-    sim_world_observe(f.world, NULL, NULL);
-    bool struck = crash.struck;
-    if (power) {
-        sim_host_power_cut(f.host);
-    } else {
-        sim_host_crash(f.host);
-    }
-    sim_host_restart(f.host);
-    f.log = NULL; /* what the dead process had is left behind */
-    f.directory = NULL;
-    f.cache = NULL;
-    fixture_open(&f);
-    struct buffer text = show(&f);
-    /* The whole log is old or new; between the two groups, the first is new. After a power cut the
-     * active segment, never synced, may be gone. */
-    static const char *const wanted[] = {
-        "0:a=1 1:b=1 2:x=2 3:a=2 4:A 5:!b 6:c=3 7:b=3 8:d=4 ",
-        "0:a=1 1:b=1 2:x=2 3:a=2 4:A 5:!b 6:c=3 7:b=3 ",
-        "0:a=1 E3 4:A 6:c=3 7:b=3 8:d=4 ",
-        "0:a=1 E3 4:A 6:c=3 7:b=3 ",
-    };
-    assert_true(either((const char *)text.data, wanted, sizeof wanted / sizeof wanted[0]));
-    buffer_done(&text);
-    clean(&f); /* and it goes on from there */
-    text = show(&f);
-    assert_true(either((const char *)text.data, wanted + 2, 2));
-    buffer_done(&text);
-    fixture_done(&f);
-    return struck;
-}
-
-static void crashes_leave_old_or_new(void **state) {
-    (void)state;
-    uint64_t calls = 0;
-    for (uint64_t call = 1; crash_once(call, false, 1); call++) {
-        calls++;
-        for (uint64_t seed = 1; seed <= 8; seed++) {
-            crash_once(call, true, seed);
-        }
-    }
-    assert_true(calls > 30);
-}
+/* --- leftovers --- */
 
 /* What Apache Kafka leaves when it dies in the middle: its names are the same. */
 static void leftovers_of_a_crash(void **state) {
@@ -731,12 +519,14 @@ int main(void) {
         cmocka_unit_test_setup_teardown(producers_go_on, setup, teardown),
         cmocka_unit_test_setup_teardown(a_small_map_takes_several_cleanings, setup, teardown),
         cmocka_unit_test_setup_teardown(lags_are_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_cleaning_that_begins_within_a_segment, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_not_synced_is_left_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_lag_ends_segments, setup, teardown),
         cmocka_unit_test_setup_teardown(segments_are_grouped, setup, teardown),
         cmocka_unit_test_setup_teardown(slices_outlive_a_cleaning, setup, teardown),
         cmocka_unit_test_setup_teardown(what_changes_meanwhile_ends_it, setup, teardown),
         cmocka_unit_test_setup_teardown(others_keep_away_from_renaming, setup, teardown),
         cmocka_unit_test_setup_teardown(damage_is_found, setup, teardown),
-        cmocka_unit_test(crashes_leave_old_or_new),
         cmocka_unit_test_setup_teardown(leftovers_of_a_crash, setup, teardown),
         cmocka_unit_test(hash_is_siphash),
         cmocka_unit_test(the_map_keeps_to_its_bound),

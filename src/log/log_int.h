@@ -109,6 +109,10 @@ err_t log_segment_discard(struct log *log, struct log_segment *segment);
 /* Syncs a producer snapshot, if there is one at this offset. */
 err_t log_snapshot_sync(struct log *log, int64_t offset);
 
+/* [writer] Notes that a transaction was aborted, by a marker of this segment. Not synced. */
+err_t log_aborted_add(struct log *log, struct log_segment *segment,
+                      const struct txn_index_entry *entry);
+
 /* [writer] Syncs the folder if files were made or renamed. */
 err_t log_folder_sync(struct log *log);
 

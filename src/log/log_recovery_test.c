@@ -448,6 +448,22 @@ static void old_magic_is_served(void **state) {
     assert_int_equal(fixture_append(f, &(struct batch_spec){0}), 2);
 }
 
+/* Readers and coordinators take what is there for committed, whoever wrote it: a process that was
+ * killed before it could sync. */
+static void what_was_never_synced_is_synced_when_it_is_due(void **state) {
+    struct fixture *f = *state;
+    f->config.flush_messages = 1;
+    for (int round = 0; round < 20; round++) { /* what the power takes is up to chance */
+        fixture_open(f);
+        assert_int_equal(log_end_offset(f->log), round);
+        assert_int_equal(log_recovery_point(f->log), round);
+        fixture_append(f, &(struct batch_spec){0});
+        fixture_crash(f, false);
+        fixture_open(f);
+        fixture_crash(f, true);
+    }
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void) {
@@ -455,6 +471,7 @@ int main(void) {
         CASE(nothing_broken),
         CASE(torn_last_batch),
         CASE(torn_head),
+        CASE(what_was_never_synced_is_synced_when_it_is_due),
         CASE(zeros_at_the_end),
         CASE(flipped_bit_in_the_last_batch),
         CASE(flipped_bit_before_good_batches),

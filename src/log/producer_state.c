@@ -114,12 +114,16 @@ static void producer_put(struct producer_state *state, const struct producer *pr
     *known = *producer;
 }
 
-int64_t producer_txn_guard(const struct producer_state *state, int64_t producer_id, int16_t epoch,
-                           bool *ret_open) {
+err_t producer_txn_guard(const struct producer_state *state, int64_t producer_id, int16_t epoch,
+                         bool *ret_open, int64_t *ret_guard) {
     const struct producer *producer = producer_state_get(state, producer_id);
+    if (producer != NULL && producer->window.epoch > epoch) {
+        return ERR_INVALID_PRODUCER_EPOCH;
+    }
     *ret_open = producer != NULL && producer->current_txn_offset >= 0 &&
                 producer->txn_since_ms >= 0 && producer->window.epoch == epoch;
-    return producer == NULL ? -1 : producer->last_marker_offset;
+    *ret_guard = producer == NULL ? -1 : producer->last_marker_offset;
+    return ERR_OK;
 }
 
 void producer_state_load(struct producer_state *state, const struct producer *producer) {

@@ -91,10 +91,10 @@ struct producer_rules {
  * marker of the producer, but for those whose epoch is above their transaction's (version 2), after
  * which that one's batches are refused anyway. *ret_open: no verification is needed, at this epoch:
  * the transaction is open, and was seen to begin. One from before the log was opened may be over,
- * or may have lost its place in the coordinator's log.
- */
-int64_t producer_txn_guard(const struct producer_state *state, int64_t producer_id, int16_t epoch,
-                           bool *ret_open);
+ * or may have lost its place in the coordinator's log. INVALID_PRODUCER_EPOCH: a newer epoch is
+ * known, there is nothing to verify. */
+err_t producer_txn_guard(const struct producer_state *state, int64_t producer_id, int16_t epoch,
+                         bool *ret_open, int64_t *ret_guard);
 
 struct producer_append {
     int64_t now_ms;             /* wall clock; -1: this is read again */

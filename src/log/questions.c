@@ -213,12 +213,12 @@ bool log_producer_known(struct log *log, int64_t producer_id) {
     return known;
 }
 
-bool log_txn_is_open(struct log *log, int64_t producer_id, int16_t epoch, int64_t *ret_guard) {
+err_t log_txn_is_open(struct log *log, int64_t producer_id, int16_t epoch, bool *ret_open,
+                      int64_t *ret_guard) {
     sys_lock_take(&log->lock);
-    bool open;
-    *ret_guard = producer_txn_guard(&log->producers, producer_id, epoch, &open);
+    err_t err = producer_txn_guard(&log->producers, producer_id, epoch, ret_open, ret_guard);
     sys_lock_give(&log->lock);
-    return open;
+    return err;
 }
 
 void log_producers_expire(struct log *log, int64_t now_ms) {

@@ -13,7 +13,8 @@
  *             segment to the end                 producers and leader epochs; writes a producer
  *                                                snapshot at the end of each sealed segment. The
  *                                                first bad batch is the end of the log
- *   FINISH    -                                  sets the offsets, cuts leader epochs to them
+ *   FINISH    -                                  sets the offsets, cuts leader epochs to them, and
+ *                                                syncs what flush.messages says to be overdue
  *
  * Below the recovery point everything was synced, and is trusted until somebody reads it.
  */
@@ -175,8 +176,7 @@ static err_t batch_follow(struct log *log, const struct recovery_batch *batch, b
         producer_append_batch(&log->producers, &log->append, &batch->header, batch->data,
                               &(struct producer_rules){PRODUCER_ORIGIN_REPLICATION}, &duplicate);
     for (size_t i = 0; i < log->append.aborted_count && err == ERR_OK && index; i++) {
-        err = log_note(log, txn_index_add(&log->segments[log->recovery->segment]->aborted,
-                                          &log->append.aborted[i]));
+        err = log_aborted_add(log, log->segments[log->recovery->segment], &log->append.aborted[i]);
     }
     if (err == ERR_OK) {
         sys_lock_take(&log->lock);

@@ -51,6 +51,15 @@ static void offsets_settle(struct log *log) {
     log->tail_checked = true;
 }
 
+/* What a killed process could not sync any more is taken for committed from now on, by readers and
+ * by coordinators that answer for what they find in their log. */
+static err_t tail_sync(struct log *log) {
+    sys_lock_take(&log->lock);
+    int64_t unsynced = log->end_offset - log->recovery_point;
+    sys_lock_give(&log->lock);
+    return unsynced >= log->recovery->config.flush_messages ? log_flush(log, INT64_MAX) : ERR_OK;
+}
+
 err_t recovery_finish(struct log *log) {
     err_t err = ERR_OK;
     if (log->end_offset < log->start_offset) {
@@ -69,6 +78,9 @@ err_t recovery_finish(struct log *log) {
     }
     if (err == ERR_OK) {
         offsets_settle(log);
+        err = tail_sync(log);
+    }
+    if (err == ERR_OK) {
         log_recovery_free(log->recovery);
         log->recovery = NULL;
     }

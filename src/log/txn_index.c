@@ -86,6 +86,13 @@ err_t txn_index_cut(struct txn_index *index, int64_t offset) {
     return kept == count ? ERR_OK : truncate_file(index, kept * TXN_INDEX_ENTRY_SIZE);
 }
 
+bool txn_index_is_empty(struct txn_index *index) {
+    sys_lock_take(index->lock);
+    bool empty = index->size == 0;
+    sys_lock_give(index->lock);
+    return empty;
+}
+
 err_t txn_index_sync(struct txn_index *index) {
     sys_lock_take(index->lock);
     bool empty = index->size == 0;

@@ -11,7 +11,7 @@
  * The transaction index of a segment (docs/formats/transaction-index.md): the transactions whose
  * abort marker is in the segment. The file is made with its first entry; most segments have none.
  *
- * [writer] functions by one thread at a time; txn_index_read on any.
+ * [writer] functions by one thread at a time; the others on any.
  */
 struct txn_index {
     struct cached_file file;
@@ -32,6 +32,9 @@ enum { TXN_INDEX_ENTRY_SIZE = 34 };
 void txn_index_init(struct txn_index *index, struct log_cache *cache, struct sys_lock *lock,
                     char *path, uint64_t file_size);
 void txn_index_done(struct txn_index *index);
+
+/* On any thread. */
+bool txn_index_is_empty(struct txn_index *index);
 
 /* [writer] */
 err_t txn_index_add(struct txn_index *index, const struct txn_index_entry *entry);

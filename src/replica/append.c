@@ -339,12 +339,11 @@ err_t partition_txn_is_open(struct partition *partition, int64_t producer_id, in
     if (err != ERR_OK) {
         return err;
     }
-    if (log == NULL) {
-        *ret_open = false; /* it is being made, and nobody wrote to it */
-        *ret_guard = LOG_TXN_GUARD_NEW;
-    } else {
-        *ret_open = log_txn_is_open(log, producer_id, epoch, ret_guard);
+    if (log != NULL) {
+        return log_txn_is_open(log, producer_id, epoch, ret_open, ret_guard);
     }
+    *ret_open = false; /* it is being made, and nobody wrote to it */
+    *ret_guard = LOG_TXN_GUARD_NEW;
     return ERR_OK;
 }
 

@@ -62,15 +62,33 @@ static bool is_enabled(struct cleaner *cleaner) {
     return enabled && !cleaner->stopping;
 }
 
+/* What waits because of the old rate goes on by the new one. */
+static void rate_update(struct cleaner *cleaner) {
+    double rate =
+        config_double(cleaner->replicas->config, CONFIG_LOG_CLEANER_IO_MAX_BYTES_PER_SECOND);
+    if (atomic_exchange(&cleaner->rate, rate) == rate) {
+        return;
+    }
+    atomic_store(&cleaner->io_free_at_ns, 0);
+    struct list *link;
+    list_for_each (link, &cleaner->runs) {
+        cleaner_run_wake(container_of(link, struct cleaner_run, link));
+    }
+}
+
 void cleaner_tick(struct cleaner *cleaner, int64_t now_ms) {
+    rate_update(cleaner);
     if (!is_enabled(cleaner)) {
         return;
     }
     struct replicas *replicas = cleaner->replicas;
-    for (int i = 0; i < replicas->data_volume_count; i++) {
+    int count = replicas->data_volume_count, first = cleaner->volume_next;
+    for (int n = 0; n < count; n++) {
+        int i = (first + n) % count;
         bool usable = log_directory_state(replicas->volumes[i]->directory) == ERR_OK;
         if (usable && now_ms >= cleaner->look_at_ms[i] && !is_looked_at(cleaner, i) &&
             cleaner->run_count < config_int(replicas->config, CONFIG_LOG_CLEANER_THREADS)) {
+            cleaner->volume_next = (i + 1) % count;
             begin(cleaner, i, now_ms);
         }
     }

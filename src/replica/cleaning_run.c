@@ -10,6 +10,41 @@
 #include "replica/upkeep_int.h"
 #include "sys/sys.h"
 
+/* --- what cannot be cleaned --- */
+
+static const char *reason_of(err_t err) {
+    return err == ERR_LIMIT ? "the map has no room for the keys of one batch; raise "
+                              "log.cleaner.dedupe.buffer.size or lower log.cleaner.threads"
+                            : err_text(err);
+}
+
+/* Whether the next try may go well, or the error is told of the whole directory. */
+static bool passes(const struct cleaner_run *run, err_t err) {
+    switch (err) {
+    case ERR_CLOSED:
+    case ERR_NOT_FOUND:
+    case ERR_NO_SPACE:
+    case ERR_NO_FILES:
+    case ERR_NO_MEMORY:
+    case ERR_UNKNOWN_TOPIC_OR_PARTITION:
+        return true;
+    default:
+        return log_directory_state(run->volume->directory) != ERR_OK;
+    }
+}
+
+static void note_failure(const struct cleaner_run *run, struct partition *partition,
+                         const char *where, err_t err) {
+    if (!passes(run, err)) {
+        atomic_store(&partition->uncleanable, true);
+        text_log_error(run->cleaner->replicas->text_log, "cleaner",
+                       "%.*s-%d cannot be compacted and is left alone until the next start, or "
+                       "until its cleanup.policy was without compact for a moment (%s): %s",
+                       STR_ARGS(partition_topic(partition)), (int)partition_index(partition), where,
+                       reason_of(err));
+    }
+}
+
 /* --- LOOK, on a worker --- */
 
 enum { LOGS_PER_SLICE = 100 };
@@ -23,10 +58,13 @@ static bool look_at(struct cleaner_run *run, struct partition *partition) {
         return false;
     }
     log_config_read(log, &config);
-    if (log_cleanable(log, sys_wall_ms(run->volume->sys), false, &cleanable) == ERR_OK) {
-        if (cleanable.ratio > run->dirtiest) {
-            run->dirtiest = cleanable.ratio;
-        }
+    err_t err = volume_note(run->volume,
+                            log_cleanable(log, sys_wall_ms(run->volume->sys), false, &cleanable));
+    if (err != ERR_OK) {
+        note_failure(run, partition, log_path(log), err);
+    } else {
+        run->dirtiest = cleanable.ratio > run->dirtiest ? cleanable.ratio : run->dirtiest;
+        run->delay_ms = cleanable.delay_ms > run->delay_ms ? cleanable.delay_ms : run->delay_ms;
         bool better = run->best == NULL || cleanable.ratio > run->cleanable.ratio;
         if (better && !atomic_load(&partition->cleaned_now) && log_cleanable_due(log, &cleanable)) {
             run->best = partition;
@@ -49,9 +87,9 @@ static enum sys_job_result look_step(struct sys_job *job) {
 /* --- CLEAN, on a worker --- */
 
 /* How long all cleanings together have to wait for what this one has used of the disk. */
-static void throttle(struct cleaner_run *run, uint64_t bytes) {
+static void throttle(struct cleaner_run *run, double rate, uint64_t bytes) {
     int64_t now_ns = sys_mono_ns(run->volume->sys);
-    double cost_ns = (double)bytes / run->rate * 1e9;
+    double cost_ns = (double)bytes / rate * 1e9;
     int64_t free_at_ns = atomic_load(&run->cleaner->io_free_at_ns);
     int64_t until_ns;
     do {
@@ -93,8 +131,9 @@ static enum sys_job_result clean_step(struct sys_job *job) {
     }
     uint64_t before = run->stats.bytes_io;
     log_cleaning_stats(run->cleaning, &run->stats);
-    if (run->rate < DBL_MAX && !atomic_load(&run->stop)) {
-        throttle(run, run->stats.bytes_io - before);
+    double rate = atomic_load(&run->cleaner->rate);
+    if (rate < DBL_MAX && !atomic_load(&run->stop)) {
+        throttle(run, rate, run->stats.bytes_io - before);
     }
     run->swap_due = next == LOG_CLEANING_SWAP;
     return run->swap_due || run->pause_until_ms > 0 ? SYS_JOB_DONE : SYS_JOB_AGAIN;
@@ -140,7 +179,6 @@ static void stats_note_clean(struct cleaner_run *run) {
         stats->bytes_read == 0 ? 0 : (double)stats->bytes_written / (double)stats->bytes_read;
     cleaner->stats.buffer_used = stats->map_used;
     cleaner->stats.clean_seconds = seconds;
-    cleaner->stats.delay_seconds = (double)run->cleanable.delay_ms / 1000;
     cleaner->stats.io_bytes += stats->bytes_io;
     sys_lock_give(&cleaner->lock);
 }
@@ -157,33 +195,13 @@ static void tell_clean(const struct cleaner_run *run) {
                   (unsigned long long)stats->records_without_key);
 }
 
-static const char *reason_of(err_t err) {
-    return err == ERR_LIMIT ? "the map has no room for the keys of one batch; raise "
-                              "log.cleaner.dedupe.buffer.size or lower log.cleaner.threads"
-                            : err_text(err);
-}
-
-static void note_failure(struct cleaner_run *run) {
-    bool passes = run->err == ERR_CLOSED || run->err == ERR_NOT_FOUND || run->err == ERR_NO_SPACE ||
-                  run->err == ERR_UNKNOWN_TOPIC_OR_PARTITION ||
-                  log_directory_state(run->volume->directory) != ERR_OK;
-    if (!passes) {
-        atomic_store(&run->partition->uncleanable, true);
-        text_log_error(run->cleaner->replicas->text_log, "cleaner",
-                       "%.*s-%d cannot be compacted and is left alone until the next start (%s): "
-                       "%s",
-                       STR_ARGS(partition_topic(run->partition)),
-                       (int)partition_index(run->partition), run->where, reason_of(run->err));
-    }
-}
-
 static void clean_end(struct cleaner_run *run) {
     stats_note_clean(run);
     if (run->err == ERR_OK) {
         tell_clean(run);
         replicas_note_cleaned(run->cleaner->replicas, run->volume);
     } else {
-        note_failure(run);
+        note_failure(run, run->partition, run->where, run->err);
     }
     atomic_store(&run->partition->cleaned_now, false);
     if (run->leaving != NULL) {
@@ -268,6 +286,7 @@ static void look_done(struct sys_job *job) {
     struct cleaner *cleaner = run->cleaner;
     sys_lock_take(&cleaner->lock);
     cleaner->stats.dirtiest_ratio = run->dirtiest;
+    cleaner->stats.delay_seconds = (double)run->delay_ms / 1000;
     cleaner->looked_at_ms = sys_mono_ms(run->volume->sys);
     sys_lock_give(&cleaner->lock);
     bool begin = may_begin(run);
@@ -281,8 +300,6 @@ static void look_done(struct sys_job *job) {
     }
     run->began_ms = sys_mono_ms(run->volume->sys);
     run->settings = settings_read(cleaner->replicas);
-    run->rate =
-        config_double(cleaner->replicas->config, CONFIG_LOG_CLEANER_IO_MAX_BYTES_PER_SECOND);
     run->cleaning =
         log_cleaning_new(partition_log(run->partition), &run->cleanable, &run->settings);
     submit(run, clean_step, clean_done);
@@ -292,10 +309,14 @@ void cleaner_run_begin(struct cleaner_run *run) {
     submit(run, look_step, look_done);
 }
 
-void cleaner_run_stop(struct cleaner_run *run) {
-    atomic_store(&run->stop, true);
+void cleaner_run_wake(struct cleaner_run *run) {
     if (sys_timer_is_set(&run->timer)) {
         sys_timer_clear(run->cleaner->replicas->loop, &run->timer);
         pause_over(&run->timer);
     }
+}
+
+void cleaner_run_stop(struct cleaner_run *run) {
+    atomic_store(&run->stop, true);
+    cleaner_run_wake(run);
 }

@@ -12,10 +12,11 @@ struct cleaner {
     struct list runs; /* struct cleaner_run */
     int run_count;
     int64_t *look_at_ms; /* per volume */
+    int volume_next;     /* is asked first whether it is due: each has its turn */
     bool stopping;
     bool disabled_told;
-    _Atomic int64_t
-        io_free_at_ns; /* the disks may be used again, as the bound on the rate has it */
+    _Atomic double rate;           /* log.cleaner.io.max.bytes.per.second; changes with it */
+    _Atomic int64_t io_free_at_ns; /* the disks may be used again, as the rate has it */
 
     struct sys_lock lock; /* guards the rest */
     struct replicas_cleaner_stats stats;
@@ -38,6 +39,7 @@ struct cleaner_run {
     struct partition *best; /* one of them */
     struct log_cleanable cleanable;
     double dirtiest;
+    int64_t delay_ms; /* the most by which max.compaction.lag.ms of a log is over */
 
     /* CLEAN */
     struct partition *partition; /* a reference */
@@ -45,7 +47,6 @@ struct cleaner_run {
     struct log_cleaning *cleaning;
     struct log_cleaning_settings settings;
     struct log_cleaning_stats stats;
-    double rate; /* bytes per second */
     int64_t began_ms;
     int64_t pause_until_ms; /* 0: not paused */
     bool swap_due;
@@ -61,3 +62,6 @@ void cleaner_run_begin(struct cleaner_run *run);
 
 /* Reactor 0: it ends soon. */
 void cleaner_run_stop(struct cleaner_run *run);
+
+/* Reactor 0: a pause ends now. */
+void cleaner_run_wake(struct cleaner_run *run);

@@ -135,9 +135,13 @@ void partition_set_leadership(struct partition *partition, const struct meta_par
 
 void partition_configure(struct partition *partition, const struct partition_config *config) {
     sys_lock_take(&partition->lock);
+    bool switched = partition->config.log.cleanup_compact != config->log.cleanup_compact;
     partition->config = *config;
     struct log *log = partition->log;
     sys_lock_give(&partition->lock);
+    if (switched) {
+        atomic_store(&partition->uncleanable, false); /* who mended it says so by this */
+    }
     if (log != NULL) {
         log_configure(log, &config->log);
     }

@@ -125,7 +125,8 @@ void partition_append_refuse(struct partition *partition, struct partition_appen
                              err_t err);
 
 /* Whether the producer has an open transaction here at this epoch, which needs no verification; if
- * not, the guard for an append that is verified from now on. Memory only. */
+ * not, the guard for an append that is verified from now on. Memory only. INVALID_PRODUCER_EPOCH:
+ * it has a newer epoch. */
 err_t partition_txn_is_open(struct partition *partition, int64_t producer_id, int16_t epoch,
                             bool *ret_open, int64_t *ret_guard);
 
@@ -237,7 +238,8 @@ struct log *partition_log(struct partition *partition);
 struct volume *partition_volume(struct partition *partition); /* NULL: not known yet */
 bool partition_is_offline(struct partition *partition);
 
-/* Whether the cleaner met what it cannot clean, and how much is left as it is. Any thread. */
+/* Whether the cleaner met what it cannot clean, and how much is left as it is. It is tried again
+ * after a start, and when the topic's cleanup.policy was without compact meanwhile. Any thread. */
 bool partition_uncleanable(struct partition *partition, uint64_t *ret_bytes);
 
 /* Wakes everybody who waits, for what they read may have changed. */

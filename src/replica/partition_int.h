@@ -52,7 +52,7 @@ struct partition {
     _Atomic bool unreadable_said;
     _Atomic bool tended;      /* upkeep has a write in the queue: tending.c */
     _Atomic bool cleaned_now; /* a cleaning goes on: cleaning.c */
-    _Atomic bool uncleanable; /* one failed, as the next would */
+    _Atomic bool uncleanable; /* one failed, as the next would: until compaction is off and on */
 };
 
 /* With the lock held: OK, or why an operation of this caller cannot go on. */

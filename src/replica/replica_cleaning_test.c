@@ -1,10 +1,20 @@
 /* Compacted topics, and what happens to them while they are cleaned. */
+#include <stdio.h>
+
 #include "log/cleaner.h"
 #include "replica/replica_fixture_test.h"
 
 static int set_up(void **state) {
     static struct fixture fixture;
     fixture_init(&fixture, 1);
+    fixture_set(&fixture, "log.cleaner.backoff.ms", "2000");
+    *state = &fixture;
+    return 0;
+}
+
+static int set_up_two(void **state) {
+    static struct fixture fixture;
+    fixture_init(&fixture, 2);
     fixture_set(&fixture, "log.cleaner.backoff.ms", "2000");
     *state = &fixture;
     return 0;
@@ -87,6 +97,74 @@ static void the_rate_is_bounded(void **state) {
     assert_int_equal(size_of(f, id) / 900000, 2);
 }
 
+static void a_new_rate_holds_at_once(void **state) {
+    struct fixture *f = *state;
+    fixture_set(f, "log.cleaner.io.max.bytes.per.second", "10");
+    fixture_start(f);
+    struct uuid id = compacted_topic(f, "t");
+    fill_keys(f, id, "aaaaaa");
+    fixture_run_for(f, 60 * 1000);
+    assert_int_equal(size_of(f, id) / 900000, 6);
+    fixture_change(f, "log.cleaner.io.max.bytes.per.second", "100000000");
+    fixture_run_for(f, 5000);
+    assert_int_equal(size_of(f, id) / 900000, 2);
+}
+
+/* Logs of one directory that are always due do not keep those of another waiting. */
+static void directories_take_turns(void **state) {
+    struct fixture *f = *state;
+    enum { TOPICS = 6 };
+    fixture_set(f, "log.cleaner.io.max.bytes.per.second", "500000");
+    fixture_start(f);
+    char names[TOPICS][4];
+    int there[2] = {0}, cleaned[2] = {0};
+    for (int i = 0; i < TOPICS; i++) {
+        (void)snprintf(names[i], sizeof names[i], "t%d", i);
+        struct uuid id = compacted_topic(f, names[i]);
+        fill_keys(f, id, "aaaa");
+    }
+    fixture_run_for(f, 40 * 1000); /* for two or three of them */
+    for (int i = 0; i < TOPICS; i++) {
+        for (int volume = 0; volume < 2; volume++) {
+            char path[32];
+            int64_t offset;
+            (void)snprintf(path, sizeof path, "/d%d/%s-0", volume, names[i]);
+            there[volume] += exists(f, path);
+            cleaned[volume] +=
+                log_directory_checkpoint_get(f->volumes[volume]->directory, LOG_CHECKPOINT_CLEANER,
+                                             str_from_c(names[i]), 0, &offset);
+        }
+    }
+    assert_int_equal(there[0], TOPICS / 2);
+    assert_int_equal(there[1], TOPICS / 2);
+    assert_true(cleaned[0] > 0);
+    assert_true(cleaned[1] > 0);
+    assert_true(cleaned[0] + cleaned[1] < TOPICS);
+}
+
+static void both_policies_hold(void **state) {
+    struct fixture *f = *state;
+    fixture_start(f);
+    struct uuid both = compacted_topic(f, "both");
+    struct uuid compacted = compacted_topic(f, "compacted");
+    fixture_config(f, META_RESOURCE_TOPIC, "both", "cleanup.policy", "compact,delete");
+    fixture_config(f, META_RESOURCE_TOPIC, "both", "retention.ms", "300000");
+    fixture_config(f, META_RESOURCE_TOPIC, "compacted", "retention.ms", "300000");
+    fixture_config(f, META_RESOURCE_TOPIC, "both", "min.cleanable.dirty.ratio", "0.1");
+    fixture_config(f, META_RESOURCE_TOPIC, "compacted", "min.cleanable.dirty.ratio", "0.1");
+    fixture_commit(f);
+    fill_keys(f, both, "aababa");
+    fill_keys(f, compacted, "aababa");
+    fixture_run_for(f, 60 * 1000);
+    assert_int_equal(size_of(f, both) / 900000, 3);
+    assert_int_equal(size_of(f, compacted) / 900000, 3);
+    fixture_run_for(f, 900 * 1000);
+    assert_int_equal(size_of(f, both), 0);
+    assert_int_equal(offsets_of(f, both).log_start_offset, 6);
+    assert_int_equal(size_of(f, compacted) / 900000, 3);
+    assert_int_equal(offsets_of(f, compacted).log_start_offset, 0);
+}
+
 static bool is_being_cleaned(struct fixture *f) {
     return exists(f, "/d0/t-0/00000000000000000000.log.cleaned");
 }
@@ -146,14 +224,91 @@ static void what_cannot_be_cleaned_is_left_alone(void **state) {
     fill_keys(f, good, "aaa");
     assert_int_equal(sim_disk_flip(f->host, "/d0/bad-0/00000000000000000001.log", 500, 1), ERR_OK);
     fixture_run_for(f, 40 * 1000);
-    assert_true(told(f, "bad-0 cannot be compacted and is left alone until the next start "
-                        "(/d0/bad-0/00000000000000000001.log at position 0)"));
+    assert_true(told(f,
+                     "bad-0 cannot be compacted and is left alone until the next start, or until "
+                     "its cleanup.policy was without compact for a moment "
+                     "(/d0/bad-0/00000000000000000001.log at position 0)"));
     assert_int_equal(size_of(f, good) / 900000, 2);
     struct partition *partition = find(f, bad, 0);
     uint64_t bytes;
     assert_true(partition_uncleanable(partition, &bytes));
     assert_int_equal(bytes / 900000, 2);
+    assert_int_equal(sim_disk_flip(f->host, "/d0/bad-0/00000000000000000001.log", 500, 1), ERR_OK);
+    fixture_run_for(f, 40 * 1000);
+    assert_int_equal(size_of(f, bad) / 900000, 3);
+    fixture_config(f, META_RESOURCE_TOPIC, "bad", "cleanup.policy", "");
+    fixture_commit(f);
+    assert_false(partition_uncleanable(partition, &bytes));
+    fixture_config(f, META_RESOURCE_TOPIC, "bad", "cleanup.policy", "compact");
+    fixture_commit(f);
+    fixture_run_for(f, 10 * 1000);
+    assert_int_equal(size_of(f, bad) / 900000, 2);
     partition_unref(partition);
+}
+
+/* Where how long a record has waited cannot be read, for its segment begins with nonsense. */
+static void what_cannot_be_looked_at_is_told(void **state) {
+    struct fixture *f = *state;
+    fixture_start(f);
+    struct uuid id = compacted_topic(f, "t");
+    fill_keys(f, id, "aaaa");
+    fixture_stop(f);
+    assert_int_equal(sim_disk_flip(f->host, "/d0/t-0/00000000000000000001.log", 16, 0), ERR_OK);
+    fixture_start(f);
+    fixture_config(f, META_RESOURCE_TOPIC, "t", "max.compaction.lag.ms", "3600000");
+    fixture_commit(f);
+    fixture_run_for(f, 10 * 1000);
+    assert_true(told(f, "t-0 cannot be compacted and is left alone until the next start, or until "
+                        "its cleanup.policy was without compact for a moment (/d0/t-0)"));
+    struct partition *partition = find(f, id, 0);
+    uint64_t bytes;
+    assert_true(partition_uncleanable(partition, &bytes));
+    partition_unref(partition);
+}
+
+static void no_files_left_only_delay_it(void **state) {
+    struct fixture *f = *state;
+    fixture_start(f);
+    struct uuid id = compacted_topic(f, "t");
+    fixture_config(f, META_RESOURCE_TOPIC, "t", "cleanup.policy", "delete");
+    fixture_commit(f);
+    fill_keys(f, id, "aaaa");
+    fixture_run_for(f, 20 * 1000);
+    sim_host_set_file_limit(f->host, 1);
+    fixture_config(f, META_RESOURCE_TOPIC, "t", "cleanup.policy", "compact");
+    fixture_commit(f);
+    fixture_run_for(f, 10 * 1000);
+    assert_int_equal(size_of(f, id) / 900000, 4);
+    assert_false(told(f, "t-0 cannot be compacted"));
+    sim_host_set_file_limit(f->host, 1000);
+    fixture_run_for(f, 40 * 1000);
+    assert_int_equal(size_of(f, id) / 900000, 2);
+}
+
+static void what_cannot_be_read_is_left_alone(void **state) {
+    struct fixture *f = *state;
+    fixture_start(f);
+    struct uuid bad = compacted_topic(f, "bad");
+    struct uuid good = compacted_topic(f, "good");
+    fill_keys(f, bad, "aaa");
+    fill_keys(f, good, "aaa");
+    (void)sim_disk_add_fault(f->host, &(struct sim_fault){.kind = SIM_FAULT_ERROR,
+                                                          .calls = SIM_CALL_READ,
+                                                          .path = "/d0/bad-0/*1.log"});
+    fixture_run_for(f, 40 * 1000);
+    assert_true(told(f,
+                     "bad-0 cannot be compacted and is left alone until the next start, or until "
+                     "its cleanup.policy was without compact for a moment "
+                     "(/d0/bad-0/00000000000000000001.log at position 0)"));
+    sim_disk_remove_all_faults(f->host);
+    assert_int_equal(size_of(f, good) / 900000, 2);
+    assert_int_equal(size_of(f, bad) / 900000, 3);
+    fill_keys(f, bad, "b"); /* and nothing else is wrong with it */
+    assert_int_equal(records_of(f, bad, 0), 4);
+    fixture_stop(f);
+    fixture_start(f);
+    fixture_run_for(f, 40 * 1000);
+    assert_int_equal(size_of(f, bad) / 900000, 2);
 }
 
 static void a_full_disk_only_delays_it(void **state) {
@@ -191,10 +346,16 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_compacted_topic_gets_smaller),
         TEST(the_rate_is_bounded),
+        TEST(a_new_rate_holds_at_once),
+        cmocka_unit_test_setup_teardown(directories_take_turns, set_up_two, tear_down),
+        TEST(both_policies_hold),
         TEST(a_topic_is_deleted_while_it_is_cleaned),
         TEST(a_stop_does_not_wait_for_a_cleaning),
         TEST(the_policy_changes_while_it_is_cleaned),
         TEST(what_cannot_be_cleaned_is_left_alone),
+        TEST(what_cannot_be_looked_at_is_told),
+        TEST(no_files_left_only_delay_it),
+        TEST(what_cannot_be_read_is_left_alone),
         TEST(a_full_disk_only_delays_it),
         TEST(it_may_be_off),
     };

@@ -71,6 +71,19 @@ void fixture_set(struct fixture *f, const char *name, const char *value) {
     more_pairs[more_count++] = (struct config_pair){str_from_c(name), str_from_c(value)};
 }
 
+void fixture_change(struct fixture *f, const char *name, const char *value) {
+    size_t i = 0;
+    while (i < more_count && !str_equal(more_pairs[i].name, str_from_c(name))) {
+        i++;
+    }
+    assert_true(i < MORE_PAIRS_MAX);
+    more_count += i == more_count;
+    more_pairs[i] = (struct config_pair){str_from_c(name), str_from_c(value)};
+    config_unref(f->config);
+    make_config(f);
+    replicas_configure(f->replicas, f->config);
+}
+
 static void loaded(void *arg, err_t err, const char *text) {
     struct fixture *f = arg;
     assert_true((err == ERR_OK) == (text == NULL));

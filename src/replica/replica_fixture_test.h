@@ -60,6 +60,9 @@ void fixture_done(struct fixture *f); /* stops what runs */
 /* A line of the properties file, before fixture_start: "log.retention.ms", "1000". */
 void fixture_set(struct fixture *f, const char *name, const char *value);
 
+/* Changes such a line while it runs. */
+void fixture_change(struct fixture *f, const char *name, const char *value);
+
 /* Opens directories and loads; `begin` does not wait for the end of it. */
 void fixture_begin(struct fixture *f);
 void fixture_start(struct fixture *f);

@@ -82,6 +82,29 @@ static void old_segments_go(void **state) {
     assert_int_equal(count_names(f, "/d0/t-0", "0000000000000000000"), 2 * 4);
 }
 
+static bool knows_producer(struct fixture *f, struct uuid id) {
+    struct partition *partition = find(f, id, 0);
+    bool known = log_producer_known(partition_log(partition), 7);
+    partition_unref(partition);
+    return known;
+}
+
+static void silent_producers_are_forgotten(void **state) {
+    struct fixture *f = *state;
+    fixture_set(f, "producer.id.expiration.check.interval.ms", "2000");
+    fixture_set(f, "producer.id.expiration.ms", "10000");
+    fixture_start(f);
+    struct uuid id = fixture_topic(f, "t", 1);
+    fixture_commit(f);
+    struct partition *partition = find(f, id, 0);
+    append(f, partition, &(struct batch){.producer_id = 7});
+    partition_unref(partition);
+    fixture_run_for(f, 5 * 1000);
+    assert_true(knows_producer(f, id));
+    fixture_run_for(f, 10 * 1000);
+    assert_false(knows_producer(f, id));
+}
+
 /* A disk that hangs: upkeep does not pile up work behind it. */
 static void upkeep_waits_for_a_hung_disk(void **state) {
     struct fixture *f = *state;
@@ -235,6 +258,7 @@ int main(void) {
         TEST(recovery_points_of_appends_that_sync),
         TEST(a_sealed_segment_is_synced_at_the_next_look),
         TEST(old_segments_go),
+        TEST(silent_producers_are_forgotten),
         TEST(upkeep_waits_for_a_hung_disk),
         TEST(an_idle_node_leaves_the_disk_alone),
         TEST(what_was_deleted_stays_deleted),

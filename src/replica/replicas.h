@@ -107,7 +107,7 @@ struct replicas_cleaner_stats {
     double recopy_ratio;   /* bytes that stayed, of those of the last cleaning */
     double buffer_used;    /* the share of its map's memory */
     double clean_seconds;  /* how long it took */
-    double delay_seconds;  /* by how much it was late for max.compaction.lag.ms */
+    double delay_seconds;  /* by how much max.compaction.lag.ms of one of them was over, at most */
     int64_t since_look_ms;
     uint64_t io_bytes;
 };

@@ -8,8 +8,7 @@
 struct tending {
     struct partition_write write;
     struct partition *partition;
-    bool flush;
-    bool retention;
+    struct tending_due due;
 };
 
 bool tending_flushes(struct log *log) {
@@ -22,9 +21,8 @@ bool tending_flushes(struct log *log) {
 static err_t retain(struct tending *tending, struct log *log) {
     int64_t now_ms = sys_wall_ms(tending->partition->sys);
     bool more = false;
-    log_producers_expire(log, now_ms);
     err_t err = log_retention_step(log, now_ms, &more);
-    tending->retention = err == ERR_OK && more;
+    tending->due.retention = err == ERR_OK && more;
     return err;
 }
 
@@ -32,11 +30,15 @@ static err_t run(struct partition_write *write, struct partition *partition, str
     struct tending *tending = container_of(write, struct tending, write);
     struct volume *volume = partition_volume(partition);
     err_t err = ERR_OK;
-    if (tending->flush) {
-        tending->flush = false;
+    if (tending->due.producers) {
+        tending->due.producers = false;
+        log_producers_expire(log, sys_wall_ms(partition->sys));
+    }
+    if (tending->due.flush) {
+        tending->due.flush = false;
         err = log_flush(log, INT64_MAX);
         volume_note_synced(volume);
-    } else if (tending->retention) {
+    } else if (tending->due.retention) {
         err = retain(tending, log);
     }
     return volume_note(volume, err);
@@ -50,20 +52,19 @@ static void end(struct tending *tending) {
 /* On the worker, which holds the partition. */
 static void done(struct partition_write *write) {
     struct tending *tending = container_of(write, struct tending, write);
-    bool more = write->err == ERR_OK && (tending->flush || tending->retention);
+    bool more = write->err == ERR_OK && (tending->due.flush || tending->due.retention);
     if (!more || partition_submit(tending->partition, write) == ERR_OK) {
         end(tending);
     }
 }
 
-void tending_submit(struct partition *partition, bool flush, bool retention) {
+void tending_submit(struct partition *partition, const struct tending_due *due) {
     if (atomic_exchange(&partition->tended, true)) {
         return;
     }
     struct tending *tending = calloc(1, sizeof *tending);
     tending->partition = partition;
-    tending->flush = flush;
-    tending->retention = retention;
+    tending->due = *due;
     tending->write = (struct partition_write){.run = run, .done = done, .blocking = true};
     if (partition_submit(partition, &tending->write) == ERR_OK) {
         end(tending);

@@ -12,5 +12,11 @@
  * log must not overlap. */
 bool tending_flushes(struct log *log);
 
+struct tending_due {
+    bool flush;
+    bool retention;
+    bool producers; /* those that expired are forgotten */
+};
+
 /* Any thread. Closing a log queues behind it. */
-void tending_submit(struct partition *partition, bool flush, bool retention);
+void tending_submit(struct partition *partition, const struct tending_due *due);

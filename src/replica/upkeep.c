@@ -11,8 +11,9 @@
  *   cleaned     after a log was cleaned          up to where logs are compacted
  *   log starts  when somebody waits for them     that checkpoint, between any two slices
  *               (log_starts_int.h)
- *   retention   log.retention.check.interval.ms  oldest segments by time, size and log start;
- *                                                producers that expired
+ *   retention   log.retention.check.interval.ms  oldest segments by time, size and log start
+ *   producers   producer.id.expiration.check.    those that expired are forgotten
+ *               interval.ms
  *   trash       a file's file.delete.delay.ms    unlink it
  *   open again  logs that a full disk kept from  as opening.c does
  *               being opened
@@ -119,6 +120,10 @@ static int64_t retention_interval_ms(const struct replicas *replicas) {
     return config_long(replicas->config, CONFIG_LOG_RETENTION_CHECK_INTERVAL_MS);
 }
 
+static int64_t expiry_interval_ms(const struct replicas *replicas) {
+    return config_int(replicas->config, CONFIG_PRODUCER_ID_EXPIRATION_CHECK_INTERVAL_MS);
+}
+
 /* Whether that time has come; from then on the next is an interval later. While nothing is there to
  * do, the interval begins anew. */
 static bool is_over(int64_t *at_ms, int64_t now_ms, bool pending, int64_t interval_ms) {
@@ -137,9 +142,11 @@ static void tick_volume(struct upkeep *upkeep, int64_t now_ms) {
     bool points = is_over(&upkeep->checkpoint_at_ms, now_ms, synced, FLUSH_INTERVAL_MS);
     upkeep->retention =
         is_over(&upkeep->retention_at_ms, now_ms, true, retention_interval_ms(upkeep->replicas));
+    upkeep->producers =
+        is_over(&upkeep->producers_at_ms, now_ms, true, expiry_interval_ms(upkeep->replicas));
     bool trash = upkeep->removed || now_ms >= upkeep->trash_at_ms;
     bool names = !list_empty(&upkeep->forgettings);
-    if (dirty || points || upkeep->retention || trash || upkeep->cleaned ||
+    if (dirty || points || upkeep->retention || upkeep->producers || trash || upkeep->cleaned ||
         atomic_load(&upkeep->starts_moved)) {
         upkeep_run(upkeep, UPKEEP_LOGS);
     } else if (names) {
@@ -202,6 +209,7 @@ void replicas_upkeep_start(struct replicas *replicas) {
         upkeep->flush_all_at_ms = now_ms + FLUSH_INTERVAL_MS;
         upkeep->retention_at_ms =
             now_ms + config_long(replicas->config, CONFIG_LOG_INITIAL_TASK_DELAY_MS);
+        upkeep->producers_at_ms = now_ms + expiry_interval_ms(replicas);
         upkeep->trash_at_ms = now_ms;
     }
     replicas->upkeep_timer.fire = tick;

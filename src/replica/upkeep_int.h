@@ -30,6 +30,7 @@ struct upkeep {
     int64_t flush_all_at_ms;
     int64_t checkpoint_at_ms;
     int64_t retention_at_ms;
+    int64_t producers_at_ms;
     int64_t trash_at_ms;
     bool late;                 /* a tick could not look, for a run that did only what is awaited */
     bool removed;              /* since the last run began, folders went to the trash */
@@ -48,6 +49,7 @@ struct upkeep {
     int64_t flush_target; /* of the log that is being synced; -1: not looked at */
     bool flush_all;
     bool retention;
+    bool producers;
     bool write_points;
     bool write_starts;
     bool write_cleaned;

@@ -51,11 +51,13 @@ static void look_at_logs(struct upkeep *upkeep) {
         if (upkeep->flush_target < 0) {
             upkeep->flush_target = choose_flush_target(upkeep, log);
             bool flush = upkeep->flush_target >= 0;
-            bool queued = flush && tending_flushes(log);
-            if (queued || upkeep->retention) {
-                tending_submit(partition, queued, upkeep->retention);
+            struct tending_due due = {.flush = flush && tending_flushes(log),
+                                      .retention = upkeep->retention,
+                                      .producers = upkeep->producers};
+            if (due.flush || due.retention || due.producers) {
+                tending_submit(partition, &due);
             }
-            upkeep->flush_target = queued ? -1 : upkeep->flush_target;
+            upkeep->flush_target = due.flush ? -1 : upkeep->flush_target;
         }
         if (upkeep->flush_target >= 0) {
             flush_slice(upkeep, log);

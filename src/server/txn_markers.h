@@ -13,15 +13,20 @@
  */
 struct node;
 
-/* A partition and what became of its marker:
- *   OK                             it is in the log and committed
- *   UNKNOWN_TOPIC_OR_PARTITION     it is not kept here. Its leader may be elsewhere or be starting:
- *                                  only who sees in the image that it is gone has no marker to
- * write NOT_LEADER_OR_FOLLOWER, KAFKA_STORAGE_ERROR, NOT_ENOUGH_REPLICAS try again later; of
- * __consumer_offsets also while it is loaded INVALID_PRODUCER_EPOCH         the producer is at a
- * newer epoch there, or, with version 2, at this one with a transaction that is open
- *   CONCURRENT_TRANSACTIONS        an older transaction of the producer has to be ended first
- *   TRANSACTION_COORDINATOR_FENCED a newer coordinator has written there
+/*
+ * A partition and what became of its marker:
+ *
+ *   OK                              it is in the log and committed
+ *   UNKNOWN_TOPIC_OR_PARTITION      it is not kept here; its leader may be elsewhere or be
+ *                                   starting: only who sees in the image that it is gone has
+ *                                   no marker to write
+ *   NOT_LEADER_OR_FOLLOWER,         try again later; of __consumer_offsets also while it is
+ *   KAFKA_STORAGE_ERROR,            loaded
+ *   NOT_ENOUGH_REPLICAS
+ *   INVALID_PRODUCER_EPOCH          the producer is at a newer epoch there or, with version 2, at
+ *                                   this one with a transaction that is open
+ *   CONCURRENT_TRANSACTIONS         an older transaction of the producer has to be ended first
+ *   TRANSACTION_COORDINATOR_FENCED  a newer coordinator has written there
  */
 struct txn_marker_part {
     struct str topic;

@@ -5,7 +5,6 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
-#include "base/list.h"
 #include "sys/loop.h"
 
 /*
@@ -45,11 +44,6 @@ struct txn_verify {
     int32_t part_count;
     struct sys_loop *loop;                   /* one of the node's */
     void (*done)(struct txn_verify *verify); /* on `loop`, once; perhaps before the call returns */
-
-    /* The coordinator's. */
-    struct list link;
-    struct sys_task task;
-    void *context;
 };
 
 /* On `verify->loop`. */

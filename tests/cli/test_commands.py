@@ -119,6 +119,9 @@ def test_topic_trim(ottla, topic):
     ottla.run(*words, "--to", "somewhere", code=USAGE)
     ottla.run(*words, code=USAGE)
     ottla.run("topic", "trim", "nowhere", "--to", "latest", code=NOT_FOUND)
+    ottla.run("config", "set", f"topic/{topic}", "cleanup.policy=compact")
+    run = ottla.run("topic", "trim", topic + ":0", "--to", "latest", code=FAILED)
+    assert "cleanup.policy" in run.stderr
 
 
 def test_dry_runs_of_topics_change_nothing(ottla, topic):
@@ -556,15 +559,17 @@ def test_transactions_that_hang(ottla, topic, transactions):
     transactions.begin(going, f"{topic}:1")
     assert values(ottla, topic, "--range", ":", "-X", "isolation.level=read_committed") == []
     found = ottla.json("transaction", "find-hanging", topic)
-    assert [(row["partition"], row["startOffset"], row["producerId"], row["transaction"])
+    assert [(row["partition"], row["transactionStartOffset"], row["producerId"], row["transaction"])
             for row in found] == [(1, 0, producer, hangs)]
     everywhere = ottla.json("transaction", "find-hanging", "--broker", 1)
-    assert found[0]["startOffset"] in [row["startOffset"] for row in everywhere
-                                       if row["topic"] == topic]
+    assert found[0]["transactionStartOffset"] in [row["transactionStartOffset"]
+                                                  for row in everywhere if row["topic"] == topic]
     now = ottla.json("transaction", "find-hanging", topic, "--max-transaction-timeout", "0s")
     assert [row["partition"] for row in now] == [0, 1]
     run = ottla.run("transaction", "find-hanging", f"{topic}:1")
     assert f"ottla transaction abort {topic}:1 --start-offset 0" in run.stderr
+    assert [row["verdict"] for row in ottla.json("cluster", "doctor", code=FAILED)
+            if row["check"] == "transactions"] == ["problem"]
     assert "No transaction hangs" in ottla.run("transaction", "find-hanging", f"{topic}:2").stderr
 
     abort = ["transaction", "abort", f"{topic}:1", "--start-offset"]

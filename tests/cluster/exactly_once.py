@@ -93,6 +93,9 @@ class Program:
         with open(self.log_path, errors="replace") as log:
             return log.read()[-4000:]
 
+    def last_word(self):
+        return (self.log().splitlines() or [""])[-1]
+
     def check(self):
         assert self.process.poll() is None, f"{self.name} has ended:\n{self.log()}"
         return True
@@ -148,6 +151,15 @@ class Copier(Program):
         """librdkafka's send_offsets_to_transaction may wait without end when the connection to the
         transaction's coordinator breaks in it: after AddOffsetsToTxn's answer it sends nothing more."""
         return self.client == "librdkafka"
+
+    def check(self):
+        """franz-go's session gives up, for good, when a node is away for longer than the group's
+        session; a supervisor would start it again."""
+        ended = self.process.poll() is not None
+        if ended and self.client == "franz-go" and self.last_word().startswith("unable to dial"):
+            self.reader.join()
+            self.start()
+        return super().check()
 
     def arguments(self):
         group = f"{self.target}-group"

@@ -352,6 +352,88 @@ def test_fetches_that_name_everything(calm):
                 assert len(connection.receive()) > 100000
 
 
+def offset_commit(names):
+    return 8, 2, text("g") + struct.pack(">i", -1) + text("") + struct.pack(">q", -1) + array(
+        [text(name) + array([struct.pack(">iq", 7, 0) + text(None)]) for name in names])
+
+
+def offset_delete(names):
+    return 47, 0, text("g") + array([text(name) + array([struct.pack(">i", 7)]) for name in names])
+
+
+def txn_offset_commit(names):
+    return 28, 0, text("t") + text("g") + struct.pack(">qh", 1, 0) + array(
+        [text(name) + array([struct.pack(">iq", 7, 0) + text(None)]) for name in names])
+
+
+def write_txn_markers(names):
+    topics = b"".join(unsigned(len(name) + 1) + name.encode() + unsigned(2) +
+                      struct.pack(">i", 7) + b"\0" for name in names)
+    return 27, 1, unsigned(2) + struct.pack(">qhb", 1, 0, 1) + unsigned(len(names) + 1) + \
+        topics + struct.pack(">i", 0) + b"\0\0"
+
+
+@pytest.mark.parametrize("body", [offset_commit, offset_delete, txn_offset_commit,
+                                  write_txn_markers])
+def test_topics_that_are_named_in_turn(calm, body):
+    """Two topics, again and again: what is answered of each is gathered, in linear memory."""
+    key, version, request = body(["a", "b"] * 8000)
+    before = resident(calm)
+    with Neighbour(calm), Connection(calm.port) as connection:
+        connection.request(key, version, request, flexible=key == 27)
+        assert len(connection.receive()) > (16000 * 6 if body != offset_delete else 0)
+        assert grown(calm, before) < 30
+
+
+def test_markers_for_everything(calm):
+    """More partitions than a broker has, in one request: it costs a connection."""
+    before = resident(calm)
+    partitions = struct.pack(">i", 0) * 200000
+    with Neighbour(calm), Connection(calm.port) as connection:
+        connection.request(27, 1, unsigned(2) + struct.pack(">qhb", 1, 0, 1) + unsigned(2) +
+                           b"\x05warm" + unsigned(200001) + partitions + b"\0" +
+                           struct.pack(">i", 0) + b"\0\0", flexible=True)
+        assert connection.ended()
+        assert grown(calm, before) < 30
+    assert "markers" in calm.log()
+
+
+def test_filters_without_end(calm):
+    """Each shard of the transaction coordinators looks at them, and nobody waits for that."""
+    words = unsigned(100001) + (unsigned(8) + b"Ongoinx") * 100000
+    ids = unsigned(500001) + b"".join(struct.pack(">q", -i) for i in range(500000))
+    with Connection(calm.port) as connection:
+        connection.request(22, 0, text("t") + struct.pack(">i", 1000))
+        connection.receive()
+        connection.request(8, 2, offset_commit([])[2])
+        connection.receive()
+        before = resident(calm)
+        for key, version, body in [(66, 0, unsigned(1) + ids), (66, 0, words + unsigned(1)),
+                                   (16, 5, words + unsigned(1)), (16, 5, unsigned(1) + words)]:
+            started = time.monotonic()
+            connection.request(key, version, body + b"\0", flexible=True)
+            assert len(connection.receive()) > 10
+            assert SANITIZED or time.monotonic() - started < 1
+        assert grown(calm, before) < 40
+
+
+def test_a_batch_of_transactions_without_end(calm):
+    before = resident(calm)
+    name = b"x" * 100
+    one = unsigned(len(name) + 1) + name + struct.pack(">qhb", 1, 0, 0) + unsigned(1) + b"\0"
+    many = text("t") + struct.pack(">qh", 1, 0) + array(
+        [text("warm") + array([struct.pack(">i", 0)] * 100001)])
+    with Neighbour(calm):
+        with Connection(calm.port) as connection:
+            connection.request(24, 4, unsigned(30001) + one * 30000 + b"\0", flexible=True)
+            assert connection.ended()
+        with Connection(calm.port) as connection:
+            connection.request(24, 0, many)
+            assert connection.ended()
+        assert grown(calm, before) < 30
+    assert calm.log().count("it adds to more transactions") == 2
+
+
 def test_no_request_body_is_logged(make_node):
     """H8, at the highest level, for requests that are fine and for those that are not."""
     node = make_node(**{"ottla.log.level": "debug"}).start()

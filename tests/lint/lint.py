@@ -282,6 +282,39 @@ def check_gaps(_):
             yield f"docs/gaps.md:{number}: a gap is one line that begins with a dash"
 
 
+def heads_of(folder, suffix, pattern):
+    """For each number that a file's head names: the files' names."""
+    found = {}
+    for path in sorted(glob.glob(os.path.join(ROOT, folder, "*" + suffix))):
+        with open(path) as file:
+            named = re.search(pattern, file.read(), re.MULTILINE)
+        for number in named.group(1).split() if named else []:
+            found.setdefault(number, set()).add(os.path.basename(path)[:-len(suffix)])
+    return found
+
+
+def check_failures(_):
+    """The table of failures in the simulator says what the heads of scenarios and mutants say, and
+    each is brought back in three ways at least."""
+    mutants = heads_of("tests/sim/mutants", ".patch", r"^failures: +(.*)$")
+    scenarios = heads_of("tests/sim/scenarios", ".sim", r"^# Failures: +(.*)$")
+    listed = set()
+    for line, text in lines_of("docs/failures.md"):
+        row = re.fullmatch(r"\| (T\d+) \| [^|]+ \| ([\w, ]+) \| ([\w\-, ]+) \|", text.rstrip())
+        if not row:
+            continue
+        number = row.group(1)
+        listed.add(number)
+        for said, known, what in ((row.group(2), scenarios, "scenarios"), (row.group(3), mutants, "mutants")):
+            differ = set(said.split(", ")) ^ known.get(number, set())
+            if differ:
+                yield f"docs/failures.md:{line}: {number}: {what} whose heads say otherwise: {sorted(differ)}"
+        if len(mutants.get(number, ())) < 3:
+            yield f"docs/failures.md:{line}: {number}: fewer than three mutants"
+    for number in sorted((set(mutants) | set(scenarios)) - listed):
+        yield f"docs/failures.md:1: {number} is named by a head, and is not in the table"
+
+
 def check_readmes(paths):
     """Every module says what it is."""
     for module in sorted({module_of(path) for path in paths} - {None}):
@@ -293,7 +326,7 @@ def check_readmes(paths):
 CHECKS = [("layers", check_layers), ("public headers", check_public), ("format", check_format), ("size", check_size),
           ("globals", check_globals), ("built", check_built), ("generated", check_generated),
           ("pins", check_pins), ("words", check_words), ("links", check_links), ("gaps", check_gaps),
-          ("readmes", check_readmes)]
+          ("failures", check_failures), ("readmes", check_readmes)]
 
 
 def main():

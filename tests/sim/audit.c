@@ -15,8 +15,8 @@
  *   a new value where    all that is old from o on is        o is not below synced_end
  *   an old one was       forgotten; what was acknowledged
  *                        of it is lost to the power
- *   last walk, of a      the newest offset of each key       a known value was not met, and its
- *   compacted log                                            key not further on
+ *   last walk, of a      what it met is marked               audit_compaction.c
+ *   compacted log
  *   walk to the end e    as above for e                      a hole; an acknowledged value that is
  *                                                            not at its offset; e below what was
  *                                                            seen when the walk began
@@ -65,7 +65,7 @@ struct audit_partition {
     int64_t walk_start;
     uint32_t walk_number;
     bool compacted;
-    int64_t newest[AUDIT_KEYS]; /* offsets that the walk met, by key */
+    bool walked_last;
 };
 
 struct audit_producer {
@@ -165,6 +165,14 @@ struct audit_producer *audit_producer(struct audit *audit, bool ordered, bool id
     producer->next = audit->producers;
     audit->producers = producer;
     return producer;
+}
+
+const char *audit_partition_topic(const struct audit_partition *partition) {
+    return partition->topic;
+}
+
+int32_t audit_partition_number(const struct audit_partition *partition) {
+    return partition->partition;
 }
 
 static struct value *value_of(struct audit *audit, uint64_t id) {
@@ -328,8 +336,25 @@ void audit_compacted(struct audit_partition *partition) {
     partition->compacted = true;
 }
 
-uint32_t audit_key(uint64_t value) {
-    return (uint32_t)((value * UINT64_C(0x9e3779b97f4a7c15) >> 32) % AUDIT_KEYS);
+static void compacted_each(const struct audit_partition *partition, audit_compacted_fn each,
+                           void *arg) {
+    for (int64_t at = partition->end - 1; at >= partition->walk_start; at--) {
+        const struct seen *seen = &partition->seen[at];
+        bool met = seen->walk == partition->walk_number;
+        bool lost = is_old(partition, at) && at >= partition->synced_end;
+        if (seen->value != 0 && (met || !lost)) {
+            each(arg, partition, at, seen->value, met);
+        }
+    }
+}
+
+void audit_compacted_each(struct audit *audit, audit_compacted_fn each, void *arg) {
+    for (const struct audit_partition *partition = audit->partitions; partition != NULL;
+         partition = partition->next) {
+        if (partition->compacted && partition->walked_last) {
+            compacted_each(partition, each, arg);
+        }
+    }
 }
 
 /* --- sending and reading --- */
@@ -440,9 +465,6 @@ void audit_walk_begin(struct audit_partition *partition, int64_t start_offset) {
     partition->walk_offset = start_offset;
     partition->walk_start = start_offset;
     partition->walk_number++;
-    for (int i = 0; i < AUDIT_KEYS; i++) {
-        partition->newest[i] = OFFSET_NONE;
-    }
     partition->walk_news = partition->audit->news;
     partition->walk_synced = partition->synced_end;
 }
@@ -469,23 +491,11 @@ void audit_walk_record(struct audit_partition *partition, int64_t offset, uint64
     if (seen_at(partition, offset) == id) {
         check_order(partition, offset, id); /* with all before it known */
         partition->seen[offset].walk = partition->walk_number;
-        partition->newest[audit_key(id)] = offset;
     }
 }
 
-void audit_walk_compacted(struct audit_partition *partition) {
-    for (int64_t at = partition->walk_start; at < partition->end && partition->compacted; at++) {
-        const struct seen *seen = &partition->seen[at];
-        bool met = seen->value == 0 || seen->walk == partition->walk_number;
-        bool lost = is_old(partition, at) && at >= partition->synced_end;
-        if (!met && !lost && partition->newest[audit_key(seen->value)] <= at) {
-            audit_fail(partition->audit,
-                       "%s-%d: value %" PRIu64 " at offset %" PRId64
-                       " was the newest of its key, and is gone",
-                       partition->topic, partition->partition, seen->value, at);
-            break;
-        }
-    }
+void audit_walk_last(struct audit_partition *partition) {
+    partition->walked_last = true;
 }
 
 void audit_walk_end(struct audit_partition *partition, int64_t end_offset) {

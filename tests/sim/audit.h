@@ -18,8 +18,7 @@
  *                               may be gone together with all that followed it
  *   5. order                    of an ordered producer the sequences rise with the offsets
  *   6. no duplicates            a value of an idempotent producer is at one offset only
- *      In a compacted log records may be missing (3, 4): those whose key was written again further
- *      on. Which key a record has follows from its value id.
+ *      In a compacted log records may be missing (3, 4): which ones, audit_compaction.h tells.
  *   7. nothing goes back        the end of a log falls only by a power cut; its start never falls
  *                               below what was promised, and while the node lives not at all
  *
@@ -71,10 +70,6 @@ void audit_deleted(struct audit_partition *partition, int64_t start_offset);
 /* The log is compacted from now on. */
 void audit_compacted(struct audit_partition *partition);
 
-/* The key of a value in a compacted log: one of AUDIT_KEYS. */
-enum { AUDIT_KEYS = 100 };
-uint32_t audit_key(uint64_t value);
-
 /* --- reading --- */
 
 /* A reader saw the record at this offset. */
@@ -98,9 +93,18 @@ void audit_walk_record(struct audit_partition *partition, int64_t offset, uint64
 void audit_walk_marker(struct audit_partition *partition, int64_t offset);
 void audit_walk_end(struct audit_partition *partition, int64_t end_offset);
 
-/* Before the end of a walk beside which nothing was written: of a compacted log, what was not met
- * was written again further on. */
-void audit_walk_compacted(struct audit_partition *partition);
+/* It was the last walk: nothing was written beside it, and nothing will be. */
+void audit_walk_last(struct audit_partition *partition);
+
+/* Each value that is known to be in a compacted log, from its end down, and whether the last walk
+ * met it; but not what the power may have taken. Logs that had no last walk are left out. */
+typedef void (*audit_compacted_fn)(void *arg, const struct audit_partition *partition,
+                                   int64_t offset, uint64_t value, bool met);
+void audit_compacted_each(struct audit *audit, audit_compacted_fn each, void *arg);
+
+/* For people. */
+const char *audit_partition_topic(const struct audit_partition *partition);
+int32_t audit_partition_number(const struct audit_partition *partition);
 
 /* --- faults --- */
 

@@ -232,14 +232,23 @@ static int64_t find_commit(const struct place *place, int64_t floor, int64_t off
     return -1;
 }
 
+static bool may_be_lost(const struct audit_group *group, int place) {
+    return !group->synced && group->places[place].known_cut < group->said_cut;
+}
+
+bool audit_group_may_fetch(const struct audit_group *group, int place, int64_t floor,
+                           int64_t offset) {
+    floor = may_be_lost(group, place) ? -1 : floor;
+    return find_commit(&group->places[place], floor, offset) >= 0 || (offset < 0 && floor < 0);
+}
+
 void audit_group_fetched(struct audit_group *group, int place, int64_t floor, int64_t offset) {
     struct place *it = &group->places[place];
     if (group->said_cut != group->cut) {
         return;
     }
-    bool may_be_lost = !group->synced && it->known_cut < group->said_cut;
-    int64_t found = find_commit(it, may_be_lost ? -1 : floor, offset);
-    if (found < 0 && (offset >= 0 || (floor >= 0 && !may_be_lost))) {
+    int64_t found = find_commit(it, may_be_lost(group, place) ? -1 : floor, offset);
+    if (!audit_group_may_fetch(group, place, floor, offset)) {
         audit_fail(group->audit,
                    "group %s: offset %" PRId64 " of partition %d is fetched, but %" PRId64
                    " was committed",

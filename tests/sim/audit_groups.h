@@ -84,3 +84,5 @@ void audit_group_begin(struct audit_group *group, int place);
 /* A fetch is about to be sent: what it must show; and what it showed, -1: no commit. */
 int64_t audit_group_fetch(const struct audit_group *group, int place);
 void audit_group_fetched(struct audit_group *group, int place, int64_t floor, int64_t offset);
+bool audit_group_may_fetch(const struct audit_group *group, int place, int64_t floor,
+                           int64_t offset);

@@ -4,7 +4,8 @@
  *   may be visible   its commit was asked for
  *   is visible       its commit was answered; a record of it was read; its offset was fetched
  *   is not visible   its abort was answered; a reader passed a record of it without being given it;
- *                    an older offset was fetched
+ *                    an older offset was fetched; compaction took out a record of it that nothing
+ *                    else took the place of
  *
  * Two of the last rows for one transaction are a violation, whichever come together. Of a shaken
  * one they are kept for each log, and those of its answers and offsets do not count.
@@ -39,12 +40,14 @@ struct audit_txn {
     const char *group; /* NULL: no offsets */
     int64_t from;
     int64_t to;
-    bool offsets_acked;
+    uint64_t offsets_acked; /* by audit_txns_now; 0: not */
 };
 
 struct txn_value {
     struct audit_txn *txn; /* NULL: of no transaction */
     uint64_t stretch;      /* in which it was read last */
+    bool is_tombstone;
+    int64_t stays_until_ms;
 };
 
 struct audit_txns {
@@ -52,6 +55,7 @@ struct audit_txns {
     struct audit_txn *newest;
     uint64_t count;
     uint64_t stretch_count;
+    uint64_t acked_count;     /* offsets */
     struct txn_value *values; /* by id - 1 */
     uint64_t value_capacity;
 };
@@ -179,6 +183,13 @@ void audit_txn_value(struct audit_txn *txn, uint64_t value) {
     txns->values[value - 1] = (struct txn_value){.txn = txn};
 }
 
+void audit_txns_tombstone(struct audit_txns *txns, uint64_t id, int64_t stays_until_ms) {
+    struct txn_value *value = value_of(txns, id);
+    assert(value != NULL);
+    value->is_tombstone = true;
+    value->stays_until_ms = stays_until_ms;
+}
+
 void audit_txn_offsets(struct audit_txn *txn, const char *group, int64_t from, int64_t to) {
     txn->group = group;
     txn->from = from;
@@ -186,7 +197,9 @@ void audit_txn_offsets(struct audit_txn *txn, const char *group, int64_t from, i
 }
 
 void audit_txn_offsets_acked(struct audit_txn *txn) {
-    txn->offsets_acked = true;
+    if (txn->offsets_acked == 0) {
+        txn->offsets_acked = ++txn->txns->acked_count;
+    }
 }
 
 void audit_txn_end_asked(struct audit_txn *txn, bool commit) {
@@ -240,7 +253,20 @@ void audit_txns_covered(struct audit_txns *txns, uint64_t stretch, uint64_t id) 
     }
 }
 
+bool audit_txns_has(const struct audit_txns *txns, uint64_t id) {
+    return value_of(txns, id) != NULL;
+}
+
+uint64_t audit_txns_now(const struct audit_txns *txns) {
+    return txns->acked_count;
+}
+
 void audit_txns_fetched(struct audit_txns *txns, const char *group, int64_t offset) {
+    audit_txns_fetched_since(txns, group, txns->acked_count, offset);
+}
+
+void audit_txns_fetched_since(struct audit_txns *txns, const char *group, uint64_t sent,
+                              int64_t offset) {
     bool found = offset < 0;
     for (struct audit_txn *txn = txns->newest; txn != NULL; txn = txn->next) {
         if (txn->group == NULL || strcmp(txn->group, group) != 0) {
@@ -255,7 +281,7 @@ void audit_txns_fetched(struct audit_txns *txns, const char *group, int64_t offs
                            group, offset, txn->number);
             }
             is_visible(txn, "its offset was committed");
-        } else if (txn->to > offset && txn->offsets_acked) {
+        } else if (txn->to > offset && txn->offsets_acked != 0 && txn->offsets_acked <= sent) {
             is_hidden(txn, "its offset was not committed");
         }
     }
@@ -263,6 +289,33 @@ void audit_txns_fetched(struct audit_txns *txns, const char *group, int64_t offs
         audit_fail(txns->audit, "group %s has offset %" PRId64 ", which nobody sent", group,
                    offset);
     }
+}
+
+/* --- of values --- */
+
+enum audit_fate audit_txns_fate(const struct audit_txns *txns, uint64_t id) {
+    const struct txn_value *value = value_of(txns, id);
+    if (value == NULL || value->txn->visible_by != NULL) {
+        return AUDIT_VISIBLE;
+    }
+    return value->txn->hidden_by != NULL || !value->txn->commit_asked ? AUDIT_HIDDEN
+                                                                      : AUDIT_UNKNOWN;
+}
+
+bool audit_txns_is_tombstone(const struct audit_txns *txns, uint64_t id,
+                             int64_t *ret_stays_until_ms) {
+    const struct txn_value *value = value_of(txns, id);
+    if (value == NULL || !value->is_tombstone) {
+        return false;
+    }
+    *ret_stays_until_ms = value->stays_until_ms;
+    return true;
+}
+
+void audit_txns_taken_out(struct audit_txns *txns, uint64_t id) {
+    const struct txn_value *value = value_of(txns, id);
+    assert(value != NULL);
+    is_hidden(value->txn, "a record of it was taken out as aborted");
 }
 
 /* --- at the end --- */

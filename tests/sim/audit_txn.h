@@ -44,6 +44,9 @@ void audit_txn_value(struct audit_txn *txn, uint64_t value);
 void audit_txn_offsets(struct audit_txn *txn, const char *group, int64_t from, int64_t to);
 void audit_txn_offsets_acked(struct audit_txn *txn);
 
+/* It is a tombstone, and stays in its compacted log at least until then. */
+void audit_txns_tombstone(struct audit_txns *txns, uint64_t value, int64_t stays_until_ms);
+
 /* EndTxn is about to be sent; and was answered. */
 void audit_txn_end_asked(struct audit_txn *txn, bool commit);
 void audit_txn_ended(struct audit_txn *txn, bool commit);
@@ -59,11 +62,36 @@ void audit_txns_read(struct audit_txns *txns, uint64_t stretch, uint64_t value);
 /* The stretch held this value, read or not. */
 void audit_txns_covered(struct audit_txns *txns, uint64_t stretch, uint64_t value);
 
+/* Whether a value is one of a transaction. */
+bool audit_txns_has(const struct audit_txns *txns, uint64_t value);
+
 /* While no transaction of the group's was open its offset was this; -1: none. */
 void audit_txns_fetched(struct audit_txns *txns, const char *group, int64_t offset);
+
+/* The same while others work, each with its own part of the input: of what was acknowledged before
+ * the fetch was sent (audit_txns_now) nothing was open any more. */
+uint64_t audit_txns_now(const struct audit_txns *txns);
+void audit_txns_fetched_since(struct audit_txns *txns, const char *group, uint64_t sent,
+                              int64_t offset);
 
 /* The power was cut, and nothing is synced. */
 void audit_txns_shake(struct audit_txns *txns);
 
 /* All came to its end, and each log was read from begin to end. */
 void audit_txns_check(struct audit_txns *txns);
+
+/* --- what became of a value, for the auditor of compaction --- */
+
+enum audit_fate {
+    AUDIT_VISIBLE, /* committed, or of no transaction */
+    AUDIT_HIDDEN,  /* aborted */
+    AUDIT_UNKNOWN, /* its commit was not answered, and nobody saw whether it was done */
+};
+enum audit_fate audit_txns_fate(const struct audit_txns *txns, uint64_t value);
+
+/* False: it is none. */
+bool audit_txns_is_tombstone(const struct audit_txns *txns, uint64_t value,
+                             int64_t *ret_stays_until_ms);
+
+/* A value was taken out of its log, as those of aborted transactions are. */
+void audit_txns_taken_out(struct audit_txns *txns, uint64_t value);

@@ -10,10 +10,16 @@
  *   library_client     its settings, and what it says
  *   library_producer   ottla_produce, and what deliveries must keep
  *   library_consumer   a consumer of a group: it polls from a timer, commits, leaves, dies, stalls
- *   library_group      what the consumers of a group are held to
+ *   library_group      what the consumers of a group are held to; library_records: of what they
+ * read library_txn        a transactional producer, and what it is held to library_program crashes,
+ * zombies and successors of programs that have transactions library_transact   such a program that
+ * writes library_transform  and one that consumes, transforms and produces
  *
  *   client  library-produce count=1-2 records=1-10 wait=20ms-200ms idempotent=yes
  *   client  library-consume group=library count=2-3 protocol=drawn wait=20ms-200ms synced=no
+ *                           committed=no         yes: reads no more than that; no: drawn
+ *   client  library-transact count=2 records=1-5 wait=5ms-60ms timeout=2s-6s dies_one_in=150
+ *   client  library-transform from=orders to=ledger count=2-3 protocol=drawn wait=5ms-60ms ...
  *
  * All other settings are drawn from the seed for each life of a client.
  */

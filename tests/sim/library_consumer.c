@@ -31,6 +31,7 @@ struct library_consumer {
     struct library_holder holder;
     struct ottla_client *library;
     struct ottla_consumer *consumer; /* NULL: dead */
+    bool committed;                  /* reads nothing else */
     bool subscribed;
     bool told; /* its assignment, and nothing since */
     bool stalled;
@@ -111,25 +112,13 @@ static void assigned(void *arg, struct ottla_consumer *it, const struct ottla_pa
     struct library_consumer *consumer = arg;
     (void)it;
     consumer->told = true;
-    for (size_t i = 0; i < count; i++) {
-        int place =
-            library_place_of(&consumer->holder, partitions[i].topic, partitions[i].partition);
-        if (place >= 0) {
-            library_own(&consumer->holder, place);
-        }
-    }
+    library_assigned(&consumer->holder, partitions, count);
 }
 
 static void release(struct library_consumer *consumer, const struct ottla_partition *partitions,
                     size_t count) {
     consumer->told = false;
-    for (size_t i = 0; i < count; i++) {
-        int place =
-            library_place_of(&consumer->holder, partitions[i].topic, partitions[i].partition);
-        if (place >= 0) {
-            library_release(&consumer->holder, place);
-        }
-    }
+    library_released(&consumer->holder, partitions, count);
 }
 
 static void revoked(void *arg, struct ottla_consumer *it, const struct ottla_partition *partitions,
@@ -186,8 +175,9 @@ static void draw_settings(struct library_consumer *consumer, struct ottla_config
     library_set(sim, config, "max.partition.fetch.bytes", "%s", LIBRARY_PICK(sim, sizes));
     library_set(sim, config, "fetch.max.bytes", "%s", LIBRARY_PICK(sim, sizes));
     library_set(sim, config, "fetch.max.wait.ms", "%d", 50 + (int)node_below(sim, 500));
+    consumer->holder.committed = node_below(sim, 2) == 0 || consumer->committed;
     library_set(sim, config, "isolation.level", "%s",
-                node_below(sim, 2) == 0 ? "read_committed" : "read_uncommitted");
+                consumer->holder.committed ? "read_committed" : "read_uncommitted");
     if (consumer->holder.classic) {
         library_set(sim, config, "group.protocol", "classic");
         library_set(sim, config, "partition.assignment.strategy", "%s", consumer->holder.assignor);
@@ -236,24 +226,12 @@ static void unsubscribe(struct library_consumer *consumer) {
 
 /* --- turns --- */
 
-static void note_starts(struct library_consumer *consumer) {
-    for (int i = 0; i < AUDIT_PLACES_MAX; i++) {
-        struct library_place *place = &consumer->holder.places[i];
-        struct ottla_partition partition = {library_topic_of(&consumer->holder, i)->name,
-                                            i % SIM_PARTITIONS_MAX};
-        struct ottla_position position;
-        if (place->owned && place->next < 0 &&
-            ottla_consumer_position(consumer->consumer, &partition, &position) == OTTLA_OK) {
-            library_started(&consumer->holder, i, position.offset);
-        }
-    }
-}
-
 static void poll(struct library_consumer *consumer) {
     struct node_sim *sim = consumer->client.sim;
     const struct ottla_record *records;
     size_t count;
     struct ottla_error error;
+    library_note_starts(&consumer->holder, consumer->consumer);
     if (consumer_take(consumer->consumer, &records, &count, &error) != OTTLA_OK) {
         node_fail(sim, "%s is told by its poll: %s", consumer->holder.name, error.text);
         return;
@@ -263,7 +241,7 @@ static void poll(struct library_consumer *consumer) {
     }
     library_polled(&consumer->holder, consumer->told, generation_of(consumer));
     consumer->told = false;
-    note_starts(consumer);
+    library_note_starts(&consumer->holder, consumer->consumer);
 }
 
 /* Something that consumers do. */
@@ -368,7 +346,8 @@ void library_consumer_new(struct node_sim *sim, struct scenario_line *line) {
     consumer->holder.sim = sim;
     consumer->holder.group = library_group_join(sim, scenario_text(line, "group", "library"),
                                                 scenario_text(line, "protocol", "drawn"),
-                                                scenario_flag(line, "synced", false));
+                                                scenario_flag(line, "synced", false), NULL);
+    consumer->committed = scenario_flag(line, "committed", false);
     consumer->timer.fire = turn;
     node_timer_in(sim, &consumer->timer, 10 + node_draw(sim, consumer->wait) / 1000);
 }

@@ -17,8 +17,11 @@ struct library_group {
     int member_count;
     int life_count;
     bool mixed;
-    bool classic;         /* unless it is mixed */
-    const char *assignor; /* of who speaks the classic protocol, when it is mixed */
+    bool classic;                   /* unless it is mixed */
+    const char *assignor;           /* of who speaks the classic protocol, when it is mixed */
+    const struct node_topic *topic; /* NULL: all */
+    int64_t active_ms;              /* when it was last seen to do something */
+    bool settled;
     struct {
         bool *offsets; /* handed out */
         int64_t size;
@@ -50,13 +53,15 @@ static struct library_group *group_new(struct node_sim *sim, const char *name, c
 }
 
 struct library_group *library_group_join(struct node_sim *sim, const char *name,
-                                         const char *protocol, bool synced) {
+                                         const char *protocol, bool synced,
+                                         const struct node_topic *topic) {
     struct library_group *group = sim->library_groups;
     while (group != NULL && strcmp(group->name, name) != 0) {
         group = group->next;
     }
     if (group == NULL) {
         group = group_new(sim, name, protocol, synced);
+        group->topic = topic;
     }
     group->member_count++;
     return group;
@@ -134,7 +139,7 @@ struct node_topic *library_topic_of(const struct library_holder *holder, int pla
     return &holder->sim->topics[place / SIM_PARTITIONS_MAX];
 }
 
-static void news_of_now(const struct library_holder *holder) {
+void library_news_of_now(const struct library_holder *holder) {
     uint32_t cuts = holder->sim->run->power_cut_count;
     audit_group_cuts(holder->group->audit, cuts, cuts);
 }
@@ -151,9 +156,11 @@ void library_own(struct library_holder *holder, int place) {
                                  .floor = audit_group_fetch(group->audit, place),
                                  .cut = holder->sim->run->power_cut_count,
                                  .is_new = true};
+    library_group_touch(holder);
 }
 
 void library_release(struct library_holder *holder, int place) {
+    library_group_touch(holder);
     if (!holder->places[place].owned) {
         node_fail(holder->sim, "%s loses partition %d, which it does not have", holder->name,
                   place);
@@ -212,7 +219,7 @@ static void note_mixture(const struct library_holder *holder) {
 }
 
 void library_polled(struct library_holder *holder, bool told, int32_t generation) {
-    news_of_now(holder);
+    library_news_of_now(holder);
     if (told) {
         note_mixture(holder);
     }
@@ -226,16 +233,7 @@ void library_polled(struct library_holder *holder, bool told, int32_t generation
 
 /* --- records --- */
 
-void library_started(struct library_holder *holder, int place, int64_t offset) {
-    struct library_place *it = &holder->places[place];
-    struct audit_group *audit = holder->group->audit;
-    it->next = offset;
-    audit_group_cuts(audit, it->cut, holder->sim->run->power_cut_count);
-    audit_group_fetched(audit, place, it->floor, offset == 0 ? -1 : offset); /* 0: none yet */
-    news_of_now(holder);
-}
-
-static void note_handed(struct library_group *group, int place, int64_t offset) {
+void library_group_note_handed(struct library_group *group, int place, int64_t offset) {
     if (offset >= group->handed[place].size) {
         int64_t size = 2 * offset + 1024;
         bool *offsets = calloc((size_t)size, sizeof *offsets);
@@ -248,38 +246,6 @@ static void note_handed(struct library_group *group, int place, int64_t offset) 
         group->handed[place].size = size;
     }
     group->handed[place].offsets[offset] = true;
-}
-
-void library_handed_out(struct library_holder *holder, const struct ottla_record *record) {
-    struct node_sim *sim = holder->sim;
-    int place = library_place_of(holder, record->topic, record->partition);
-    if (place < 0) {
-        return;
-    }
-    struct library_place *it = &holder->places[place];
-    if (!it->owned) {
-        node_fail(sim, "%s gets a record of %s-%d, which it does not own", holder->name,
-                  record->topic, record->partition);
-        return;
-    }
-    if (it->next < 0) {
-        library_started(holder, place, record->offset);
-    }
-    if (record->offset != it->next) {
-        node_fail(sim, "%s, %s-%d: offset %" PRId64 " is handed out in place of %" PRId64,
-                  holder->name, record->topic, record->partition, record->offset, it->next);
-        return;
-    }
-    it->next++;
-    note_handed(holder->group, place, record->offset);
-    uint64_t value = audit_value_check(record->value.data, (uint32_t)record->value.size);
-    if (value == 0) {
-        node_fail(sim, "%s, %s-%d: the record at offset %" PRId64 " has wrong bytes", holder->name,
-                  record->topic, record->partition, record->offset);
-        return;
-    }
-    audit_read(library_topic_of(holder, place)->partitions[record->partition].audit, record->offset,
-               value);
 }
 
 /* --- commits --- */
@@ -321,6 +287,17 @@ static void note_committed(struct library_holder *holder, int place, int64_t off
     }
 }
 
+void library_commit_failed(struct library_holder *holder, const struct library_commit *commit) {
+    for (int i = 0; i < commit->count; i++) {
+        audit_group_refused(holder->group->audit, commit->entries[i].place,
+                            commit->entries[i].ticket);
+    }
+}
+
+struct audit_group *library_group_audit(const struct library_group *group) {
+    return group->audit;
+}
+
 void library_committed(struct library_holder *holder, const struct library_commit *commit,
                        int place) {
     struct audit_group *audit = holder->group->audit;
@@ -338,18 +315,24 @@ void library_committed(struct library_holder *holder, const struct library_commi
                       holder->group->name, holder->name, place);
         }
     }
-    news_of_now(holder);
+    library_news_of_now(holder);
 }
 
 /* --- in the end --- */
 
-static bool all_handed(const struct library_group *group, int place, int64_t end) {
-    int64_t offset = 0;
-    while (offset < end && offset < group->handed[place].size &&
-           group->handed[place].offsets[offset]) {
-        offset++;
+/* Or passed over, as the ends of transactions are and what was aborted. */
+static bool all_handed(const struct node_sim *sim, const struct library_group *group, int place,
+                       int64_t end) {
+    const struct audit_partition *audit =
+        sim->topics[place / SIM_PARTITIONS_MAX].partitions[place % SIM_PARTITIONS_MAX].audit;
+    for (int64_t offset = 0; offset < end; offset++) {
+        bool handed = offset < group->handed[place].size && group->handed[place].offsets[offset];
+        uint64_t value = handed ? 0 : audit_value_at(audit, offset);
+        if (!handed && value != 0 && audit_txns_fate(sim->txns, value) != AUDIT_HIDDEN) {
+            return false;
+        }
     }
-    return offset >= end;
+    return true;
 }
 
 static int count_owners(const struct library_group *group, int place) {
@@ -361,15 +344,36 @@ static int count_owners(const struct library_group *group, int place) {
     return count;
 }
 
+static bool reads(const struct library_group *group, const struct node_topic *topic) {
+    return group->topic == NULL || group->topic == topic;
+}
+
+void library_group_touch(struct library_holder *holder) {
+    holder->group->active_ms = sys_mono_ms(holder->sim->sys);
+}
+
+bool library_group_is_settled(struct library_holder *holder, int64_t since_ms, int64_t quiet_ms) {
+    struct library_group *group = holder->group;
+    int64_t begin_ms = group->active_ms > since_ms ? group->active_ms : since_ms;
+    bool settled = sys_mono_ms(holder->sim->sys) - begin_ms >= quiet_ms;
+    const struct node_topic *topic = group->topic;
+    for (int32_t p = 0; settled && p < topic->partition_count; p++) {
+        int place = (int)(topic - holder->sim->topics) * SIM_PARTITIONS_MAX + (int)p;
+        settled = count_owners(group, place) == 1;
+    }
+    group->settled = group->settled || settled;
+    return group->settled;
+}
+
 bool library_group_is_through(struct library_holder *holder, char *what, size_t size) {
     struct node_sim *sim = holder->sim;
     struct library_group *group = holder->group;
     for (int t = 0; t < sim->topic_count; t++) {
         const struct node_topic *topic = &sim->topics[t];
-        for (int32_t p = 0; p < topic->partition_count; p++) {
+        for (int32_t p = 0; reads(group, topic) && p < topic->partition_count; p++) {
             int place = t * SIM_PARTITIONS_MAX + (int)p;
             int owners = count_owners(group, place);
-            bool all = all_handed(group, place, topic->partitions[p].final_end);
+            bool all = all_handed(sim, group, place, topic->partitions[p].final_end);
             if (owners != 1 || !all) {
                 snprintf(what, size, "group %s: %s-%d has %d owners%s", group->name, topic->name, p,
                          owners, all ? "" : ", and not all of its records were handed out");

@@ -12,7 +12,8 @@
  *             knows when it was heard last
  *   told      a partition is given to who does not have it, and lost by who does, once
  *   start     a consumer begins at the last commit, or at the begin of the log
- *   order     and hands out each record from there on, once, until it loses the partition
+ *   order     and hands out each record from there on, once, until it loses the partition; of
+ *             transactions as audit_txn.h says, when it reads what is committed only
  *   commits   one that is answered without an error stands, and none goes back
  *   end       each record that there is was handed out to somebody of the group, and each partition
  *             is one consumer's
@@ -21,12 +22,16 @@
  */
 struct library_group;
 
-/* protocol: classic, consumer; drawn: one of them for all; mixed: drawn for each life. */
+/* protocol: classic, consumer; drawn: one of them for all; mixed: drawn for each life. topic: the
+ * only one that it reads; NULL: all. */
 struct library_group *library_group_join(struct node_sim *sim, const char *name,
-                                         const char *protocol, bool synced);
+                                         const char *protocol, bool synced,
+                                         const struct node_topic *topic);
 void library_group_leave(struct node_sim *sim, struct library_group *group);
 
 const char *library_group_name(const struct library_group *group);
+struct audit_group *library_group_audit(const struct library_group *group);
+void library_group_note_handed(struct library_group *group, int place, int64_t offset);
 
 /* A partition of one consumer. */
 struct library_place {
@@ -46,6 +51,7 @@ struct library_holder { /* a consumer in one life */
     char name[AUDIT_MEMBER_SIZE_MAX];
     bool steady; /* the first of a group of both protocols: it keeps to its own, and stays */
     bool classic;
+    bool committed; /* isolation.level=read_committed */
     const char *assignor;
     int64_t polled_ms;
     struct library_place places[AUDIT_PLACES_MAX];
@@ -66,8 +72,17 @@ void library_released_all(struct library_holder *holder);
 /* What its poll told it is through. told: its assignment, at the end, in this generation. */
 void library_polled(struct library_holder *holder, bool told, int32_t generation);
 
-/* It knows where it begins. */
-void library_started(struct library_holder *holder, int place, int64_t offset);
+/* What the consumer's functions are told. */
+void library_assigned(struct library_holder *holder, const struct ottla_partition *partitions,
+                      size_t count);
+void library_released(struct library_holder *holder, const struct ottla_partition *partitions,
+                      size_t count);
+
+/* What is told from now on is said by the node as it is now. */
+void library_news_of_now(const struct library_holder *holder);
+
+/* Before and after each poll: where it has begun meanwhile. */
+void library_note_starts(struct library_holder *holder, const struct ottla_consumer *consumer);
 void library_handed_out(struct library_holder *holder, const struct ottla_record *record);
 
 /* Places of a commit that is under way. */
@@ -89,6 +104,14 @@ void library_commit_begin(struct library_holder *holder, struct library_commit *
 void library_commit_add(struct library_holder *holder, struct library_commit *commit, int place);
 void library_committed(struct library_holder *holder, const struct library_commit *commit,
                        int place);
+
+/* It is known not to stand: its transaction was aborted. */
+void library_commit_failed(struct library_holder *holder, const struct library_commit *commit);
+
+/* It does something; and whether it has done nothing for so long, with each partition one
+ * consumer's. Once it is settled it stays so. Of a group of one topic. */
+void library_group_touch(struct library_holder *holder);
+bool library_group_is_settled(struct library_holder *holder, int64_t since_ms, int64_t quiet_ms);
 
 /* Nothing is missing. Else *ret_what (for people) says what, until the next call. */
 bool library_group_is_through(struct library_holder *holder, char *what, size_t size);

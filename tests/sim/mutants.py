@@ -5,6 +5,7 @@ or one sync, and the auditor must tell.
 usage: mutants.py [--jobs N] [--survey] [--one-in N] [NAME...]
 
 A patch is a unified diff with a head: a sentence, then
+    failures:   what others suffered that it brings back, by the numbers of docs/failures.md
     scenarios:  those that show it; the first that does suffices
     told:       a regular expression over what the auditor says then
     seeds:      when 1-20 are not enough to be sure

@@ -78,6 +78,10 @@ static void refused(struct admin *admin, const char *what, int16_t code) {
 
 /* --- create --- */
 
+static int64_t setting_default(const struct node_topic *topic) {
+    return topic->tombstones_ms < 0 ? SETTING_DEFAULT : topic->tombstones_ms;
+}
+
 static void created(void *arg, const struct client_response *response) {
     struct admin *admin = arg;
     const struct create_topics_response *message = response->message;
@@ -107,21 +111,29 @@ static void create(struct admin *admin, struct node_topic *topic) {
     admin->topic = topic;
     char segment_bytes[TEXT_MAX];
     char retention_bytes[TEXT_MAX];
+    char tombstones_ms[TEXT_MAX];
+    snprintf(tombstones_ms, sizeof tombstones_ms, "%" PRId64, setting_default(topic));
     snprintf(segment_bytes, sizeof segment_bytes, "%" PRId64, topic->segment_bytes);
     snprintf(retention_bytes, sizeof retention_bytes, "%" PRId64, topic->retention_bytes);
-    setting settings[] = {
+    setting settings[6] = {
         {STR("internal.segment.bytes"), str_from_c(segment_bytes)},
         {STR("index.interval.bytes"), STR("300")},
         {STR("retention.bytes"), str_from_c(retention_bytes)},
         {STR("cleanup.policy"), topic->compacted ? STR("compact") : STR("delete")},
-        {STR("flush.messages"), STR("1")},
     };
+    int32_t setting_count = 4;
+    if (topic->synced) {
+        settings[setting_count++] = (setting){STR("flush.messages"), STR("1")};
+    }
+    if (topic->tombstones_ms >= 0) {
+        settings[setting_count++] = (setting){STR(SETTING_NAME), str_from_c(tombstones_ms)};
+    }
     struct create_topics_request_creatable_topic creatable = {
         .name = str_from_c(topic->name),
         .num_partitions = topic->first_partition_count,
         .replication_factor = 1,
         .configs = settings,
-        .configs_count = topic->synced ? 5 : 4,
+        .configs_count = setting_count,
     };
     struct create_topics_request request;
     wire_init(&create_topics_request_type, &request);
@@ -302,7 +314,7 @@ static void check_setting(struct node_topic *topic, struct str value) {
     char text[TEXT_MAX];
     snprintf(text, sizeof text, "%.*s", STR_ARGS(value));
     int64_t found = strtoll(text, NULL, 10);
-    int64_t known = topic->setting < 0 ? SETTING_DEFAULT : topic->setting;
+    int64_t known = topic->setting < 0 ? setting_default(topic) : topic->setting;
     if (found != known &&
         (topic->setting == topic->setting_asked || found != topic->setting_asked)) {
         node_fail(topic->sim, "topic %s: " SETTING_NAME " was set to %" PRId64 ", and is %s",
@@ -459,8 +471,10 @@ static bool begin_something(struct admin *admin) {
         add_partition(admin, topic);
     } else if (topic->deletes_records && node_below(sim, 2) == 0) {
         return delete_records(admin, topic);
-    } else {
+    } else if (topic->tombstones_ms < 0) {
         change_setting(admin, topic);
+    } else {
+        return false;
     }
     return true;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit_compaction.h"
 #include "node_int.h"
 #include "sys/sim_disk.h"
 
@@ -236,10 +237,18 @@ static void make_clients(struct node_sim *sim) {
                 node_txn_new(sim, line);
             } else if (strcmp(line->name, "read-committed") == 0) {
                 node_txn_reader_new(sim, line);
+            } else if (strcmp(line->name, "internal") == 0) {
+                node_internal_new(sim, line);
+            } else if (strcmp(line->name, "features") == 0) {
+                node_features_new(sim, line);
             } else if (strcmp(line->name, "library-produce") == 0) {
                 library_producer_new(sim, line);
             } else if (strcmp(line->name, "library-consume") == 0) {
                 library_consumer_new(sim, line);
+            } else if (strcmp(line->name, "library-transact") == 0) {
+                library_transact_new(sim, line);
+            } else if (strcmp(line->name, "library-transform") == 0) {
+                library_transform_new(sim, line);
             } else {
                 assert(strcmp(line->name, "admin") == 0);
                 node_admin_new(sim, line);
@@ -261,7 +270,10 @@ static void *begin(struct run *run) {
     assert(err == ERR_OK);
     (void)err;
     sim->txns = audit_txns_new(run->audit);
+    sim->effects = audit_effects_new(run->audit);
+    sim->inputs_over_ms = -1;
     make_disks(sim);
+    node_features_format(sim);
     topics_read(sim);
     make_clients(sim);
     return sim;
@@ -285,10 +297,27 @@ static bool all_over(struct node_sim *sim, const char *name) {
     return true;
 }
 
+static void check_compaction(struct node_sim *sim) {
+    struct points *points = sim->run->points;
+    struct audit_compaction gone =
+        audit_compaction_check(sim->run->audit, sim->txns, sys_mono_ms(sim->sys));
+    if (gone.written_again > 0) {
+        points_add(points, "compacted", gone.written_again);
+        points_add(points, "compacted_aborted", gone.aborted);
+        points_add(points, "compacted_tombstone", gone.tombstones);
+    }
+}
+
 static bool is_finished(void *state) {
     struct node_sim *sim = state;
     if (!all_over(sim, "producer") || !all_over(sim, "admin") || !all_over(sim, "member") ||
-        !all_over(sim, "transactional")) {
+        !all_over(sim, "transactional") || !all_over(sim, "features")) {
+        return false;
+    }
+    if (sim->inputs_over_ms < 0) {
+        sim->inputs_over_ms = sys_mono_ms(sim->sys);
+    }
+    if (!all_over(sim, "transformer")) {
         return false;
     }
     sim->final_walk = true;
@@ -296,7 +325,9 @@ static bool is_finished(void *state) {
         !all_over(sim, "committed-reader") || !all_over(sim, "library-consumer")) {
         return false;
     }
+    check_compaction(sim);
     audit_txns_check(sim->txns);
+    audit_effects_check(sim->effects);
     return true;
 }
 
@@ -317,6 +348,7 @@ static void end(void *state) {
         client->free(client);
     }
     audit_txns_free(sim->txns);
+    audit_effects_free(sim->effects);
     free(sim->producer_ids);
     free(sim);
 }

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "audit.h"
+#include "audit_effects.h"
 #include "audit_txn.h"
 #include "base/arena.h"
 #include "base/buffer.h"
@@ -28,20 +29,26 @@
  *   node_reader    follows all partitions, with and without fetch sessions
  *   node_walker    reads whole logs, from begin to end, after each power cut and at the end
  *   node_admin     creates, changes and deletes topics, and looks whether what it was told holds
+ *   node_internal  gives the topics of the coordinators small segments, so that they are compacted
+ *   node_features  the level of transaction.version, from the first start on
  *   node_member    members of consumer groups; see node_member.h
  *   node_txn       transactional producers; see node_txn.h
- *   node_txn_reader  reads committed records only
+ *   node_txn_reader  reads committed records only, with and without fetch sessions
  *   library_*      clients of libottla; see library.h
  *
  *   config  log.dirs=/data                      any of the broker's settings, and
  *   config  sim.dirs=1-3                        so many log directories, each a disk of its own
  *   topic   orders partitions=3 synced=yes segment=8KiB
+ *   topic   versions compacted=yes tombstones=2s-10s
  *   client  produce count=3 in_flight=1-5 records=1-10 size=30-300 wait=10ms-100ms
  *   client  read count=2 wait=10ms-200ms
  *   client  admin wait=200ms-2s
  *   client  member group=readers protocol=classic count=3
  *   client  transact count=3 version=2 late=yes
  *   client  read-committed count=2
+ *   client  internal segment=8KiB
+ *   client  features wait=5s-20s                changes transaction.version now and then
+ *   transaction_version 0-2                     of the cluster when it is formatted
  *
  * All clients live on one host that nothing ever happens to, and on one loop.
  */
@@ -90,14 +97,20 @@ struct node_topic {
     bool comes_and_goes;  /* is created and deleted during the run */
     bool deletes_records; /* DeleteRecords is called on it */
     bool grows;           /* gets partitions */
-    bool compacted;       /* its records have keys (audit_key) */
+    bool compacted;       /* its records have keys (audit_compaction_key) */
+    bool is_input;        /* of programs that transform */
     int64_t segment_bytes;
     int64_t retention_bytes; /* -1: none */
+    int64_t tombstones_ms;   /* how long those of transactions stay; -1: there are none */
 };
 
 /* The key of a record of this topic, as bytes that `text` keeps; none when it is not compacted. */
 enum { TOPIC_KEY_MAX = 16 };
 struct bytes topic_key(const struct node_topic *topic, uint64_t value, char text[TOPIC_KEY_MAX]);
+
+/* Whether a transaction's record of this value is a tombstone: what names the value is its first
+ * header then. */
+bool topic_is_tombstone(const struct node_topic *topic, uint64_t value);
 
 /* Whether clients may work on it. */
 bool topic_is_usable(const struct node_topic *topic);
@@ -119,6 +132,7 @@ struct node_link {
     struct client_connection *connection;
     struct sys_timer timer;
     bool is_up;
+    bool asks;    /* for ApiVersions whenever it comes up; else now and then */
     uint32_t cut; /* run->power_cut_count when it came up; an answer may come later */
     void (*up)(struct node_link *link);   /* may be NULL */
     void (*down)(struct node_link *link); /* its calls have all failed; may be NULL */
@@ -148,6 +162,8 @@ struct node_fetched {
     struct bytes records;
     int64_t high_watermark;
     void (*take)(void *arg, const struct node_fetched *fetched, int64_t offset, uint64_t value);
+    /* The same for batches that are skipped; may be NULL. */
+    void (*pass)(void *arg, const struct node_fetched *fetched, int64_t offset, uint64_t value);
     void (*marker)(void *arg, const struct node_fetched *fetched,
                    const struct record_batch *batch);           /* may be NULL */
     bool (*skips)(void *arg, const struct record_batch *batch); /* aborted; may be NULL */
@@ -178,8 +194,16 @@ void node_walker_new(struct node_sim *sim);
 void node_member_new(struct node_sim *sim, struct scenario_line *line);
 void library_producer_new(struct node_sim *sim, struct scenario_line *line);
 void library_consumer_new(struct node_sim *sim, struct scenario_line *line);
+void library_transact_new(struct node_sim *sim, struct scenario_line *line);
+void library_transform_new(struct node_sim *sim, struct scenario_line *line);
 void node_txn_new(struct node_sim *sim, struct scenario_line *line);
 void node_txn_reader_new(struct node_sim *sim, struct scenario_line *line);
+void node_internal_new(struct node_sim *sim, struct scenario_line *line);
+void node_features_new(struct node_sim *sim, struct scenario_line *line);
+
+/* Before the first start: where the scenario says which transaction.version there is, the disks are
+ * formatted with it; else the node does that itself. */
+void node_features_format(struct node_sim *sim);
 void node_members_topic_begins(struct node_topic *topic); /* a new incarnation is asked for */
 void node_client_add(struct node_sim *sim, struct node_client *client, const char *name);
 
@@ -209,18 +233,21 @@ struct node_sim {
     struct node_group *groups; /* node_member.h */
     struct library_group *library_groups;
     struct audit_txns *txns;
+    struct audit_effects *effects;
     bool unsynced;         /* sim.unsynced=yes: a power cut may take ends of transactions */
     uint32_t shaken_count; /* power cuts that txns knows of */
     int txn_client_count;
     struct arena arena; /* of the settings */
     int dir_count;
+    int16_t transaction_version; /* with which the disks were formatted; -1: with the newest */
     int64_t *producer_ids;
     size_t producer_id_count;
     uint32_t said_cut;   /* run->power_cut_count when the answer that is handled was given */
     uint32_t down_count; /* crashes, power cuts and ends of the node */
     bool finishing;
-    bool final_walk;      /* nothing is written any more */
-    bool final_walk_done; /* final_end is known */
+    int64_t inputs_over_ms; /* since when only who transforms writes; -1: others do */
+    bool final_walk;        /* nothing is written any more */
+    bool final_walk_done;   /* final_end is known */
     char waits_for[200];
 };
 

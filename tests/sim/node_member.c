@@ -91,6 +91,12 @@ void member_is_in(struct member *member, int32_t generation) {
     member->generation = member->told_generation = generation;
 }
 
+void member_take_place(struct member *member, int place) {
+    member->owned[place] = true;
+    member->given[place]++;
+    member->positions[place] = -1;
+}
+
 void member_rejoin(struct member *member) {
     member_disown(member);
     member->deaf = false;
@@ -219,8 +225,7 @@ static void describe(struct node_client *client, char *text, size_t size) {
 
 /* --- turns --- */
 
-/* Its process dies; another one comes later. */
-static void vanish(struct member *member) {
+void member_vanish(struct member *member) {
     member_point(member, "member_vanished");
     node_link_break(&member->link);
     member_rejoin_as_new(member);
@@ -254,7 +259,7 @@ static bool is_dead(struct member *member) {
         return false;
     }
     if (member->state != MEMBER_OUT) {
-        vanish(member);
+        member_vanish(member);
         member_point(member, "member_died");
     }
     return true;
@@ -278,7 +283,7 @@ static bool be_trouble(struct member *member) {
         again(member, node_draw(sim, stall_ms));
         return true;
     case 3:
-        vanish(member);
+        member_vanish(member);
         return true;
     case 4:
         member_point(member, "member_reset");
@@ -297,13 +302,13 @@ static void work(struct member *member) {
         member->stalled = false;
         beat_due = node_below(sim, 2) == 0; /* or it commits as if nothing had been */
     }
-    if (node_below(sim, TURNS_PER_LATE) == 0 && member_late_turn(member)) {
+    if (!member->transacts && node_below(sim, TURNS_PER_LATE) == 0 && member_late_turn(member)) {
         return;
     }
-    if (!beat_due && member_offsets_turn(member)) {
+    if (!member->transacts && !beat_due && member_offsets_turn(member)) {
         return;
     }
-    if (beat_due || node_below(sim, 2) == 0) {
+    if (beat_due || (!member->transacts && node_below(sim, 2) == 0)) {
         member->beat_ms = now_ms;
         member->protocol->beat(member);
     }
@@ -352,7 +357,7 @@ static void turn(struct sys_timer *timer) {
     if (is_dead(member)) {
     } else if (member->busy) { /* in haste: who waits for an answer dies, or loses its connection */
         if (!is_steady(member) && node_below(sim, 2) == 0) {
-            vanish(member);
+            member_vanish(member);
         } else {
             node_link_break(&member->link);
         }
@@ -398,13 +403,14 @@ static void member_free(struct node_client *client) {
         }
         *at = group->next;
         audit_group_free(group->audit);
+        free(group->inputs);
         free(group);
     }
     buffer_done(&member->others);
     free(member);
 }
 
-void node_member_new(struct node_sim *sim, struct scenario_line *line) {
+struct member *member_new(struct node_sim *sim, struct scenario_line *line) {
     struct member *member = calloc(1, sizeof *member);
     assert(member != NULL);
     node_client_add(sim, &member->client, "member");
@@ -442,4 +448,9 @@ void node_member_new(struct node_sim *sim, struct scenario_line *line) {
     member->timer.fire = turn;
     node_link_begin(&member->link, sim);
     again(member, 10 + node_draw(sim, member->wait) / 1000);
+    return member;
+}
+
+void node_member_new(struct node_sim *sim, struct scenario_line *line) {
+    (void)member_new(sim, line);
 }

@@ -24,10 +24,13 @@
  * grows, from what is fetched when a partition is taken over. Of each topic, partition 0 is
  * committed once and then only looked at: its commit is older than the retention before long.
  *
+ * Members of transactional producers (node_txn.h) commit no offsets themselves.
+ *
  * Who owns what is told to the auditor by generation where all members are of the classic protocol,
  * else by time: a member owns up to its session after what it last said, and was heard of.
  */
 struct member;
+struct txn_inputs;
 
 struct node_group {
     struct node_group *next;
@@ -36,11 +39,12 @@ struct node_group {
     struct member *members;
     int member_count;
     bool mixed;
-    bool was_mixed;          /* members of both protocols were in it at a time */
-    int64_t upgrade_from_ms; /* until then nobody new speaks the consumer protocol */
-    bool settled;            /* after `finishing`: every partition was owned */
-    int64_t finish_begin_ms; /* 0: not yet */
-    uint32_t loaded_down;    /* sim->down_count when it was known to be loaded */
+    bool was_mixed;            /* members of both protocols were in it at a time */
+    int64_t upgrade_from_ms;   /* until then nobody new speaks the consumer protocol */
+    bool settled;              /* after `finishing`: every partition was owned */
+    int64_t finish_begin_ms;   /* 0: not yet */
+    uint32_t loaded_down;      /* sim->down_count when it was known to be loaded */
+    struct txn_inputs *inputs; /* of its transactional producers; NULL: there are none */
 };
 
 enum member_state {
@@ -86,7 +90,9 @@ struct member {
     int32_t newest;     /* the auditor's generation when the request was sent */
     uint32_t sent_down; /* and sim->down_count */
     bool sent_loaded;   /* and whether the coordinator was known to have the group */
+    bool transacts;     /* a producer commits its offsets */
     bool owned[AUDIT_PLACES_MAX];
+    uint32_t given[AUDIT_PLACES_MAX];    /* so often */
     int64_t positions[AUDIT_PLACES_MAX]; /* -1: not fetched yet */
     int64_t sent_ms; /* when the last request was sent that its session may begin with */
     int64_t kept_ms; /* and the last that it was heard with */
@@ -128,6 +134,14 @@ extern const struct member_protocol member_consumer;
 
 /* An answer that a coordinator gives only when it has loaded the group. */
 void member_note_loaded(struct member *member);
+
+struct member *member_new(struct node_sim *sim, struct scenario_line *line);
+
+/* Its process dies; another one comes later. Not from inside an answer to it. */
+void member_vanish(struct member *member);
+
+/* It was given the place: from now on it is its own, from what is committed on. */
+void member_take_place(struct member *member, int place);
 
 /* Counts a point of the scenario, and says so. */
 void member_point(struct member *member, const char *point);

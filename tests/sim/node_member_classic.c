@@ -111,8 +111,7 @@ static void take_share(struct member *member, const struct consumer_protocol_ass
         assert(topic != NULL);
         for (int32_t p = 0; p < share->assigned_partitions[t].partitions_count; p++) {
             int place = member_place_of(member, topic, share->assigned_partitions[t].partitions[p]);
-            member->owned[place] = true;
-            member->positions[place] = -1;
+            member_take_place(member, place);
         }
     }
 }

@@ -53,8 +53,7 @@ static void read_assignment(struct member *member,
 }
 
 static void take_place(struct member *member, int place) {
-    member->owned[place] = true;
-    member->positions[place] = -1;
+    member_take_place(member, place);
     member->lost_epochs[place] = 0;
     member->full = true;
     audit_group_own(member->group->audit, place, member->name, now_ms(member),

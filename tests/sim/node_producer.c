@@ -45,6 +45,7 @@ struct producer;
 struct stream {
     struct list link;
     struct producer *producer;
+    uint64_t number; /* of the producer's streams, from 1 */
     struct node_topic *topic;
     uint32_t incarnation;
     int32_t partition;
@@ -86,6 +87,7 @@ struct producer {
     struct scenario_range records;
     struct scenario_range size;
     struct list streams;
+    uint64_t stream_count; /* ever */
     struct compression *compression;
     bool asking_id;
 };
@@ -98,7 +100,7 @@ struct call {
 
 struct id_call {
     struct producer *producer;
-    struct stream *stream; /* compared only */
+    uint64_t stream_number; /* not its address: the stream may be gone, and another one be there */
 };
 
 /* --- batches --- */
@@ -200,6 +202,7 @@ static struct stream *stream_of(struct producer *producer, struct node_topic *to
     struct stream *stream = calloc(1, sizeof *stream);
     assert(stream != NULL);
     stream->producer = producer;
+    stream->number = ++producer->stream_count;
     stream->topic = topic;
     stream->incarnation = topic->incarnation;
     stream->partition = partition;
@@ -489,7 +492,7 @@ static void id_answered(void *arg, const struct client_response *response) {
         struct list *link;
         list_for_each (link, &producer->streams) {
             struct stream *stream = container_of(link, struct stream, link);
-            if (stream == call->stream && stream->producer_id < 0) {
+            if (stream->number == call->stream_number && stream->producer_id < 0) {
                 stream->producer_id = message->producer_id;
                 stream->epoch = message->producer_epoch;
                 restart_sequences(stream);
@@ -517,7 +520,7 @@ static void ask_for_id(struct producer *producer) {
     request.transactional_id = STR_NULL;
     struct id_call *call = calloc(1, sizeof *call);
     assert(call != NULL);
-    *call = (struct id_call){.producer = producer, .stream = stream};
+    *call = (struct id_call){.producer = producer, .stream_number = stream->number};
     producer->asking_id = true;
     if (node_link_send(&producer->link, API_INIT_PRODUCER_ID, 4, &request, id_answered, call) !=
         ERR_OK) {

@@ -2,7 +2,8 @@
  * A reader: follows every partition, one Fetch after the other, half of them with a fetch session.
  *
  * Where it is told that its offset is out of range it begins again at the log's start. That is fine
- * when records were deleted there, or a power cut may have taken some; else it is a violation.
+ * when records were deleted there, or a power cut may have taken some; else it is a violation. With
+ * `held` it is one, too, to be given none of the records that are there for so long.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -18,9 +19,11 @@ struct position {
     uint32_t incarnation;
     int32_t partition;
     int64_t offset;
-    uint32_t cut; /* run->power_cut_count when an offset was right the last time */
-    bool lost;    /* the start of the log is to be asked for */
-    bool told;    /* the session knows this offset */
+    uint32_t cut;       /* run->power_cut_count when an offset was right the last time */
+    bool lost;          /* the start of the log is to be asked for */
+    bool told;          /* the session knows this offset */
+    int64_t held_ms;    /* since when it is given nothing of what is there; -1: it is */
+    uint32_t held_down; /* sim->down_count then */
 };
 
 struct reader {
@@ -33,6 +36,7 @@ struct reader {
     int32_t session_id;
     int32_t session_epoch; /* of the next fetch; -1: no session */
     bool busy;
+    int64_t held_ms_max; /* -1: any time */
     struct node_records *records;
     struct position positions[POSITIONS_MAX];
     int count;
@@ -71,7 +75,8 @@ static void find_positions(struct reader *reader) {
                 *position = (struct position){.topic = topic,
                                               .partition = p,
                                               .incarnation = topic->incarnation,
-                                              .cut = sim->run->power_cut_count};
+                                              .cut = sim->run->power_cut_count,
+                                              .held_ms = -1};
                 reader->session_epoch = 0;
             }
         }
@@ -164,6 +169,25 @@ static void out_of_range(struct reader *reader, struct position *position) {
     position->lost = true;
 }
 
+/* What is there is given in time, be its transaction open, aborted or committed. */
+static void check_given(const struct reader *reader, struct position *position, bool given,
+                        int64_t high_watermark) {
+    struct node_sim *sim = reader->client.sim;
+    int64_t now_ms = sys_mono_ms(sim->sys);
+    if (given || position->offset >= high_watermark) {
+        position->held_ms = -1;
+    } else if (position->held_ms < 0 || position->held_down != sim->down_count) {
+        position->held_ms = now_ms;
+        position->held_down = sim->down_count;
+    } else if (reader->held_ms_max >= 0 && now_ms - position->held_ms > reader->held_ms_max) {
+        node_fail(sim,
+                  "%s-%d: a reader of all records is given none from offset %" PRId64
+                  " on for %" PRId64 " ms, and the high watermark is %" PRId64,
+                  position->topic->name, position->partition, position->offset,
+                  now_ms - position->held_ms, high_watermark);
+    }
+}
+
 static void take_partition(struct reader *reader, struct position *position,
                            const struct fetch_response_partition_data *data) {
     struct node_sim *sim = reader->client.sim;
@@ -192,6 +216,7 @@ static void take_partition(struct reader *reader, struct position *position,
     int64_t before = position->offset;
     (void)node_records_read(reader->records, &fetched, &position->offset);
     position->told = position->told && position->offset == before;
+    check_given(reader, position, position->offset > before, data->high_watermark);
 }
 
 static void take_response(struct reader *reader, const struct fetch_response *response) {
@@ -307,6 +332,9 @@ void node_reader_new(struct node_sim *sim, struct scenario_line *line) {
     node_client_add(sim, &reader->client, "reader");
     reader->client.free = reader_free;
     reader->wait = scenario_range(line, "wait", "10ms-200ms");
+    reader->held_ms_max = scenario_text(line, "held", NULL) == NULL
+                              ? -1
+                              : scenario_range(line, "held", "1s").most / 1000;
     reader->version =
         (int16_t)(node_below(sim, 2) == 0 ? 4 + node_below(sim, 9) : 13 + node_below(sim, 6));
     reader->sessions = reader->version >= 7 && node_below(sim, 2) == 0;

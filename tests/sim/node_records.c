@@ -18,6 +18,17 @@ void node_records_free(struct node_records *records) {
     free(records);
 }
 
+/* A tombstone has it in its first header. */
+static struct bytes value_of(const struct record *record) {
+    struct record_header header = {0};
+    size_t position = 0;
+    if (record->value.data != NULL || record->header_count == 0) {
+        return record->value;
+    }
+    record_header_next(record, &position, &header);
+    return header.value;
+}
+
 static bool read_batch(struct node_records *records, const struct record_batch *batch,
                        const struct node_fetched *fetched, int64_t *offset) {
     const struct node_topic *topic = fetched->topic;
@@ -29,7 +40,8 @@ static bool read_batch(struct node_records *records, const struct record_batch *
         *offset = record_batch_next_offset(batch->data);
         return true;
     }
-    if (fetched->skips != NULL && fetched->skips(fetched->arg, batch)) {
+    bool skipped = fetched->skips != NULL && fetched->skips(fetched->arg, batch);
+    if (skipped && fetched->pass == NULL) {
         *offset = record_batch_next_offset(batch->data);
         return true;
     }
@@ -43,13 +55,14 @@ static bool read_batch(struct node_records *records, const struct record_batch *
         if (at < *offset) {
             continue; /* the batch holds the offset that was asked for */
         }
-        uint64_t value = audit_value_check(record.value.data, (uint32_t)record.value.size);
+        struct bytes bytes = value_of(&record);
+        uint64_t value = audit_value_check(bytes.data, (uint32_t)bytes.size);
         if (value == 0) {
             node_fail(sim, "%s-%d: the record at offset %" PRId64 " has wrong bytes", topic->name,
                       fetched->partition, at);
             return false;
         }
-        fetched->take(fetched->arg, fetched, at, value);
+        (skipped ? fetched->pass : fetched->take)(fetched->arg, fetched, at, value);
         *offset = at + 1;
     }
     if (err != ERR_NOT_FOUND) {
@@ -70,6 +83,13 @@ bool node_records_read(struct node_records *records, const struct node_fetched *
         if (batch.magic != 2 || !record_batch_crc_matches(batch.data, batch.size)) {
             node_fail(topic->sim, "%s-%d: the batch at offset %" PRId64 " is damaged", topic->name,
                       fetched->partition, record_batch_base_offset(batch.data));
+            return false;
+        }
+        if (record_batch_next_offset(batch.data) <= *offset) {
+            node_fail(
+                topic->sim,
+                "%s-%d: asked for offset %" PRId64 ", and a batch comes that ends at %" PRId64,
+                topic->name, fetched->partition, *offset, record_batch_next_offset(batch.data));
             return false;
         }
         if (record_batch_base_offset(batch.data) > *offset && !topic->compacted) {

@@ -3,7 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "audit_compaction.h"
 #include "node_int.h"
+
+enum { TOMBSTONE_ONE_IN = 8 };
 
 bool topic_is_usable(const struct node_topic *topic) {
     return topic->state == TOPIC_PRESENT && topic->id_known;
@@ -13,8 +16,12 @@ struct bytes topic_key(const struct node_topic *topic, uint64_t value, char text
     if (!topic->compacted) {
         return (struct bytes){0};
     }
-    int size = snprintf(text, TOPIC_KEY_MAX, "key-%u", audit_key(value));
+    int size = snprintf(text, TOPIC_KEY_MAX, "key-%u", audit_compaction_key(value));
     return (struct bytes){.data = (const uint8_t *)text, .size = (size_t)size};
+}
+
+bool topic_is_tombstone(const struct node_topic *topic, uint64_t value) {
+    return topic->tombstones_ms >= 0 && value % TOMBSTONE_ONE_IN == 0;
 }
 
 static void read_line(struct node_sim *sim, struct scenario_line *line) {
@@ -30,10 +37,14 @@ static void read_line(struct node_sim *sim, struct scenario_line *line) {
         .compacted = scenario_flag(line, "compacted", false),
         .segment_bytes = node_draw(sim, scenario_range(line, "segment", "16KiB")),
         .retention_bytes = node_draw(sim, scenario_range(line, "retention", "-1")),
+        .tombstones_ms = -1,
         .setting = -1,
         .setting_asked = -1,
     };
     snprintf(topic->name, sizeof topic->name, "%s", line->name);
+    if (scenario_text(line, "tombstones", NULL) != NULL) {
+        topic->tombstones_ms = node_draw(sim, scenario_range(line, "tombstones", "1s")) / 1000;
+    }
     assert(topic->first_partition_count <= SIM_PARTITIONS_MAX);
 }
 

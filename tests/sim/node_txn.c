@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "node_member.h"
+
 enum {
     ZOMBIE_MS_MAX = 3000,
     LOOSE_MS = 20000,
@@ -45,8 +47,12 @@ static void crash(struct txn_session *session, bool zombie) {
     struct node_sim *sim = client->client.sim;
     points_add(sim->run->points, session->txn != NULL ? "txn_crash_within" : "txn_crash", 1);
     struct txn_session *next = free_slot(client);
-    bool gone = !client->offsets && node_below(sim, GONE_ONE_IN) == 0;
-    if (zombie && !gone) {
+    bool in_group = client->member != NULL;
+    bool gone = (!client->offsets || in_group) && node_below(sim, GONE_ONE_IN) == 0;
+    if (in_group) {
+        member_vanish(client->member);
+    }
+    if (zombie && (!gone || in_group)) {
         session->zombie = true;
         session->zombie_ends_ms = sys_mono_ms(sim->sys) + (int64_t)node_below(sim, ZOMBIE_MS_MAX);
     } else {
@@ -132,8 +138,8 @@ void node_txn_new(struct node_sim *sim, struct scenario_line *line) {
     client->number = ++sim->txn_client_count;
     snprintf(client->name, sizeof client->name, "producer%d", client->number);
     snprintf(client->group, sizeof client->group, "consumer%d", client->number);
-    client->version_2 = node_draw(sim, scenario_range(line, "version", "0-2")) == 2;
-    client->offsets = scenario_flag(line, "offsets", false);
+    client->knows_version_2 = node_draw(sim, scenario_range(line, "version", "0-2")) == 2;
+    txn_input_new(client, line);
     client->late = scenario_flag(line, "late", false);
     client->dies_one_in = scenario_number(line, "dies_one_in", "150");
     client->wait = scenario_range(line, "wait", "5ms-60ms");
@@ -144,6 +150,7 @@ void node_txn_new(struct node_sim *sim, struct scenario_line *line) {
         struct txn_session *session = &client->sessions[i];
         session->client = client;
         session->timer.fire = turn;
+        session->link.asks = true;
         node_link_begin(&session->link, sim);
         node_timer_in(sim, &session->timer, 1 + node_draw(sim, client->wait) / 1000);
     }

@@ -1,6 +1,8 @@
 /*
  * A reader of committed records: follows every partition as consumers do, leaving out what the list
- * of aborted transactions says, and tells the auditor what it is given and what it passes.
+ * of aborted transactions says, and tells the auditor what it is given and what it passes. Half of
+ * the readers have a fetch session, and ask for all partitions at a time; what they do not want for
+ * a while they take out of it. The others ask for one partition, whole, at a time.
  *
  * The last stable offset may stand still only as long as a transaction may be open: its timeout,
  * the interval of the check for it, and a while for the markers (SLACK_MS); the time while the node
@@ -13,57 +15,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "node_int.h"
+#include "node_txn_reader.h"
 #include "wire/api.h"
 
-enum {
-    PLACES_MAX = SIM_TOPICS_MAX * SIM_PARTITIONS_MAX,
-    VERSION_WITH_IDS = 13,
-    ABORTED_MAX = 256,
-    SLACK_MS = 4000,
-};
+enum { VERSION_WITH_SESSIONS = 7, SLACK_MS = 4000 };
 
-struct place {
-    struct node_topic *topic;
-    int32_t partition;
-    int64_t offset;
-    bool knows_start;
-    int64_t stable;       /* the last stable offset */
-    int64_t held_ms;      /* since when it is seen below the high watermark; -1: it is not */
-    uint32_t stable_down; /* sim->down_count then */
-};
-
-struct reader {
-    struct node_client client;
-    struct node_link link;
-    struct sys_timer timer;
-    struct scenario_range wait;
-    int64_t open_ms_max;
-    int16_t version;
-    bool busy;
-    bool final; /* reads again from the begin */
-    struct node_records *records;
-    struct place places[PLACES_MAX];
-    int count;
-    struct place *asked;
-    int64_t asked_offset;
-    uint32_t asked_down;
-
-    /* of a stretch */
-    const struct fetch_response_partition_data *data;
-    uint64_t stretch;
-    int64_t aborting[ABORTED_MAX]; /* producer ids whose transaction here is aborted */
-    int aborting_count;
-    bool taken[ABORTED_MAX]; /* of the list */
-};
-
-static void again(struct reader *reader, int64_t delay_ms) {
+void txn_reader_again(struct txn_reader *reader, int64_t delay_ms) {
     node_timer_in(reader->client.sim, &reader->timer, delay_ms);
 }
 
 /* --- what is aborted --- */
 
-static int find_aborting(const struct reader *reader, int64_t producer_id) {
+static int find_aborting(const struct txn_reader *reader, int64_t producer_id) {
     for (int i = 0; i < reader->aborting_count; i++) {
         if (reader->aborting[i] == producer_id) {
             return i;
@@ -72,9 +35,9 @@ static int find_aborting(const struct reader *reader, int64_t producer_id) {
     return -1;
 }
 
-static void begin_aborts(struct reader *reader, int64_t offset) {
+static void begin_aborts(struct txn_reader *reader, int64_t offset) {
     const struct fetch_response_partition_data *data = reader->data;
-    assert(data->aborted_transactions_count <= ABORTED_MAX);
+    assert(data->aborted_transactions_count <= TXN_ABORTED_MAX);
     for (int32_t i = 0; i < data->aborted_transactions_count; i++) {
         const struct fetch_response_aborted_transaction *txn = &data->aborted_transactions[i];
         if (!reader->taken[i] && txn->first_offset <= offset) {
@@ -87,18 +50,28 @@ static void begin_aborts(struct reader *reader, int64_t offset) {
 }
 
 static bool skips(void *arg, const struct record_batch *batch) {
-    struct reader *reader = arg;
+    struct txn_reader *reader = arg;
     begin_aborts(reader, record_batch_last_offset(batch->data));
     return record_batch_is_transactional(batch->data) &&
            find_aborting(reader, record_batch_producer_id(batch->data)) >= 0;
 }
 
+/* One that the cleaner emptied ends nothing. */
+static bool is_abort(const struct record_batch *batch) {
+    struct record_iter iter;
+    struct record record;
+    int16_t type;
+    return record_iter_init(&iter, batch->data, batch->size, NULL, NULL, 0) == ERR_OK &&
+           record_iter_next(&iter, &record) == ERR_OK &&
+           control_record_key_read(record.key, &type) == ERR_OK && type == CONTROL_RECORD_ABORT;
+}
+
 static void take_marker(void *arg, const struct node_fetched *fetched,
                         const struct record_batch *batch) {
-    struct reader *reader = arg;
+    struct txn_reader *reader = arg;
     begin_aborts(reader, record_batch_base_offset(batch->data));
     int at = find_aborting(reader, record_batch_producer_id(batch->data));
-    if (at >= 0) { /* only an abort ends one that is listed */
+    if (at >= 0 && is_abort(batch)) {
         reader->aborting[at] = reader->aborting[--reader->aborting_count];
     }
     audit_read_marker(fetched->topic->partitions[fetched->partition].audit,
@@ -107,18 +80,30 @@ static void take_marker(void *arg, const struct node_fetched *fetched,
 
 static void take_record(void *arg, const struct node_fetched *fetched, int64_t offset,
                         uint64_t value) {
-    struct reader *reader = arg;
+    struct txn_reader *reader = arg;
     struct node_sim *sim = reader->client.sim;
     audit_read(fetched->topic->partitions[fetched->partition].audit, offset, value);
     bool is_old = sim->unsynced && sim->said_cut != sim->run->power_cut_count;
     if (!is_old) { /* else of before the power was cut */
         audit_txns_read(sim->txns, reader->stretch, value);
     }
+    if (reader->final) {
+        int place = (int)(fetched->topic - sim->topics) * SIM_PARTITIONS_MAX + fetched->partition;
+        audit_effects_read(sim->effects, place, offset, value, fetched->topic->is_input);
+    }
+}
+
+static void pass_record(void *arg, const struct node_fetched *fetched, int64_t offset,
+                        uint64_t value) {
+    struct txn_reader *reader = arg;
+    struct node_sim *sim = reader->client.sim;
+    audit_read(fetched->topic->partitions[fetched->partition].audit, offset, value);
+    audit_txns_covered(sim->txns, reader->stretch, value);
 }
 
 /* --- the last stable offset --- */
 
-static void check_stable(struct reader *reader, struct place *place,
+static void check_stable(struct txn_reader *reader, struct txn_place *place,
                          const struct fetch_response_partition_data *data) {
     struct node_sim *sim = reader->client.sim;
     int64_t now_ms = sys_mono_ms(sim->sys);
@@ -150,10 +135,11 @@ static void check_stable(struct reader *reader, struct place *place,
 
 /* --- fetching --- */
 
-static void cover(struct reader *reader, const struct place *place, int64_t from) {
+static void cover(struct txn_reader *reader, const struct txn_place *place, int64_t from) {
     struct node_sim *sim = reader->client.sim;
-    if (sim->run->power_cut_count > 0 && !reader->final) {
-        return; /* what is known of these offsets may be old */
+    bool may_be_old = sim->run->power_cut_count > 0 && !reader->final;
+    if (may_be_old || place->topic->compacted) {
+        return; /* what is known of these offsets may not be there any more */
     }
     const struct audit_partition *audit = place->topic->partitions[place->partition].audit;
     for (int64_t at = from; at < place->offset; at++) {
@@ -164,8 +150,8 @@ static void cover(struct reader *reader, const struct place *place, int64_t from
     }
 }
 
-static void take_partition(struct reader *reader, struct place *place,
-                           const struct fetch_response_partition_data *data) {
+void txn_reader_take(struct txn_reader *reader, struct txn_place *place,
+                     const struct fetch_response_partition_data *data) {
     struct node_sim *sim = reader->client.sim;
     if (data->error_code == ERR_OFFSET_OUT_OF_RANGE) {
         if (!place->topic->deletes_records && place->topic->retention_bytes < 0 &&
@@ -186,13 +172,15 @@ static void take_partition(struct reader *reader, struct place *place,
     }
     check_stable(reader, place, data);
     if (data->aborted_transactions_count > 0) {
-        points_add(sim->run->points, "aborted_listed", 1);
+        bool in_session = reader->session_epoch > 1;
+        points_add(sim->run->points, in_session ? "aborted_listed_in_session" : "aborted_listed",
+                   1);
     }
     int64_t from = place->offset;
     reader->data = data;
     reader->stretch = audit_txns_stretch(sim->txns);
     reader->aborting_count = 0;
-    for (int i = 0; i < ABORTED_MAX; i++) {
+    for (int i = 0; i < TXN_ABORTED_MAX; i++) {
         reader->taken[i] = false;
     }
     struct node_fetched fetched = {
@@ -201,6 +189,7 @@ static void take_partition(struct reader *reader, struct place *place,
         .records = data->records,
         .high_watermark = data->last_stable_offset,
         .take = take_record,
+        .pass = pass_record,
         .marker = take_marker,
         .skips = skips,
         .arg = reader,
@@ -210,67 +199,21 @@ static void take_partition(struct reader *reader, struct place *place,
     }
 }
 
-static void fetched(void *arg, const struct client_response *response) {
-    struct reader *reader = arg;
-    const struct fetch_response *message = response->message;
-    struct place *place = reader->asked;
-    reader->busy = false;
-    if (response->err == ERR_OK && message->error_code == ERR_OK && message->responses_count == 1 &&
-        place->knows_start && place->offset == reader->asked_offset) {
-        take_partition(reader, place, &message->responses[0].partitions[0]);
-    }
-    again(reader, 1 + node_draw(reader->client.sim, reader->wait) / 1000);
-}
-
-static void fetch(struct reader *reader, struct place *place) {
-    static const int32_t sizes[] = {1, 500, 4096, 65536};
-    struct node_sim *sim = reader->client.sim;
-    bool by_id = reader->version >= VERSION_WITH_IDS;
-    struct fetch_request_fetch_partition partition = {
-        .partition = place->partition,
-        .current_leader_epoch = -1,
-        .fetch_offset = place->offset,
-        .last_fetched_epoch = -1,
-        .log_start_offset = -1,
-        .partition_max_bytes = sizes[reader->final ? 3 : node_below(sim, 4)],
-        .high_watermark = INT64_MAX,
-    };
-    struct fetch_request_fetch_topic topic = {
-        .topic = by_id ? STR("") : str_from_c(place->topic->name),
-        .topic_id = by_id ? place->topic->id : UUID_ZERO,
-        .partitions = &partition,
-        .partitions_count = 1,
-    };
-    struct fetch_request request;
-    wire_init(&fetch_request_type, &request);
-    request.max_wait_ms = (int32_t)node_below(sim, 50);
-    request.min_bytes = 1;
-    request.max_bytes = partition.partition_max_bytes;
-    request.isolation_level = 1;
-    request.session_epoch = -1;
-    request.topics = &topic;
-    request.topics_count = 1;
-    reader->asked = place;
-    reader->asked_offset = place->offset;
-    reader->asked_down = sim->down_count;
-    reader->busy = node_link_send(&reader->link, API_FETCH, reader->version, &request, fetched,
-                                  reader) == ERR_OK;
-}
-
 /* --- the log's start --- */
 
 static void start_answered(void *arg, const struct client_response *response) {
-    struct reader *reader = arg;
+    struct txn_reader *reader = arg;
     reader->busy = false;
     const struct list_offsets_response *message = response->message;
     if (response->err == ERR_OK && message->topics[0].partitions[0].error_code == ERR_OK) {
-        reader->asked->offset = message->topics[0].partitions[0].offset;
-        reader->asked->knows_start = true;
+        reader->start_asked->offset = message->topics[0].partitions[0].offset;
+        reader->start_asked->knows_start = true;
+        reader->start_asked->told = false;
     }
-    again(reader, 1);
+    txn_reader_again(reader, 1);
 }
 
-static void ask_start(struct reader *reader, struct place *place) {
+static void ask_start(struct txn_reader *reader, struct txn_place *place) {
     struct list_offsets_request_list_offsets_partition partition = {
         .partition_index = place->partition, .current_leader_epoch = -1, .timestamp = -2};
     struct list_offsets_request_list_offsets_topic topic = {
@@ -281,14 +224,14 @@ static void ask_start(struct reader *reader, struct place *place) {
     request.isolation_level = 1;
     request.topics = &topic;
     request.topics_count = 1;
-    reader->asked = place;
+    reader->start_asked = place;
     reader->busy = node_link_send(&reader->link, API_LIST_OFFSETS, 7, &request, start_answered,
                                   reader) == ERR_OK;
 }
 
 /* --- turns --- */
 
-static void find_places(struct reader *reader) {
+static void find_places(struct txn_reader *reader) {
     struct node_sim *sim = reader->client.sim;
     for (int t = 0; t < sim->topic_count; t++) {
         struct node_topic *topic = &sim->topics[t];
@@ -300,24 +243,24 @@ static void find_places(struct reader *reader) {
             }
             if (!known) {
                 reader->places[reader->count++] =
-                    (struct place){.topic = topic, .partition = p, .stable = -1};
+                    (struct txn_place){.topic = topic, .partition = p, .stable = -1};
             }
         }
     }
 }
 
-static bool at_end(const struct place *place) {
+bool txn_place_is_read(const struct txn_place *place) {
     return place->knows_start &&
            place->offset >= place->topic->partitions[place->partition].final_end;
 }
 
-static struct place *draw_place(struct reader *reader) {
+static struct txn_place *draw_place(struct txn_reader *reader) {
     struct node_sim *sim = reader->client.sim;
     if (!reader->final) {
         return &reader->places[node_below(sim, (uint64_t)reader->count)];
     }
     for (int i = 0; i < reader->count; i++) {
-        if (!at_end(&reader->places[i])) {
+        if (!txn_place_is_read(&reader->places[i])) {
             return &reader->places[i];
         }
     }
@@ -325,7 +268,7 @@ static struct place *draw_place(struct reader *reader) {
 }
 
 static void turn(struct sys_timer *timer) {
-    struct reader *reader = container_of(timer, struct reader, timer);
+    struct txn_reader *reader = container_of(timer, struct txn_reader, timer);
     struct node_sim *sim = reader->client.sim;
     find_places(reader);
     if (sim->final_walk_done && !reader->final && !reader->busy) {
@@ -334,7 +277,7 @@ static void turn(struct sys_timer *timer) {
             reader->places[i].knows_start = false;
         }
     }
-    struct place *place = reader->count > 0 && !reader->busy ? draw_place(reader) : NULL;
+    struct txn_place *place = reader->count > 0 && !reader->busy ? draw_place(reader) : NULL;
     if (reader->final && place == NULL) {
         reader->client.over = true;
         return;
@@ -342,18 +285,18 @@ static void turn(struct sys_timer *timer) {
     if (place != NULL && reader->link.is_up && !place->knows_start) {
         ask_start(reader, place);
     } else if (place != NULL && reader->link.is_up) {
-        fetch(reader, place);
+        txn_reader_fetch(reader, place);
     }
     if (!reader->busy) {
-        again(reader, 20);
+        txn_reader_again(reader, 20);
     }
 }
 
 static void describe(struct node_client *client, char *text, size_t size) {
-    const struct reader *reader = container_of(client, struct reader, client);
+    const struct txn_reader *reader = container_of(client, struct txn_reader, client);
     for (int i = 0; i < reader->count; i++) {
-        const struct place *place = &reader->places[i];
-        if (!at_end(place)) {
+        const struct txn_place *place = &reader->places[i];
+        if (!txn_place_is_read(place)) {
             snprintf(text, size,
                      "a reader of committed records: %s-%d is read up to %" PRId64
                      ", stable up to %" PRId64 ", and ends at %" PRId64,
@@ -364,13 +307,13 @@ static void describe(struct node_client *client, char *text, size_t size) {
 }
 
 static void reader_free(struct node_client *client) {
-    struct reader *reader = container_of(client, struct reader, client);
+    struct txn_reader *reader = container_of(client, struct txn_reader, client);
     node_records_free(reader->records);
     free(reader);
 }
 
 void node_txn_reader_new(struct node_sim *sim, struct scenario_line *line) {
-    struct reader *reader = calloc(1, sizeof *reader);
+    struct txn_reader *reader = calloc(1, sizeof *reader);
     assert(reader != NULL);
     node_client_add(sim, &reader->client, "committed-reader");
     reader->client.free = reader_free;
@@ -378,8 +321,10 @@ void node_txn_reader_new(struct node_sim *sim, struct scenario_line *line) {
     reader->wait = scenario_range(line, "wait", "5ms-50ms");
     reader->open_ms_max = scenario_range(line, "open", "7s").most / 1000;
     reader->version = (int16_t)(4 + node_below(sim, 14));
+    reader->sessions = reader->version >= VERSION_WITH_SESSIONS && node_below(sim, 2) == 0;
+    reader->session_epoch = reader->sessions ? 0 : -1;
     reader->records = node_records_new();
     reader->timer.fire = turn;
     node_link_begin(&reader->link, sim);
-    again(reader, 10);
+    txn_reader_again(reader, 10);
 }

@@ -46,7 +46,7 @@ static err_t send_init(const struct txn_message *request, struct node_link *link
 
 static err_t send_fetch(const struct txn_message *request, struct node_link *link,
                         client_done_fn done, void *arg) {
-    int32_t partition = 0;
+    int32_t partition = request->partition;
     struct offset_fetch_request_topics topic = {
         .name = str_from_c(request->topic->name),
         .partition_indexes = &partition,
@@ -58,6 +58,10 @@ static err_t send_fetch(const struct txn_message *request, struct node_link *lin
         .topics = &topic,
         .topics_count = 1,
     };
+    if (request->who.fetches) {
+        group.member_id = str_from_c(request->who.id);
+        group.member_epoch = request->who.generation;
+    }
     struct offset_fetch_request message;
     wire_init(&offset_fetch_request_type, &message);
     message.groups = &group;
@@ -117,6 +121,7 @@ static err_t send_add_offsets(const struct txn_message *request, struct node_lin
 static err_t send_offsets(const struct txn_message *request, struct node_link *link,
                           client_done_fn done, void *arg) {
     struct txn_offset_commit_request_partition partition = {
+        .partition_index = request->partition,
         .committed_offset = request->offset,
         .committed_leader_epoch = -1,
         .committed_metadata = STR(""),
@@ -129,6 +134,11 @@ static err_t send_offsets(const struct txn_message *request, struct node_link *l
     message.group_id = str_from_c(request->group);
     message.producer_id = request->producer_id;
     message.producer_epoch = request->epoch;
+    message.generation_id_or_member_epoch = request->who.generation;
+    message.member_id = str_from_c(request->who.id);
+    if (request->who.instance[0] != '\0') {
+        message.group_instance_id = str_from_c(request->who.instance);
+    }
     message.topics = &topic;
     message.topics_count = 1;
     return node_link_send(link, API_TXN_OFFSET_COMMIT, request->version_2 ? 5 : 3, &message, done,
@@ -164,6 +174,7 @@ err_t txn_message_send(struct txn_message *request, struct node_link *link, clie
         request->first_sent_ms = sys_mono_ms(link->sim->sys);
     }
     request->sends++;
+    request->asked_at = audit_txns_now(link->sim->txns);
     if (request->kind == TXN_END) {
         audit_txn_end_asked(request->txn, request->commit);
     }
@@ -255,4 +266,11 @@ bool txn_error_fences(int16_t code) {
 bool txn_error_aborts(int16_t code) {
     return code == ERR_INVALID_TXN_STATE || code == ERR_TRANSACTION_ABORTABLE ||
            code == ERR_OUT_OF_ORDER_SEQUENCE_NUMBER || code == ERR_INVALID_PRODUCER_ID_MAPPING;
+}
+
+bool txn_error_of_group(int16_t code) {
+    return code == ERR_ILLEGAL_GENERATION || code == ERR_UNKNOWN_MEMBER_ID ||
+           code == ERR_FENCED_INSTANCE_ID || code == ERR_FENCED_MEMBER_EPOCH ||
+           code == ERR_STALE_MEMBER_EPOCH || code == ERR_REBALANCE_IN_PROGRESS ||
+           code == ERR_GROUP_ID_NOT_FOUND;
 }

@@ -27,15 +27,10 @@
 #include <string.h>
 
 #include "node_txn.h"
-#include "wire/batch_builder.h"
 
 enum {
-    ABORT_ONE_IN = 4,
-    STALL_ONE_IN = 60,
     INIT_AGAIN_ONE_IN = 4, /* of the aborts of old clients */
     STALL_MS_MAX = 2500,   /* longer than the timeout */
-    STEP_MAX = 20,
-    VALUE_SIZE = 40,
 };
 
 static const char *const names[TXN_KINDS] = {
@@ -56,7 +51,7 @@ static int topic_index(const struct txn_session *session, const struct node_topi
 }
 
 bool txn_session_is_over(const struct txn_session *session) {
-    return !session->active || (session->txn == NULL && !session->has_request && session->looked);
+    return !session->active || (session->txn == NULL && !session->has_request && session->done);
 }
 
 void txn_session_begin(struct txn_session *session) {
@@ -69,9 +64,14 @@ void txn_session_begin(struct txn_session *session) {
     session->fenced_ms = -1;
     snprintf(session->id, sizeof session->id, "%s-%d", client->name, client->ids);
     session->has_request = session->busy = session->found = session->found_group = false;
-    session->knows_offset = session->looked = false;
+    session->looked = 0;
+    session->done = false;
+    txn_input_forget(session);
     session->producer_id = -1;
     session->epoch = -1;
+    session->version_2 = session->waits = false;
+    session->strays_ms = -1;
+    session->last = NULL;
     session->timeout_ms = node_draw(sim_of(session), client->timeout) / 1000;
     session->txn = NULL;
     session->begin_down = sim_of(session)->down_count;
@@ -79,144 +79,14 @@ void txn_session_begin(struct txn_session *session) {
     memset(session->audits, 0, sizeof session->audits);
 }
 
-/* --- a transaction --- */
-
-static void draw_writes(struct txn_session *session) {
-    struct node_sim *sim = sim_of(session);
-    int wanted = 1 + (int)node_below(sim, TXN_WRITES_MAX);
-    session->write_count = 0;
-    for (int i = 0; i < wanted; i++) {
-        struct node_topic *topic = &sim->topics[node_below(sim, (uint64_t)sim->topic_count)];
-        if (topic_is_usable(topic) && !topic->comes_and_goes) {
-            session->writes[session->write_count++] = (struct txn_write){
-                .topic = topic,
-                .partition = (int32_t)node_below(sim, (uint64_t)topic->partition_count),
-            };
-        }
-    }
-}
-
-static void begin(struct txn_session *session) {
-    struct txn_client *client = session->client;
-    draw_writes(session);
-    if (session->write_count == 0) {
-        return;
-    }
-    session->txn = audit_txn_begin(sim_of(session)->txns, session->id);
-    if (client->version_2) {
-        audit_txn_own_epoch(session->txn);
-    }
-    session->begin_ms = -1;
-    session->written = 0;
-    session->added_offsets = session->sent_offsets = false;
-    session->wants_commit = node_below(sim_of(session), ABORT_ONE_IN) != 0;
-    session->stalls = node_below(sim_of(session), STALL_ONE_IN) == 0;
-    memset(session->added, 0, sizeof session->added);
-    if (client->offsets) {
-        int64_t from = session->offset;
-        client->last_to = (client->last_to > from ? client->last_to : from) + 1 +
-                          (int64_t)node_below(sim_of(session), STEP_MAX);
-        session->to = client->last_to;
-        audit_txn_offsets(session->txn, client->group, from, session->to);
-    }
-}
-
-static void build_batch(struct txn_session *session, struct txn_message *request,
-                        const struct txn_write *write) {
-    struct node_sim *sim = sim_of(session);
-    int topic = topic_index(session, write->topic);
-    struct audit_producer **audit = &session->audits[topic][write->partition];
-    if (*audit == NULL) {
-        *audit = audit_producer(sim->run->audit, true, true);
-    }
-    struct batch_options options = {BATCH_OPTIONS_DEFAULT};
-    options.producer_id = session->producer_id;
-    options.producer_epoch = session->epoch;
-    options.base_sequence = session->sequences[topic][write->partition];
-    options.attributes = RECORD_BATCH_TRANSACTIONAL;
-    request->count = (int32_t)node_draw(sim, session->client->records);
-    struct batch_builder builder;
-    batch_builder_init(&builder, &request->batch, &options);
-    for (int32_t i = 0; i < request->count; i++) {
-        uint64_t value = audit_send(*audit, write->topic->partitions[write->partition].audit);
-        uint8_t bytes[VALUE_SIZE];
-        request->first_value = i == 0 ? value : request->first_value;
-        audit_txn_value(session->txn, value);
-        audit_value_fill(value, bytes, sizeof bytes);
-        batch_builder_add(&builder, sys_wall_ms(sim->sys), (struct bytes){0},
-                          (struct bytes){.data = bytes, .size = sizeof bytes}, NULL, 0);
-    }
-    batch_builder_finish(&builder, NULL);
-    session->sequences[topic][write->partition] += request->count;
-}
-
-/* --- the next request --- */
-
-static void prepare(struct txn_session *session, enum txn_kind kind) {
-    struct txn_client *client = session->client;
-    struct txn_message *request = &session->request;
-    txn_message_done(request);
-    *request = (struct txn_message){
-        .kind = kind,
-        .version_2 = client->version_2,
-        .producer_id = session->producer_id,
-        .epoch = session->epoch,
-        .timeout_ms = (int32_t)session->timeout_ms,
-        .topic = &sim_of(session)->topics[0],
-        .group = client->group,
-        .txn = session->txn,
-        .first_sent_ms = -1,
-    };
-    snprintf(request->id, sizeof request->id, "%s", session->id);
-    session->has_request = true;
-}
-
-static void prepare_write(struct txn_session *session) {
-    const struct txn_write *write = &session->writes[session->written];
-    bool added = session->added[topic_index(session, write->topic)][write->partition];
-    bool adds = !session->client->version_2 && !added;
-    prepare(session, adds ? TXN_ADD : TXN_PRODUCE);
-    session->request.topic = write->topic;
-    session->request.partition = write->partition;
-    if (!adds) {
-        struct node_sim *sim = sim_of(session);
-        session->request.produce_version =
-            (int16_t)(session->client->version_2 ? 12 + node_below(sim, 2)
-                                                 : 3 + node_below(sim, 9));
-        build_batch(session, &session->request, write);
-    }
-}
-
-static void prepare_next(struct txn_session *session) {
-    const struct txn_client *client = session->client;
-    bool finishing = sim_of(session)->finishing;
-    if (!session->found) {
-        prepare(session, TXN_FIND);
-    } else if (client->offsets && !session->found_group) {
-        prepare(session, TXN_FIND_GROUP);
-    } else if (session->producer_id < 0) {
-        prepare(session, TXN_INIT);
-    } else if (session->txn == NULL && client->offsets &&
-               (!session->knows_offset || (finishing && !session->looked))) {
-        prepare(session, TXN_FETCH);
-    } else if (session->txn == NULL && finishing) {
-        session->looked = true;
-    } else if (session->txn == NULL) {
-        begin(session);
-    } else if (session->written < session->write_count) {
-        prepare_write(session);
-    } else if (client->offsets && !client->version_2 && !session->added_offsets) {
-        prepare(session, TXN_ADD_OFFSETS);
-    } else if (client->offsets && !session->sent_offsets) {
-        prepare(session, TXN_OFFSETS);
-        session->request.offset = session->to;
-    } else {
-        prepare(session, TXN_END);
-        session->request.commit = session->wants_commit;
-    }
-}
-
 /* --- answers --- */
+
+void txn_session_strays(struct txn_session *session, const struct txn_message *request) {
+    bool begins = request->kind == TXN_ADD || request->kind == TXN_ADD_OFFSETS;
+    if (begins && !request->version_2 && session->strays_ms < 0) {
+        session->strays_ms = sys_mono_ms(sim_of(session)->sys);
+    }
+}
 
 /* Whether the power was cut since, where nothing is synced: who had an epoch may have had none. */
 static bool may_be_lost(const struct txn_session *session, uint32_t cut) {
@@ -224,12 +94,15 @@ static bool may_be_lost(const struct txn_session *session, uint32_t cut) {
     return sim->unsynced && cut != sim->run->power_cut_count;
 }
 
-/* Whether it may be told that it, or its transaction, is over. */
+/* Whether it may be told that it, or its transaction, is over. One that nobody asked for times out,
+ * too. */
 static bool may_be_fenced(const struct txn_session *session) {
     int64_t now_ms = sys_mono_ms(sim_of(session)->sys);
     bool too_long = session->txn != NULL && session->begin_ms >= 0 &&
                     now_ms - session->begin_ms >= session->timeout_ms;
-    return session->zombie || too_long || now_ms < session->client->loose_until_ms ||
+    bool strayed = session->strays_ms >= 0 && (session->request.kind == TXN_INIT ||
+                                               now_ms - session->strays_ms >= session->timeout_ms);
+    return session->zombie || too_long || strayed || now_ms < session->client->loose_until_ms ||
            may_be_lost(session, session->id_cut);
 }
 
@@ -237,7 +110,7 @@ static bool may_be_fenced(const struct txn_session *session) {
  * its producers anew wants the sequences of an old client from 0 on, as Apache Kafka does. */
 static bool may_be_forgotten(const struct txn_session *session, int16_t code) {
     const struct node_topic *topic = session->request.topic;
-    return code == ERR_OUT_OF_ORDER_SEQUENCE_NUMBER && !session->client->version_2 &&
+    return code == ERR_OUT_OF_ORDER_SEQUENCE_NUMBER && !session->version_2 &&
            (topic->deletes_records || topic->retention_bytes >= 0) &&
            session->begin_down != sim_of(session)->down_count;
 }
@@ -274,10 +147,30 @@ static void check_zombie(const struct txn_session *session) {
     }
 }
 
+/* Before the first transaction, and between two: what the connection was told when it came up,
+ * which may be long ago. True: the next one is the first of version 2, and needs an epoch of its
+ * own. */
+static bool learn_version(struct txn_session *session) {
+    int64_t epoch;
+    int16_t level;
+    if (!session->client->knows_version_2 || !session->link.is_up ||
+        !client_connection_transaction_version(session->link.connection, &epoch, &level)) {
+        return false;
+    }
+    bool before = session->version_2;
+    session->version_2 = level >= 2;
+    if (before != session->version_2) {
+        point(session, before ? "txn_version_2_left" : "txn_version_2");
+    }
+    return session->version_2 && !before;
+}
+
 static void take_id(struct txn_session *session, const struct txn_answer *answer) {
     struct txn_client *client = session->client;
     session->producer_id = answer->producer_id;
     session->epoch = answer->epoch;
+    session->strays_ms = -1;
+    session->last = NULL;
     memset(session->sequences, 0, sizeof session->sequences);
     for (int i = 0; i < TXN_SESSIONS && !session->zombie; i++) {
         struct txn_session *other = &client->sessions[i];
@@ -297,17 +190,19 @@ static void take_ended(struct txn_session *session, const struct txn_answer *ans
     if (session->request.sends > 1) {
         point(session, "txn_end_repeated");
     }
+    session->last = session->txn;
     session->txn = NULL;
-    if (commit && session->client->offsets) {
-        session->offset = session->to;
+    if (session->client->offsets) {
+        txn_input_ended(session, commit);
     }
-    if (session->client->version_2) {
+    if (session->version_2) {
         if (answer->epoch <= session->epoch && answer->producer_id == session->producer_id) {
             node_fail(sim, "%s: EndTxn leaves epoch %d", session->id, answer->epoch);
         }
         take_id(session, answer);
-    } else if (!commit && node_below(sim, INIT_AGAIN_ONE_IN) == 0) {
-        prepare(session, TXN_INIT); /* with the id and epoch that it had */
+        (void)learn_version(session);
+    } else if (learn_version(session) || (!commit && node_below(sim, INIT_AGAIN_ONE_IN) == 0)) {
+        txn_session_prepare(session, TXN_INIT); /* with the id and epoch that it had */
     }
 }
 
@@ -326,15 +221,34 @@ static void take_acked(struct txn_session *session, int64_t base_offset) {
 }
 
 static void take_fetched(struct txn_session *session, int64_t offset) {
-    audit_txns_fetched(sim_of(session)->txns, session->client->group, offset);
-    session->offset = offset < 0 ? 0 : offset;
-    session->knows_offset = true;
-    session->looked = sim_of(session)->finishing;
+    const struct txn_message *request = &session->request;
+    audit_txns_fetched_since(sim_of(session)->txns, session->input.name, request->asked_at, offset);
+    if (request->looks) {
+        session->looked++;
+    } else {
+        txn_input_fetched(session, offset);
+    }
+}
+
+/* The group has given the partition to somebody else, or will: the transaction is aborted. */
+static void refused(struct txn_session *session) {
+    session->has_request = false;
+    if (session->request.kind == TXN_OFFSETS) {
+        point(session, "txn_offsets_refused");
+        session->sent_offsets = true;
+        session->wants_commit = false;
+    } else {
+        point(session, "txn_fetch_refused");
+    }
+    txn_input_refused(session);
 }
 
 static void take(struct txn_session *session, const struct txn_answer *answer) {
     const struct txn_message *request = &session->request;
     session->has_request = false;
+    if (request->sends > 1) {
+        txn_session_strays(session, request);
+    }
     check_zombie(session);
     switch (request->kind) {
     case TXN_FIND:
@@ -346,11 +260,10 @@ static void take(struct txn_session *session, const struct txn_answer *answer) {
     case TXN_INIT:
         session->id_cut = sim_of(session)->said_cut;
         take_id(session, answer);
+        (void)learn_version(session);
         break;
     case TXN_FETCH:
-        if (!session->zombie) {
-            take_fetched(session, answer->offset);
-        }
+        take_fetched(session, answer->offset);
         break;
     case TXN_ADD:
         session->added[topic_index(session, request->topic)][request->partition] = true;
@@ -398,9 +311,13 @@ static void answered(void *arg, const struct client_response *response) {
         take(session, &answer);
     } else if (txn_error_fences(answer.code) || txn_error_aborts(answer.code)) {
         fenced(session, answer.code);
+    } else if (session->request.who.generation >= 0 && txn_error_of_group(answer.code)) {
+        refused(session);
     } else if (!txn_error_passes(answer.code)) {
-        node_fail(sim_of(session), "%s: request %d is answered with %s", session->id,
-                  session->request.kind, err_name(answer.code));
+        node_fail(sim_of(session), "%s: %s is answered with %s", session->id,
+                  names[session->request.kind], err_name(answer.code));
+    } else if (answer.code == ERR_UNSTABLE_OFFSET_COMMIT) {
+        point(session, "txn_offset_unstable");
     }
     txn_client_crash(session);
 }
@@ -418,11 +335,12 @@ static bool stalls(struct txn_session *session) {
 }
 
 void txn_session_turn(struct txn_session *session) {
-    if (!session->active || session->busy || !session->link.is_up || stalls(session)) {
+    if (!session->active || session->busy || session->waits || !session->link.is_up ||
+        stalls(session)) {
         return;
     }
     if (!session->has_request) {
-        prepare_next(session);
+        txn_session_next(session);
     }
     if (!session->has_request) {
         return;

@@ -247,7 +247,7 @@ static void go_on(struct walker *walker) {
             walker->offset = walker->end_offset; /* it grew meanwhile */
         }
         if (walker->final) {
-            audit_walk_compacted(partition->audit);
+            audit_walk_last(partition->audit);
         }
         audit_walk_end(partition->audit, walker->end_offset);
         partition->final_end = walker->end_offset;

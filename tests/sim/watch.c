@@ -27,6 +27,8 @@ static const struct {
     {"crash_while_removing", SIM_EVENT_CALL, "remove", "*"},
     {"crash_while_cleaning", SIM_EVENT_CALL, "write", "*.cleaned"},
     {"crash_while_swapping", SIM_EVENT_CALL, "rename", "*.swap"},
+    {"crash_while_swapping_offsets", SIM_EVENT_CALL, "rename", "*__consumer_offsets-*.swap"},
+    {"crash_while_swapping_transactions", SIM_EVENT_CALL, "rename", "*__transaction_state-*.swap"},
     {"crash_while_making_partition", SIM_EVENT_CALL, "make", "*-[0-9]*"},
     {"crash_while_writing_snapshot", SIM_EVENT_CALL, "*", "*/*.snapshot*"},
     {"crash_while_writing_checkpoint", SIM_EVENT_CALL, "*", "*-checkpoint*"},

@@ -1,10 +1,12 @@
 """Plays a transcript against a node, Ottla or Apache Kafka, and gives back what it answered."""
 import json
 import os
+import struct
 import subprocess
 import sys
 import time
 
+import batches
 from normal import Names, request_to_wire
 from transcript import Action, Step
 
@@ -195,6 +197,23 @@ class Player:
                 return
             time.sleep(0.1)
         raise RuntimeError(f"the transaction of {transactional_id} does not end")
+
+    def act_epoch(self, transactional_id, producer_id, epoch, timeout_ms="60000"):
+        """The log of the only coordinator says that the id has come to this epoch, which would take
+        long; the coordinator believes it when it is loaded anew."""
+        name = transactional_id.encode()
+        value = struct.pack(">hqhibiqq", 0, int(producer_id), int(epoch), int(timeout_ms), 0, -1,
+                            int(time.time() * 1000), -1)
+        key = struct.pack(">hh", 0, len(name)) + name
+        records = batches.build([{"records": [{"key": {"hex": key.hex()},
+                                               "value": {"hex": value.hex()}}]}])
+        topic = b"__transaction_state"
+        body = (struct.pack(">hhiih", -1, -1, 30000, 1, len(topic)) + topic
+                + struct.pack(">iii", 1, 0, len(records)) + records)
+        connection = self.connection("broker")
+        connection.send(frame_line({"apiKey": 0, "apiVersion": 3, "clientId": "__admin_client",
+                                    "body": body.hex()}))
+        connection.receive()
 
     def partition_folder(self, partition):
         for folder in self.folders:

@@ -5,6 +5,7 @@
  * The coordinator takes one transaction at a time, in the form of version 4, so that whoever names
  * one twice adds twice.
  */
+#include "base/limits.h"
 #include "server/handlers/group_request.h"
 #include "server/handlers/handlers.h"
 #include "server/handlers/topics.h"
@@ -157,8 +158,29 @@ static void add_of_leader(struct request *request) {
     group_fan_send(fan, added);
 }
 
+static int64_t count_partitions(const asked_topic *topics, int32_t count) {
+    int64_t sum = 0;
+    for (int32_t i = 0; i < count; i++) {
+        sum += topics[i].partitions_count;
+    }
+    return sum;
+}
+
+static bool is_too_much(const add_request *message) {
+    int64_t partitions =
+        count_partitions(message->v3_and_below_topics, message->v3_and_below_topics_count);
+    for (int32_t i = 0; i < message->transactions_count; i++) {
+        const asked_transaction *asked = &message->transactions[i];
+        partitions += count_partitions(asked->topics, asked->topics_count);
+    }
+    return partitions > TXN_PARTITIONS_MAX || message->transactions_count > TXN_ADDITIONS_MAX;
+}
+
 void handle_add_partitions_to_txn(struct request *request) {
-    if (request->version < 4) {
+    if (is_too_much(request->message)) {
+        request_close(request, "it adds to more transactions, or more partitions, than we look at "
+                               "at a time");
+    } else if (request->version < 4) {
         add_of_client(request);
     } else {
         add_of_leader(request);

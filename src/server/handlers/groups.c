@@ -45,9 +45,13 @@ static void listed(struct group_fan *fan) {
 }
 
 void handle_list_groups(struct request *request) {
+    const struct list_groups_request *message = request->message;
+    struct list_groups_request *pass = ARENA_NEW(&request->arena, struct list_groups_request);
     struct group_fan *fan = group_fan_new_all(request);
+    *pass = *message;
+    coord_group_filters_prepare(pass);
     for (int32_t i = 0; i < fan->part_count; i++) {
-        fan->parts[i].message = (void *)request->message;
+        fan->parts[i].message = pass;
     }
     group_fan_send(fan, listed);
 }

@@ -40,10 +40,9 @@ static answer_topic *answer_of(struct commit *commit, struct str name, struct uu
 
 static void add_answers(struct commit *commit, answer_topic *to, const answer_partition *partitions,
                         int32_t count) {
-    size_t unit = sizeof partitions[0];
     to->partitions =
-        arena_grow(&commit->request->arena, to->partitions, (size_t)to->partitions_count * unit,
-                   ((size_t)to->partitions_count + (size_t)count) * unit);
+        arena_extend(&commit->request->arena, to->partitions, (size_t)to->partitions_count,
+                     (size_t)count, sizeof partitions[0]);
     for (int32_t i = 0; i < count; i++) {
         to->partitions[to->partitions_count++] = partitions[i];
     }

@@ -8,6 +8,7 @@
  *   has none                            yes, with a guard taken    needs that no marker of the
  *                                       before                     producer has come since
  *   any, and verification is off        only by Produce >= 12      as it is
+ *   knows a newer epoch of it           no: INVALID_PRODUCER_EPOCH
  *
  * While the transaction before is being ended the coordinator says CONCURRENT_TRANSACTIONS, which
  * is over soon: it is asked again for a while (add.partitions.to.txn.retry.backoff.*), with a new

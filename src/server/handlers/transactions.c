@@ -57,16 +57,21 @@ static err_t list_error(const struct group_fan *fan) {
     return ERR_OK;
 }
 
-static void add_unknown_states(struct request *request, struct list_transactions_response *answer) {
+struct unknown_states {
+    struct str *names;
+    int32_t count;
+};
+
+static struct unknown_states *unknown_states(struct request *request) {
     const struct list_transactions_request *message = request->message;
-    answer->unknown_state_filters =
-        ARENA_ARRAY(&request->arena, struct str, (size_t)message->state_filters_count);
+    struct unknown_states *unknown = ARENA_NEW(&request->arena, struct unknown_states);
+    unknown->names = ARENA_ARRAY(&request->arena, struct str, (size_t)message->state_filters_count);
     for (int32_t i = 0; i < message->state_filters_count; i++) {
         if (!coord_txn_state_known(message->state_filters[i])) {
-            answer->unknown_state_filters[answer->unknown_state_filters_count++] =
-                message->state_filters[i];
+            unknown->names[unknown->count++] = message->state_filters[i];
         }
     }
+    return unknown;
 }
 
 static void listed(struct group_fan *fan) {
@@ -77,7 +82,9 @@ static void listed(struct group_fan *fan) {
         request_respond(fan->request, &answer);
         return;
     }
-    add_unknown_states(fan->request, &answer);
+    const struct unknown_states *unknown = fan->context;
+    answer.unknown_state_filters = unknown->names;
+    answer.unknown_state_filters_count = unknown->count;
     size_t count = 0;
     for (int32_t i = 0; i < fan->part_count; i++) {
         const struct list_transactions_response *response = fan->parts[i].call.response;
@@ -104,9 +111,14 @@ void handle_list_transactions(struct request *request) {
         request_respond(request, &answer);
         return;
     }
+    struct list_transactions_request *pass =
+        ARENA_NEW(&request->arena, struct list_transactions_request);
+    *pass = *message;
     struct group_fan *fan = txn_fan_new_all(request);
+    fan->context = unknown_states(request);
+    coord_txn_filters_prepare(pass);
     for (int32_t i = 0; i < fan->part_count; i++) {
-        fan->parts[i].message = (void *)request->message;
+        fan->parts[i].message = pass;
     }
     group_fan_send(fan, listed);
 }

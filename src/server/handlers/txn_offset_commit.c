@@ -49,10 +49,9 @@ static answer_topic *answer_of(struct commit *commit, struct str name) {
 static void add_answers(struct commit *commit, struct str topic, const answer_partition *partitions,
                         int32_t count) {
     answer_topic *to = answer_of(commit, topic);
-    size_t unit = sizeof partitions[0];
     to->partitions =
-        arena_grow(&commit->request->arena, to->partitions, (size_t)to->partitions_count * unit,
-                   ((size_t)to->partitions_count + (size_t)count) * unit);
+        arena_extend(&commit->request->arena, to->partitions, (size_t)to->partitions_count,
+                     (size_t)count, sizeof partitions[0]);
     for (int32_t i = 0; i < count; i++) {
         to->partitions[to->partitions_count++] = partitions[i];
     }

@@ -4,6 +4,7 @@
  * A partition takes its markers in the order of the request. As Kafka gathers the answer in maps,
  * it has one place for each producer of which a partition was named, and in it one for each topic.
  */
+#include "base/limits.h"
 #include "base/map.h"
 #include "server/handlers/handlers.h"
 #include "server/node_int.h"
@@ -59,16 +60,15 @@ static answer_topic *topic_of(struct write *write, struct producer *producer, st
 
 static void add_marker(struct write *write, struct producer *producer, const asked_marker *asked,
                        const struct txn_marker_part *parts) {
-    size_t unit = sizeof(answer_partition);
     for (int32_t t = 0; t < asked->topics_count; t++) {
         int32_t count = asked->topics[t].partition_indexes_count;
         if (count == 0) {
             continue;
         }
         answer_topic *topic = topic_of(write, producer, asked->topics[t].name);
-        size_t before = (size_t)topic->partitions_count;
-        topic->partitions = arena_grow(&write->request->arena, topic->partitions, before * unit,
-                                       (before + (size_t)count) * unit);
+        topic->partitions =
+            arena_extend(&write->request->arena, topic->partitions, (size_t)topic->partitions_count,
+                         (size_t)count, sizeof(answer_partition));
         for (int32_t p = 0; p < count; p++, parts++) {
             topic->partitions[topic->partitions_count++] = (answer_partition){
                 .partition_index = parts->partition, .error_code = err_kafka_code(parts->err)};
@@ -127,6 +127,16 @@ static void marker_done(struct txn_markers *markers) {
     one_done(container_of(markers, struct marker, write)->all);
 }
 
+static bool is_too_much(const struct write_txn_markers_request *message) {
+    int64_t count = message->markers_count;
+    for (int32_t i = 0; i < message->markers_count; i++) {
+        for (int32_t t = 0; t < message->markers[i].topics_count; t++) {
+            count += message->markers[i].topics[t].partition_indexes_count;
+        }
+    }
+    return count > TXN_PARTITIONS_MAX;
+}
+
 static void list_parts(struct arena *arena, const asked_marker *asked, struct txn_markers *write) {
     for (int32_t t = 0; t < asked->topics_count; t++) {
         write->part_count += asked->topics[t].partition_indexes_count;
@@ -144,6 +154,10 @@ static void list_parts(struct arena *arena, const asked_marker *asked, struct tx
 void handle_write_txn_markers(struct request *request) {
     const struct write_txn_markers_request *message = request->message;
     struct arena *arena = &request->arena;
+    if (is_too_much(message)) {
+        request_close(request, "it asks for more markers than we write at a time");
+        return;
+    }
     struct write *write = ARENA_NEW(arena, struct write);
     write->request = request;
     write->markers = ARENA_ARRAY(arena, struct marker, message->markers_count);

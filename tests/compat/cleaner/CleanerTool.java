@@ -14,10 +14,11 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 /**
  * Fills compacted topics with Apache Kafka's own producers.
  *
- * fill BOOTSTRAP BYTES SEED TIME   about so many bytes into each of plain, keyed and txn: without
- *                                  ids; idempotent, in every codec; in transactions that overlap,
- *                                  one in three aborted. Times count from TIME.
- * more BOOTSTRAP BYTES SEED TIME   plain records for all three
+ * fill BOOTSTRAP BYTES SEED TIME   about so many bytes into each of plain, keyed and txn, half as many
+ *                                  into stamped: without ids; idempotent, in every codec; so, too; in
+ *                                  transactions that overlap, one in three aborted. Times count from
+ *                                  TIME.
+ * more BOOTSTRAP BYTES SEED TIME   plain records for all but stamped
  *
  * Each ends with one record a day later, which begins a new segment.
  */
@@ -86,13 +87,13 @@ public class CleanerTool {
         end(topic);
     }
 
-    void keyed() {
+    void keyed(String topic, long size) {
         for (String codec : CODECS) {
             try (Producer<byte[], byte[]> producer = producer(Map.of("compression.type", codec))) {
-                sendMany(producer, "keyed", bytes / CODECS.length);
+                sendMany(producer, topic, size / CODECS.length);
             }
         }
-        end("keyed");
+        end(topic);
     }
 
     void transactions() {
@@ -129,7 +130,8 @@ public class CleanerTool {
                 Long.parseLong(args[3]), Long.parseLong(args[4]));
         if (args[0].equals("fill")) {
             tool.plain("plain");
-            tool.keyed();
+            tool.keyed("keyed", tool.bytes);
+            tool.keyed("stamped", tool.bytes / 2);
             tool.transactions();
         } else {
             for (String topic : new String[] {"plain", "keyed", "txn"}) {

@@ -249,10 +249,10 @@ def steps():
         pytest("tests/transcripts", "transcripts", ALL, needs=("build",), cores=1),
         Step("simulation: 500 seeds", "build/tests/sim/sim --seeds 1-500 --jobs 2", read_line, TEST,
              needs=("build",), minutes=15),
-        Step("mutants of the node, one in three", "python3 tests/sim/mutants.py --one-in 3",
+        Step("mutants of the node, one in six", "python3 tests/sim/mutants.py --one-in 6",
              read_line, TEST, needs=("build",), minutes=15),
         Step("all mutants of the node", "python3 tests/sim/mutants.py", read_line, FULL,
-             needs=("mutants of the node, one in three",), minutes=30),
+             needs=("mutants of the node, one in six",), minutes=60),
         pytest("tests/cluster --ignore=tests/cluster/test_programs.py "
                "--ignore=tests/cluster/test_exactly_once.py "
                "--ignore=tests/cluster/test_transaction_rules.py",
@@ -307,8 +307,8 @@ def steps():
         Step("TSan: stress, longer",
              "build-tsan/tests/stress/stress --ottla build-tsan/ottla --seconds 900", read_line,
              FULL, needs=("TSan: build",), environment=TSAN, minutes=30),
-        Step("simulation: 5,000 seeds", "build/tests/sim/sim --seeds 501-5500 --jobs 2", read_line,
-             FULL, needs=("build",), minutes=120),
+        Step("simulation: 10,000 seeds", "build/tests/sim/sim --seeds 501-10500 --jobs 2",
+             read_line, FULL, needs=("build",), minutes=180),
     ]
 
 

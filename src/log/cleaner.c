@@ -228,7 +228,7 @@ static err_t write_step(struct log_cleaning *cleaning) {
     bool torn = false;
     struct buffer *out = &cleaning->out;
     if (cleaning->cleaned->size + out->size > INT32_MAX) {
-        return ERR_LIMIT;
+        return ERR_RECORD_LIST_TOO_LARGE;
     }
     err_t err = segment_append(cleaning->cleaned, out->data, out->size, cleaning->out_batches,
                                (uint32_t)cleaning->config.index_interval_bytes, &torn);

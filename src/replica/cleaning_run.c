@@ -13,9 +13,16 @@
 /* --- what cannot be cleaned --- */
 
 static const char *reason_of(err_t err) {
-    return err == ERR_LIMIT ? "the map has no room for the keys of one batch; raise "
-                              "log.cleaner.dedupe.buffer.size or lower log.cleaner.threads"
-                            : err_text(err);
+    switch (err) {
+    case ERR_LIMIT:
+        return "the map has no room for the keys of one batch; raise "
+               "log.cleaner.dedupe.buffer.size or lower log.cleaner.threads";
+    case ERR_RECORD_LIST_TOO_LARGE:
+        return "what stays, compressed anew, is more than the 2 GiB of a segment; lower "
+               "segment.bytes, which holds for segments to come";
+    default:
+        return err_text(err);
+    }
 }
 
 /* Whether the next try may go well, or the error is told of the whole directory. */

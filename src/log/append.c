@@ -306,7 +306,7 @@ static err_t tail_check(struct log *log) {
     return err;
 }
 
-/* It may have been written by a process that was killed before it could sync it. */
+/* It may have been written before flush.messages asked for a sync of each. */
 static void tell_duplicate(struct log *log, const struct sequence_batch *duplicate,
                            struct log_append_result *ret_result) {
     sys_lock_take(&log->lock);

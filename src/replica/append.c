@@ -267,7 +267,7 @@ static err_t run_append(struct partition_write *write, struct partition *partiti
         return err;
     }
     take_result(append, &result);
-    if (result.flush_due) { /* of a duplicate, too: its first writer may have been killed before */
+    if (result.flush_due) { /* of a duplicate, too: it may be older than the setting */
         err = volume_note(partition->volume, log_flush(log, INT64_MAX));
         volume_note_synced(partition->volume);
     }

@@ -33,10 +33,8 @@
  *   idle                            it is not any more
  *   groups                          prints the groups
  *   counts                          prints what was counted: offsets committed, expired and
- *                                   deleted, rebalances of classic and consumer groups; of
- *                                   transactions those committed, aborted, fenced and timed out
- *   plan-inline-max N               consumer groups that are larger are assigned on a worker;
- *                                   after start
+ *                                   deleted, rebalances of classic and consumer groups
+ *   plan-inline-max N               after start: larger consumer groups go to a worker
  *   ids …, markers …, fate …        see txn_world_test.h
  *
  * A record is printed when it is appended, "offset NAME vVERSION {key} {value}", an answer when it
@@ -522,10 +520,8 @@ static void print_groups(struct test *test) {
 }
 
 static void print_counts(struct test *test) {
-    bool transactions = test->groups->kind == &coord_transactions_kind;
-    int end = transactions ? GROUP_COUNTS : GROUP_COUNT_TXNS_COMMITTED;
     fprintf(test->out, " ");
-    for (int i = transactions ? GROUP_COUNT_TXNS_COMMITTED : 0; i < end; i++) {
+    for (int i = 0; i < GROUP_COUNT_TXNS_COMMITTED; i++) {
         fprintf(test->out, " %" PRIu64, atomic_load(&test->groups->counts[i]));
     }
     fprintf(test->out, "\n");

@@ -82,6 +82,14 @@ err_t txn_world_test_error(const char *name) {
     return ERR_INVALID;
 }
 
+static void print_ended(const struct txn_world_test *test, const struct groups *groups) {
+    fprintf(test->out, " ");
+    for (int i = GROUP_COUNT_TXNS_COMMITTED; i <= GROUP_COUNT_TXNS_TIMED_OUT; i++) {
+        fprintf(test->out, " %" PRIu64, atomic_load(&groups->counts[i]));
+    }
+    fprintf(test->out, "\n");
+}
+
 static void print_fate(const struct txn_world_test *test, const struct groups *groups,
                        struct coord_fate_of *item) {
     static const char *const names[] = {
@@ -110,6 +118,8 @@ bool txn_world_test_run(struct txn_world_test *test, const struct groups *groups
         give_all(test);
     } else if (sscanf(line, "ids fail %63s", name) == 1) {
         test->id_err = txn_world_test_error(name);
+    } else if (strncmp(line, "ended", 5) == 0) {
+        print_ended(test, groups);
     } else if (strncmp(line, "unclean", 7) == 0) {
         test->world.unclean = true;
     } else if (sscanf(line, "watched %" SCNd64, &test->watched) == 1) {

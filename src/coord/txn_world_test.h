@@ -17,6 +17,8 @@
  *
  *   unclean                                    the last stop was not: of what is loaded from now on
  *   watched PRODUCER                           had a transaction open when the node started
+ *   ended                                      prints how many were committed, aborted, fenced and
+ *                                              timed out
  *   fate PRODUCER EPOCH TOPIC PARTITION        what is known of one that is open there
  *
  * Markers that are sent are printed.

@@ -80,7 +80,7 @@ public final class TransactionRules {
     /** As many records as are wanted, and after a moment no more. */
     private static List<ConsumerRecord<byte[], byte[]>> poll(KafkaConsumer<byte[], byte[]> reader, int count) {
         List<ConsumerRecord<byte[], byte[]>> records = new ArrayList<>();
-        long deadline = System.currentTimeMillis() + 30_000;
+        long deadline = System.currentTimeMillis() + 60_000;
         while (records.size() < count && System.currentTimeMillis() < deadline) {
             reader.poll(Duration.ofMillis(100)).forEach(records::add);
         }

@@ -36,10 +36,22 @@ final class Transactions {
         return producer;
     }
 
-    /** What a reader gets from the partition's start until nothing more can be read. */
+    /** A commit is answered when it is decided; its markers come a moment later. */
+    private static void awaitMarkers(TopicPartition partition, KafkaConsumer<byte[], byte[]> reader) {
+        long deadline = System.currentTimeMillis() + 60_000;
+        try (KafkaConsumer<byte[], byte[]> everything = consumer()) {
+            long end = everything.endOffsets(List.of(partition)).get(partition);
+            while (reader.endOffsets(List.of(partition)).get(partition) < end) {
+                expect(System.currentTimeMillis() < deadline, "a transaction stays open in " + partition);
+            }
+        }
+    }
+
+    /** What a reader gets of the whole partition, in which no transaction is open. */
     static List<String> read(TopicPartition partition) {
         List<String> values = new ArrayList<>();
         try (KafkaConsumer<byte[], byte[]> reader = consumer("isolation.level", "read_committed")) {
+            awaitMarkers(partition, reader);
             reader.assign(List.of(partition));
             reader.seekToBeginning(List.of(partition));
             long end = reader.endOffsets(List.of(partition)).get(partition);

@@ -15,6 +15,7 @@
 #include "run.h"
 #include "server/node.h"
 #include "sys/loop.h"
+#include "wire/batch_builder.h"
 #include "wire/compression.h"
 #include "wire/messages.h"
 #include "wire/record_batch.h"
@@ -146,7 +147,12 @@ err_t node_link_send(struct node_link *link, int16_t api_key, int16_t version, c
 /* Ends the connection from this side, now; a new one is made. Not from inside an answer. */
 void node_link_break(struct node_link *link);
 
-/* --- records that were fetched --- */
+/* --- records --- */
+
+/* Adds a transaction's record of this value, with its key; now and then a tombstone (see
+ * topic_is_tombstone), of which the auditor is told. */
+void node_record_add(struct batch_builder *builder, const struct node_topic *topic, uint64_t value,
+                     struct bytes bytes);
 
 struct node_records { /* scratch memory */
     struct compression *compression;

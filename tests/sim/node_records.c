@@ -18,6 +18,21 @@ void node_records_free(struct node_records *records) {
     free(records);
 }
 
+void node_record_add(struct batch_builder *builder, const struct node_topic *topic, uint64_t value,
+                     struct bytes bytes) {
+    struct node_sim *sim = topic->sim;
+    int64_t now_ms = sys_wall_ms(sim->sys);
+    char text[TOPIC_KEY_MAX];
+    struct bytes key = topic_key(topic, value, text);
+    if (topic_is_tombstone(topic, value)) {
+        struct record_header header = {.key = STR("value"), .value = bytes};
+        audit_txns_tombstone(sim->txns, value, sys_mono_ms(sim->sys) + topic->tombstones_ms);
+        batch_builder_add(builder, now_ms, key, (struct bytes){0}, &header, 1);
+    } else {
+        batch_builder_add(builder, now_ms, key, bytes, NULL, 0);
+    }
+}
+
 /* A tombstone has it in its first header. */
 static struct bytes value_of(const struct record *record) {
     struct record_header header = {0};

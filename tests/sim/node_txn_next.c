@@ -52,21 +52,6 @@ static void begin(struct txn_session *session) {
     }
 }
 
-static void add_record(const struct txn_session *session, const struct node_topic *topic,
-                       struct batch_builder *builder, uint64_t value, struct bytes bytes) {
-    struct node_sim *sim = sim_of(session);
-    int64_t now_ms = sys_wall_ms(sim->sys);
-    char text[TOPIC_KEY_MAX];
-    struct bytes key = topic_key(topic, value, text);
-    if (topic_is_tombstone(topic, value)) {
-        struct record_header header = {.key = STR("value"), .value = bytes};
-        audit_txns_tombstone(sim->txns, value, sys_mono_ms(sim->sys) + topic->tombstones_ms);
-        batch_builder_add(builder, now_ms, key, (struct bytes){0}, &header, 1);
-    } else {
-        batch_builder_add(builder, now_ms, key, bytes, NULL, 0);
-    }
-}
-
 static void build_batch(struct txn_session *session, struct txn_message *request,
                         const struct txn_write *write) {
     struct node_sim *sim = sim_of(session);
@@ -89,8 +74,8 @@ static void build_batch(struct txn_session *session, struct txn_message *request
         request->first_value = i == 0 ? value : request->first_value;
         audit_txn_value(session->txn, value);
         audit_value_fill(value, bytes, sizeof bytes);
-        add_record(session, write->topic, &builder, value,
-                   (struct bytes){.data = bytes, .size = sizeof bytes});
+        node_record_add(&builder, write->topic, value,
+                        (struct bytes){.data = bytes, .size = sizeof bytes});
     }
     batch_builder_finish(&builder, NULL);
     session->sequences[topic][write->partition] += request->count;

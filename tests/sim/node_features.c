@@ -20,13 +20,9 @@ enum { UPGRADE = 1, SAFE_DOWNGRADE = 2, NEWEST = 2, NODE_ID = 1, CONTROLLER_PORT
 
 /* --- formatting --- */
 
-static int16_t draw_level(struct node_sim *sim) {
-    struct scenario_line *line =
-        scenario_next(sim->run->scenario, SCENARIO_RUN, "transaction_version", NULL);
-    if (line == NULL) {
-        return -1;
-    }
-    return (int16_t)node_draw(sim, scenario_range(line, "transaction_version", "2"));
+/* Every other one is the newest. */
+static int16_t draw_level(struct node_sim *sim, struct scenario_range levels) {
+    return (int16_t)(node_below(sim, 2) == 0 ? levels.most : node_draw(sim, levels));
 }
 
 static void make_cluster_id(struct node_sim *sim, char text[UUID_TEXT_SIZE + 1]) {
@@ -39,10 +35,13 @@ static void make_cluster_id(struct node_sim *sim, char text[UUID_TEXT_SIZE + 1])
 }
 
 void node_features_format(struct node_sim *sim) {
-    sim->transaction_version = draw_level(sim);
-    if (sim->transaction_version < 0) {
+    struct scenario_line *line =
+        scenario_next(sim->run->scenario, SCENARIO_RUN, "transaction_version", NULL);
+    sim->transaction_version = -1;
+    if (line == NULL) {
         return;
     }
+    sim->transaction_version = draw_level(sim, scenario_range(line, "transaction_version", "2"));
     char paths[SIM_DIRS_MAX][32];
     const char *dirs[SIM_DIRS_MAX];
     for (int i = 0; i < sim->dir_count; i++) {
@@ -167,7 +166,7 @@ static void look(struct changer *changer) {
 static void act(struct changer *changer) {
     struct node_sim *sim = changer->client.sim;
     if (!changer->changes && !sim->finishing && changer->seen) {
-        changer->asked = (int16_t)node_draw(sim, changer->levels);
+        changer->asked = draw_level(sim, changer->levels);
         changer->changes = changer->asked != changer->level;
     }
     if (changer->changes) {

@@ -133,7 +133,7 @@ struct node_link {
     struct client_connection *connection;
     struct sys_timer timer;
     bool is_up;
-    bool asks;    /* for ApiVersions whenever it comes up; else now and then */
+    bool asks;    /* for ApiVersions every other time that it comes up; else now and then */
     uint32_t cut; /* run->power_cut_count when it came up; an answer may come later */
     void (*up)(struct node_link *link);   /* may be NULL */
     void (*down)(struct node_link *link); /* its calls have all failed; may be NULL */

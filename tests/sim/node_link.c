@@ -41,7 +41,7 @@ static void connect_again(struct sys_timer *timer) {
         .client_id = "sim",
         .connect_timeout_ms = CONNECT_MS_MAX,
         .request_timeout_ms = ANSWER_MS_MAX,
-        .negotiate = link->asks || node_below(sim, 4) == 0,
+        .negotiate = node_below(sim, link->asks ? 2 : 4) == 0,
         .on_state = on_state,
         .arg = link,
     };

@@ -138,6 +138,7 @@ void node_txn_new(struct node_sim *sim, struct scenario_line *line) {
     client->number = ++sim->txn_client_count;
     snprintf(client->name, sizeof client->name, "producer%d", client->number);
     snprintf(client->group, sizeof client->group, "consumer%d", client->number);
+    client->features_epoch = -1;
     client->knows_version_2 = node_draw(sim, scenario_range(line, "version", "0-2")) == 2;
     txn_input_new(client, line);
     client->late = scenario_flag(line, "late", false);

@@ -184,6 +184,8 @@ struct txn_client {
     int ids; /* transactional ids it has had */
     uint32_t session_count;
     bool knows_version_2;
+    int64_t features_epoch; /* of what it was told of the cluster last; -1: nothing yet */
+    int16_t cluster_version;
     bool offsets;
     struct member *member; /* of a real group; NULL: it consumes alone */
     int64_t begun;         /* alone: some transaction consumes up to there */

@@ -147,18 +147,20 @@ static void check_zombie(const struct txn_session *session) {
     }
 }
 
-/* Before the first transaction, and between two: what the connection was told when it came up,
- * which may be long ago. True: the next one is the first of version 2, and needs an epoch of its
- * own. */
+/* Before the first transaction, and between two: what was told when a connection came up, which may
+ * be long ago. True: the next one is the first of version 2, and needs an epoch of its own. */
 static bool learn_version(struct txn_session *session) {
+    struct txn_client *client = session->client;
     int64_t epoch;
     int16_t level;
-    if (!session->client->knows_version_2 || !session->link.is_up ||
-        !client_connection_transaction_version(session->link.connection, &epoch, &level)) {
-        return false;
+    if (session->link.is_up &&
+        client_connection_transaction_version(session->link.connection, &epoch, &level) &&
+        epoch > client->features_epoch) {
+        client->features_epoch = epoch;
+        client->cluster_version = level;
     }
     bool before = session->version_2;
-    session->version_2 = level >= 2;
+    session->version_2 = client->knows_version_2 && client->cluster_version >= 2;
     if (before != session->version_2) {
         point(session, before ? "txn_version_2_left" : "txn_version_2");
     }

@@ -93,6 +93,12 @@ static enum verdict judge_complete(const struct txn_values *values, const struct
     return end->commit ? refuse(ret_err, ERR_INVALID_TXN_STATE) : ENDS_NOTHING;
 }
 
+/* By a client of before version 2, which leaves the epoch as it is: then the next epoch is not that
+ * of an end of version 2, but of who took over. (A record of version 0 does not say.) */
+static bool ended_by_old(const struct txn_values *values) {
+    return values->client_version == 0 && values->previous_producer_id != TXN_NO_PRODUCER;
+}
+
 static enum verdict judge(const struct txn_values *values, const struct end *end, err_t *ret_err) {
     bool rotated = values->previous_producer_id == end->producer_id &&
                    end->epoch == TXN_EPOCH_EXHAUSTED && values->epoch == 0;
@@ -107,7 +113,8 @@ static enum verdict judge(const struct txn_values *values, const struct end *end
         return refuse(ret_err, ERR_PRODUCER_FENCED);
     }
     if (values->state == TXN_COMPLETE_COMMIT || values->state == TXN_COMPLETE_ABORT) {
-        return judge_complete(values, end, bumped || rotated, ret_err);
+        bool again = (bumped && !ended_by_old(values)) || rotated;
+        return judge_complete(values, end, again, ret_err);
     }
     if (values->epoch != end->epoch) {
         return refuse(ret_err, ERR_PRODUCER_FENCED);

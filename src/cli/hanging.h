@@ -13,9 +13,10 @@
  *   1. DescribeProducers: open transactions of which a partition heard nothing for a time
  *   2. ListTransactions: whose they are, by their producers' ids
  *   3. DescribeTransactions: those coordinators still have in that partition are well
+ *   4. DescribeProducers: so are those that are not open any more
  *
- * In this order: what a coordinator ends between 1 and 3 could not be told from what hangs, but for
- * the time, which is to be more than a transaction may take (transaction.max.timeout.ms).
+ * In this order: a coordinator has a partition in the transaction before anything is open there,
+ * and until that is ended. What is ended between 1 and 3 is told from what hangs by 4.
  */
 struct hanging {
     const char *topic;

@@ -60,7 +60,7 @@ struct coord_record_txn {
     struct partition_txn check;
 };
 
-/* A record of __consumer_offsets. The key's version on the disk is the record's type. */
+/* A record of a coordinator's topic. The key's version on the disk is the record's type. */
 struct coord_record {
     int16_t type;          /* enum group_record */
     int16_t value_version; /* -1: a tombstone */

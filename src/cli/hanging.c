@@ -48,6 +48,12 @@ static int by_partition(const void *a, const void *b) {
 
 /* --- 1: what is open --- */
 
+int64_t hanging_idle_ms(const struct ottla_producer_state *producer, int64_t now_ms) {
+    int64_t idle_ms;
+    bool ancient = __builtin_sub_overflow(now_ms, producer->last_timestamp_ms, &idle_ms);
+    return ancient ? INT64_MAX : idle_ms < 0 ? 0 : idle_ms;
+}
+
 static bool ask_producers(struct hanging_search *search, const struct ottla_partition *partitions,
                           size_t count, struct open_list *list) {
     struct ottla_admin_options options = {.broker_id = search->broker_id};
@@ -58,8 +64,8 @@ static bool ask_producers(struct hanging_search *search, const struct ottla_part
     for (size_t i = 0; goes_on && i < told; i++) {
         for (size_t p = 0; p < rows[i].producer_count; p++) {
             const struct ottla_producer_state *producer = &rows[i].producers[p];
-            bool idle = search->idle_ms < 0 ||
-                        search->now_ms - producer->last_timestamp_ms > search->idle_ms;
+            bool idle =
+                search->idle_ms < 0 || hanging_idle_ms(producer, search->now_ms) > search->idle_ms;
             if (producer->transaction_start_offset >= 0 && idle) {
                 add(search, list, &rows[i], producer);
             }

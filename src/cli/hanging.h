@@ -43,6 +43,9 @@ struct hanging_search {
     void *arg; /* the caller's */
 };
 
+/* For how long nothing was heard of it: by its records' timestamps, which say what they like. */
+int64_t hanging_idle_ms(const struct ottla_producer_state *producer, int64_t now_ms);
+
 /* Sorted by topic and partition. False: `wait` said so. Partitions that failed are left out, when
  * `wait` goes on after it. */
 bool hanging_find(struct hanging_search *search, const struct ottla_partition *partitions,

@@ -19,6 +19,7 @@ struct story {
     bool forgotten[6];       /* the coordinator that listed it does not know it any more */
     bool kept[6];            /* the coordinator has the partition in the transaction */
     bool ends[6];            /* it is ended before the coordinator is asked */
+    bool ancient[6];         /* written to as long ago as a number can say */
     bool listed;             /* coordinators have been asked */
     enum hanging_step fails; /* this step is refused by broker 2 */
     bool any_fails;
@@ -69,6 +70,9 @@ static void answer_producers(struct story *story, struct fake_call *call) {
             .last_timestamp = story->recent[row->partition_index] ? NOW_MS : NOW_MS - 5000,
             .current_txn_start_offset = story->closed[row->partition_index] ? -1 : 70,
         };
+        if (story->ancient[row->partition_index]) {
+            row->active_producers->last_timestamp = INT64_MIN;
+        }
         if (story->ends[row->partition_index] && story->listed) {
             row->active_producers->current_txn_start_offset = 90; /* of the next one */
         }
@@ -216,6 +220,8 @@ static void age_is_asked_when_it_is_given(void **state) {
     assert_string_equal(search(&story, IDLE_MS), "01345");
     assert_string_equal(search(&story, -1), "012345");
     assert_string_equal(search(&story, 5000), ""); /* more than that, not as much */
+    story.ancient[4] = true;
+    assert_string_equal(search(&story, 5000), "4");
     assert_int_equal(story.asked[HANGING_DESCRIBE], 0);
 }
 

@@ -48,6 +48,12 @@ static int by_partition(const void *a, const void *b) {
 
 /* --- 1: what is open --- */
 
+int64_t hanging_idle_ms(const struct ottla_producer_state *producer, int64_t now_ms) {
+    int64_t idle_ms;
+    bool ancient = __builtin_sub_overflow(now_ms, producer->last_timestamp_ms, &idle_ms);
+    return ancient ? INT64_MAX : idle_ms < 0 ? 0 : idle_ms;
+}
+
 static bool ask_producers(struct hanging_search *search, const struct ottla_partition *partitions,
                           size_t count, struct open_list *list) {
     struct ottla_admin_options options = {.broker_id = search->broker_id};
@@ -58,8 +64,8 @@ static bool ask_producers(struct hanging_search *search, const struct ottla_part
     for (size_t i = 0; goes_on && i < told; i++) {
         for (size_t p = 0; p < rows[i].producer_count; p++) {
             const struct ottla_producer_state *producer = &rows[i].producers[p];
-            bool idle = search->idle_ms < 0 ||
-                        search->now_ms - producer->last_timestamp_ms > search->idle_ms;
+            bool idle =
+                search->idle_ms < 0 || hanging_idle_ms(producer, search->now_ms) > search->idle_ms;
             if (producer->transaction_start_offset >= 0 && idle) {
                 add(search, list, &rows[i], producer);
             }
@@ -67,6 +73,18 @@ static bool ask_producers(struct hanging_search *search, const struct ottla_part
     }
     ottla_call_free(call);
     return goes_on;
+}
+
+static bool ask_all_producers(struct hanging_search *search,
+                              const struct ottla_partition *partitions, size_t count,
+                              struct open_list *list) {
+    for (size_t at = 0; at < count; at += PARTITIONS_AT_ONCE) {
+        size_t some = count - at < PARTITIONS_AT_ONCE ? count - at : PARTITIONS_AT_ONCE;
+        if (!ask_producers(search, partitions + at, some, list)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* --- 2: whose it is --- */
@@ -167,14 +185,54 @@ static bool ask_coordinators(struct hanging_search *search, struct open_list *li
     return goes_on;
 }
 
+/* --- 4: what is open still --- */
+
+static bool is_same(const struct hanging *left, const struct hanging *right) {
+    return by_partition(left, right) == 0 &&
+           left->producer.transaction_start_offset == right->producer.transaction_start_offset;
+}
+
+/* Both are sorted by partition and producer. */
+static void keep_common(struct open_list *list, const struct open_list *open) {
+    size_t kept = 0;
+    for (size_t i = 0, at = 0; i < list->count; i++) {
+        while (at < open->count && by_partition(&open->items[at], &list->items[i]) < 0) {
+            at++;
+        }
+        if (at < open->count && is_same(&open->items[at], &list->items[i])) {
+            list->items[kept++] = list->items[i];
+        }
+    }
+    list->count = kept;
+}
+
+/* Takes out what was ended since it was first seen. The list is sorted by partition. */
+static bool look_again(struct hanging_search *search, struct open_list *list) {
+    struct ottla_partition *partitions =
+        ARENA_ARRAY(search->arena, struct ottla_partition, list->count);
+    size_t count = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        struct ottla_partition partition = {list->items[i].topic, list->items[i].partition};
+        if (count == 0 || partition_order(&partitions[count - 1], &partition) != 0) {
+            partitions[count++] = partition;
+        }
+    }
+    struct open_list open = {0};
+    if (!ask_all_producers(search, partitions, count, &open)) {
+        return false;
+    }
+    if (open.count > 0) {
+        qsort(open.items, open.count, sizeof *open.items, by_partition);
+    }
+    keep_common(list, &open);
+    return true;
+}
+
 bool hanging_find(struct hanging_search *search, const struct ottla_partition *partitions,
                   size_t count, struct hanging **ret_hanging, size_t *ret_count) {
     struct open_list list = {0};
-    for (size_t at = 0; at < count; at += PARTITIONS_AT_ONCE) {
-        size_t some = count - at < PARTITIONS_AT_ONCE ? count - at : PARTITIONS_AT_ONCE;
-        if (!ask_producers(search, partitions + at, some, &list)) {
-            return false;
-        }
+    if (!ask_all_producers(search, partitions, count, &list)) {
+        return false;
     }
     if (list.count > 0) {
         qsort(list.items, list.count, sizeof *list.items, by_producer);
@@ -182,6 +240,9 @@ bool hanging_find(struct hanging_search *search, const struct ottla_partition *p
             return false;
         }
         qsort(list.items, list.count, sizeof *list.items, by_partition);
+        if (!look_again(search, &list)) {
+            return false;
+        }
     }
     *ret_hanging = list.items;
     *ret_count = list.count;

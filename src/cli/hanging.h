@@ -13,9 +13,10 @@
  *   1. DescribeProducers: open transactions of which a partition heard nothing for a time
  *   2. ListTransactions: whose they are, by their producers' ids
  *   3. DescribeTransactions: those coordinators still have in that partition are well
+ *   4. DescribeProducers: so are those that are not open any more
  *
- * In this order: what a coordinator ends between 1 and 3 could not be told from what hangs, but for
- * the time, which is to be more than a transaction may take (transaction.max.timeout.ms).
+ * In this order: a coordinator has a partition in the transaction before anything is open there,
+ * and until that is ended. What is ended between 1 and 3 is told from what hangs by 4.
  */
 struct hanging {
     const char *topic;
@@ -41,6 +42,9 @@ struct hanging_search {
                  struct ottla_call *call);
     void *arg; /* the caller's */
 };
+
+/* For how long nothing was heard of it: by its records' timestamps, which say what they like. */
+int64_t hanging_idle_ms(const struct ottla_producer_state *producer, int64_t now_ms);
 
 /* Sorted by topic and partition. False: `wait` said so. Partitions that failed are left out, when
  * `wait` goes on after it. */

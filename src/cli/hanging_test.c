@@ -18,6 +18,9 @@ struct story {
     bool nameless[6];        /* no coordinator has the producer's id */
     bool forgotten[6];       /* the coordinator that listed it does not know it any more */
     bool kept[6];            /* the coordinator has the partition in the transaction */
+    bool ends[6];            /* it is ended before the coordinator is asked */
+    bool ancient[6];         /* written to as long ago as a number can say */
+    bool listed;             /* coordinators have been asked */
     enum hanging_step fails; /* this step is refused by broker 2 */
     bool any_fails;
     int asked[3]; /* by step */
@@ -67,6 +70,12 @@ static void answer_producers(struct story *story, struct fake_call *call) {
             .last_timestamp = story->recent[row->partition_index] ? NOW_MS : NOW_MS - 5000,
             .current_txn_start_offset = story->closed[row->partition_index] ? -1 : 70,
         };
+        if (story->ancient[row->partition_index]) {
+            row->active_producers->last_timestamp = INT64_MIN;
+        }
+        if (story->ends[row->partition_index] && story->listed) {
+            row->active_producers->current_txn_start_offset = 90; /* of the next one */
+        }
         row->error_code =
             story->any_fails && story->fails == HANGING_PRODUCERS && call->broker_id == 2
                 ? ERR_TOPIC_AUTHORIZATION_FAILED
@@ -75,9 +84,10 @@ static void answer_producers(struct story *story, struct fake_call *call) {
 }
 
 /* Ids "t0" … "t5", from broker 1. */
-static void answer_list(const struct story *story, struct fake_call *call) {
+static void answer_list(struct story *story, struct fake_call *call) {
     const struct list_transactions_request *request = call->request;
     struct list_transactions_response *response = call->response;
+    story->listed = true;
     response->error_code = story->any_fails && story->fails == HANGING_LIST && call->broker_id == 2
                                ? ERR_CLUSTER_AUTHORIZATION_FAILED
                                : 0;
@@ -192,9 +202,16 @@ static void what_coordinators_do_not_have_hangs(void **state) {
         .forgotten = {[4] = true},
     };
     assert_string_equal(search(&story, IDLE_MS), "245");
-    assert_int_equal(story.asked[HANGING_PRODUCERS], 6);
+    assert_int_equal(story.asked[HANGING_PRODUCERS], 9); /* the last 3 once more */
     assert_int_equal(story.asked[HANGING_LIST], 4);
     assert_int_equal(story.asked[HANGING_DESCRIBE], 3);
+}
+
+/* It would be called hanging for its coordinator does not have it any more. */
+static void what_ends_meanwhile_does_not_hang(void **state) {
+    (void)state;
+    struct story story = {.nameless = {[0] = true, [1] = true}, .ends = {[1] = true, [3] = true}};
+    assert_string_equal(search(&story, -1), "0245");
 }
 
 static void age_is_asked_when_it_is_given(void **state) {
@@ -203,6 +220,8 @@ static void age_is_asked_when_it_is_given(void **state) {
     assert_string_equal(search(&story, IDLE_MS), "01345");
     assert_string_equal(search(&story, -1), "012345");
     assert_string_equal(search(&story, 5000), ""); /* more than that, not as much */
+    story.ancient[4] = true;
+    assert_string_equal(search(&story, 5000), "4");
     assert_int_equal(story.asked[HANGING_DESCRIBE], 0);
 }
 
@@ -228,9 +247,8 @@ static void without_every_coordinator_nothing_hangs(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(what_coordinators_do_not_have_hangs),
-        TEST(age_is_asked_when_it_is_given),
-        TEST(nothing_open_asks_no_coordinator),
+        TEST(what_coordinators_do_not_have_hangs),     TEST(what_ends_meanwhile_does_not_hang),
+        TEST(age_is_asked_when_it_is_given),           TEST(nothing_open_asks_no_coordinator),
         TEST(without_every_coordinator_nothing_hangs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,8 +94,7 @@ static const struct cli_column columns[] = {
 static json_t *hanging_json(const struct hanging *hanging, int64_t now_ms) {
     const struct ottla_producer_state *producer = &hanging->producer;
     char ago[WHEN_TEXT_SIZE];
-    when_duration_format(
-        now_ms > producer->last_timestamp_ms ? now_ms - producer->last_timestamp_ms : 0, ago);
+    when_duration_format(hanging_idle_ms(producer, now_ms), ago);
     return json_pack("{s:s, s:i, s:I, s:s, s:I, s:I, s:i, s:i, s:s?}", "topic", hanging->topic,
                      "partition", hanging->partition, "transactionStartOffset",
                      (json_int_t)producer->transaction_start_offset, "lastWriteAgo", ago,

@@ -60,7 +60,7 @@ struct coord_record_txn {
     struct partition_txn check;
 };
 
-/* A record of __consumer_offsets. The key's version on the disk is the record's type. */
+/* A record of a coordinator's topic. The key's version on the disk is the record's type. */
 struct coord_record {
     int16_t type;          /* enum group_record */
     int16_t value_version; /* -1: a tombstone */
@@ -69,6 +69,7 @@ struct coord_record {
     int64_t producer_id;   /* of the transaction it was written in; -1: none */
     /* A step's: all its records are of this transaction, or they are one end of it. NULL: none. */
     const struct coord_record_txn *txn;
+    bool again; /* a step's: it says what is known, so that the log before it can go */
 };
 
 enum group_record {

@@ -134,7 +134,7 @@ void coord_call_fail(struct coord_call *call, err_t err);
 void coord_call_turn_away(struct coord_call *call, const struct groups *groups, err_t err);
 void coord_call_return(struct coord_call *call, bool here);
 
-/* The step is settled: its answers wait until it is committed, or offsets.commit.timeout.ms. */
+/* The step is settled: its answers wait until it is committed, or the kind's answer_ms_max. */
 void groups_await_commit(struct group_op *op);
 void groups_committed(struct group_op *op); /* or lost */
 

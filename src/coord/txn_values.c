@@ -3,7 +3,8 @@
  *
  * A record does not say which epoch was the last one, and one of version 0 (transaction.version 0)
  * neither of the producer ids beside the current one nor the client's version. Apache Kafka has
- * these in memory until the coordinator moves, so they are taken over when the step is settled.
+ * these in memory until the coordinator moves, so they are taken over when the step is settled, and
+ * stay when the log is said anew.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -106,6 +107,9 @@ static bool is_unclean(const struct groups *groups) {
 static void apply(struct groups *groups, const struct coord_record *record) {
     const struct transaction_log_key *key = record->key;
     const struct transaction_log_value *value = record->value;
+    if (record->again) {
+        return;
+    }
     struct txn *txn = txns_find(groups, key->transactional_id);
     if (value == NULL) {
         if (txn != NULL) {
@@ -202,6 +206,8 @@ static void add_record(struct group_step *step, struct str id, const struct txn_
 
 void txn_say(struct group_step *step, const struct txn *txn) {
     add_record(step, txn->id, &txn->values);
+    struct coord_record *record = step->output->records[step->output->record_count - 1];
+    record->again = true;
 }
 
 /* --- transitions --- */

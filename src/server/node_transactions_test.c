@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "server/node_fixture_test.h"
+#include "server/node_int.h"
+#include "server/txn_markers.h"
 #include "wire/batch_builder.h"
 
 enum { READ_UNCOMMITTED = 0, READ_COMMITTED = 1, PRODUCER = 77, TIMEOUT_MS = 60 * 1000 };
@@ -709,6 +711,84 @@ static void lost_ends_of_offsets(void **state) {
     assert_true(told(&test->f, "was aborted, for no coordinator"));
 }
 
+/* --- a topic of the same name --- */
+
+struct marking {
+    struct sys_task task;
+    struct node *node;
+    struct txn_markers markers;
+    struct txn_marker_part part;
+    bool done;
+};
+
+static void marked(struct txn_markers *markers) {
+    container_of(markers, struct marking, markers)->done = true;
+}
+
+static void mark(struct sys_task *task) {
+    struct marking *marking = container_of(task, struct marking, task);
+    txn_markers_write(marking->node, &marking->markers);
+}
+
+static bool is_marked(void *arg) {
+    return ((struct marking *)arg)->done;
+}
+
+/* Aborts what is open from 0 to 0, in that partition only. */
+static err_t abort_exactly(struct test *test, const struct partition *partition,
+                           int64_t producer_id, int16_t epoch) {
+    struct node *node = test->machine->node;
+    struct marking marking = {.task = {.run = mark},
+                              .node = node,
+                              .part = {.topic = STR("t")},
+                              .markers = {.producer_id = producer_id,
+                                          .producer_epoch = (int16_t)(epoch + 1),
+                                          .transaction_version = 2,
+                                          .exact = true,
+                                          .partition = partition,
+                                          .parts = &marking.part,
+                                          .part_count = 1,
+                                          .loop = node->loops[0],
+                                          .done = marked}};
+    sys_loop_post(node->loops[0], &marking.task);
+    assert_true(fixture_run_until(&test->f, is_marked, &marking));
+    return marking.part.err;
+}
+
+static struct partition *find_partition(struct test *test) {
+    struct node *node = test->machine->node;
+    struct meta_image *image = node_image_ref(node);
+    struct uuid id = meta_image_topic(image, STR("t"))->id;
+    meta_image_unref(image);
+    return replicas_find(node->replicas, id, 0);
+}
+
+/* What hung is gone with its topic; the transaction that is open in the next one, at the same
+ * offsets, is its coordinator's. */
+static void what_hung_went_with_its_topic(void **state) {
+    struct test *test = *state;
+    int64_t producer_id = init_producer(test);
+    assert_int_equal(write_of(&test->peer, producer_id, 0, 0), 0);
+    struct partition *before = find_partition(test);
+    assert_int_equal(delete_topic(&test->peer, "t"), 0);
+    assert_int_equal(create_topic(&test->peer, "t", 1), 0);
+    assert_int_equal(write_of(&test->peer, producer_id, 0, 0), 0);
+    err_t err = abort_exactly(test, before, producer_id, 0);
+    partition_unref(before);
+    assert_int_equal(err, ERR_INVALID_TXN_STATE);
+    assert_int_equal(end_txn(test, 5, producer_id, 0, true), 1);
+    fixture_run_for(&test->f, 100);
+    assert_int_equal(read_now(&test->peer, READ_COMMITTED).aborted_transactions_count, 0);
+
+    assert_int_equal(delete_topic(&test->peer, "t"), 0);
+    assert_int_equal(create_topic(&test->peer, "t", 1), 0);
+    assert_int_equal(write_of(&test->peer, producer_id, 1, 0), 0);
+    struct partition *now = find_partition(test);
+    err = abort_exactly(test, now, producer_id, 1);
+    partition_unref(now);
+    assert_int_equal(err, ERR_OK);
+}
+
 /* --- what /metrics shows --- */
 
 static void assert_shows(struct test *test, const char *line) {
@@ -772,6 +852,7 @@ int main(void) {
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_marker_overtakes_a_verification, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lost_ends_of_offsets, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_hung_went_with_its_topic, set_up, tear_down),
         cmocka_unit_test_setup_teardown(figures, set_up, tear_down),
         cmocka_unit_test_setup_teardown(offsets_wait_for_the_end, set_up, tear_down),
     };

@@ -19,7 +19,7 @@
  *
  * Nothing is ended that is just beginning: its coordinator knew of it before its first record was
  * written, and is asked after that was seen. Nor what comes between the question and the marker:
- * the marker is bound to the offsets of what was seen (partition_txn.exact).
+ * the marker is bound to the partition and the offsets of what was seen (txn_markers.exact).
  *
  * An abort of version 2 has the next epoch, as every marker of it: what the producer still sends at
  * this one is refused. Before, producers keep their epoch, and so does the marker.
@@ -234,6 +234,7 @@ static void end_one(struct txn_hanging *hanging, struct ending *ending, size_t i
                 .transaction_version = next_epoch ? 2 : 0,
                 .commit = of->fate == COORD_FATE_COMMITTED,
                 .exact = true,
+                .partition = seen->partition,
                 .first_offset = seen->txn.first_offset,
                 .last_offset = seen->txn.last_offset,
                 .parts = &ending->part,

@@ -162,6 +162,8 @@ static void begin_part(struct reactor *reactor, struct txn_marker_write *write) 
     }
     if (write->partition == NULL) {
         write_end(write, ERR_UNKNOWN_TOPIC_OR_PARTITION);
+    } else if (write->markers->exact && write->partition != write->markers->partition) {
+        write_end(write, ERR_INVALID_TXN_STATE);
     } else if (str_equal(part->topic, STR("__consumer_offsets"))) {
         begin_call(reactor, write);
     } else {

@@ -12,6 +12,7 @@
  * each. The transaction's coordinator calls it, and the handler of WriteTxnMarkers.
  */
 struct node;
+struct partition;
 
 /*
  * A partition and what became of its marker:
@@ -41,7 +42,8 @@ struct txn_markers {
     int32_t coordinator_epoch;   /* leader epoch of the coordinator's partition */
     int16_t transaction_version; /* of the transaction: 2 demands an epoch above the records' */
     bool commit;                 /* else abort */
-    bool exact; /* ends only the transaction that has these offsets, else INVALID_TXN_STATE */
+    bool exact; /* ends only the transaction that has these offsets, else INVALID_TXN_STATE, */
+    const struct partition *partition; /* in this one: not in another that has its name by now */
     int64_t first_offset;
     int64_t last_offset;
     struct txn_marker_part *parts;

@@ -117,8 +117,7 @@ static void print(struct tool *tool, const struct hanging *hanging, size_t count
         row[4] = transactions_number(tool, producer->coordinator_epoch, "-1");
         row[5] = transactions_number(tool, producer->transaction_start_offset, NULL);
         row[6] = transactions_number(tool, producer->last_timestamp_ms, NULL);
-        row[7] =
-            transactions_number(tool, (now_ms - producer->last_timestamp_ms) / MINUTE_MS, NULL);
+        row[7] = transactions_number(tool, hanging_idle_ms(producer, now_ms) / MINUTE_MS, NULL);
     }
     transactions_print(titles, COLUMNS, rows, count);
 }

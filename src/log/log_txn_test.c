@@ -447,6 +447,28 @@ static void every_end_is_survived(void **state) {
     assert_int_equal(log_last_stable_offset(f->log), 6);
 }
 
+/* Recovery looks at batches through a buffer; one that is larger is followed as well. */
+static void large_batches_survive_a_crash(void **state) {
+    struct fixture *f = *state;
+    enum { LARGE = 1500 * 1000 };
+    fixture_open(f);
+    fixture_append(f, &(struct batch_spec){.producer_id = 9, .value_size = LARGE});
+    fixture_append(
+        f, &(struct batch_spec){.producer_id = 10, .value_size = LARGE, .transactional = true});
+    assert_int_equal(fixture_marker(f, 10, 0, false, 0), ERR_OK);
+    fixture_append(
+        f, &(struct batch_spec){.producer_id = 11, .value_size = LARGE, .transactional = true});
+    fixture_crash(f, false);
+    fixture_open(f);
+    commit_all(f);
+    assert_int_equal(log_last_stable_offset(f->log), 3);
+    assert_int_equal(aborted_count(f, 0, 4), 1);
+    struct log_append_result result;
+    struct batch_spec again = {.producer_id = 9, .value_size = LARGE};
+    assert_int_equal(fixture_try_append(f, &again, &result), ERR_OK);
+    assert_true(result.duplicate);
+}
+
 /* What is taken back is as if it had never been: the transaction is open again, and nothing of it
  * was aborted. */
 static void a_marker_is_taken_back(void **state) {
@@ -604,6 +626,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(aborts_of_a_read_are_those_it_reached, setup, teardown),
         cmocka_unit_test_setup_teardown(so_in_a_long_index, setup, teardown),
         cmocka_unit_test_setup_teardown(every_end_is_survived, setup, teardown),
+        cmocka_unit_test_setup_teardown(large_batches_survive_a_crash, setup, teardown),
         cmocka_unit_test_setup_teardown(a_marker_is_taken_back, setup, teardown),
         cmocka_unit_test_setup_teardown(a_segment_that_was_just_sealed_is_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(a_marker_of_a_later_one_ends_nothing, setup, teardown),

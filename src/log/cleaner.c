@@ -256,6 +256,10 @@ bool log_cleaning_may_stop(const struct log_cleaning *cleaning) {
     return cleaning->phase < CLEANING_NAME || cleaning->phase == CLEANING_OVER;
 }
 
+bool log_cleaning_passes(err_t err) {
+    return err == ERR_NO_SPACE || err == ERR_NO_FILES || err == ERR_NO_MEMORY;
+}
+
 /* What ends a cleaning that can still be given up. */
 static err_t why_give_up(const struct log_cleaning *cleaning) {
     struct log *log = cleaning->log;

@@ -28,11 +28,9 @@ static int64_t least(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
-/* A checkpoint that cannot be is forgotten: the log was cut, or deleted from below, since. */
+/* The log may have been deleted from below since. */
 static int64_t first_dirty(const struct log *log) {
-    bool possible =
-        log->cleaned_offset >= log->start_offset && log->cleaned_offset <= log->end_offset;
-    return possible ? log->cleaned_offset : log->start_offset;
+    return log->cleaned_offset > log->start_offset ? log->cleaned_offset : log->start_offset;
 }
 
 static void sealed_take(struct log *log, struct sealed *sealed) {

@@ -106,6 +106,47 @@ static void the_end_of_the_cleaned_part_stays(void **state) {
     assert_int_equal(log_end_offset(f->log), 3);
 }
 
+/* A log that lost its end, and grew again: what it has there now was never compacted. */
+static void a_checkpoint_beyond_the_end_is_forgotten(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    put(f, "ab", "1");
+    struct log_checkpoint_entry entry = {.topic = STR("t"), .partition = 0, .offset = 4};
+    assert_int_equal(log_directory_checkpoint_write(f->directory, LOG_CHECKPOINT_CLEANER, &entry, 1),
+                     ERR_OK);
+    fixture_crash(f, false);
+    fixture_open(f);
+    put(f, "a", "2");
+    put(f, "bc", NULL);
+    seal(f);
+    clean(f);
+    shows(f, "2:a=2 H3:!b 4:!c ");
+}
+
+/* What the cleaner took out is not taken for what a power cut did. */
+static void a_crash_after_the_policy_changed(void **state) {
+    struct fixture *f = *state;
+    f->config.segment_bytes = 100; /* each stays a segment of its own */
+    fixture_open(f);
+    for (int i = 0; i < 2; i++) {
+        put(f, "a", "1");
+        seal(f);
+        put(f, "b", "2");
+        seal(f);
+        clean(f);
+        struct log_checkpoint_entry entry = {.topic = STR("t"), .partition = 0, .offset = 2};
+        assert_int_equal(
+            log_directory_checkpoint_write(f->directory, LOG_CHECKPOINT_CLEANER, &entry, 1),
+            ERR_OK);
+    }
+    shows(f, "2:a=1 3:b=2 ");
+    f->config.cleanup_compact = false;
+    f->config.cleanup_delete = true;
+    fixture_crash(f, false);
+    fixture_open(f);
+    shows(f, "2:a=1 3:b=2 ");
+}
+
 /* --- transactions --- */
 
 /* bug T17 */
@@ -515,6 +556,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(codecs_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(tombstones_wait_for_their_horizon, setup, teardown),
         cmocka_unit_test_setup_teardown(the_end_of_the_cleaned_part_stays, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_checkpoint_beyond_the_end_is_forgotten, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_crash_after_the_policy_changed, setup, teardown),
         cmocka_unit_test_setup_teardown(transactions, setup, teardown),
         cmocka_unit_test_setup_teardown(producers_go_on, setup, teardown),
         cmocka_unit_test_setup_teardown(a_small_map_takes_several_cleanings, setup, teardown),

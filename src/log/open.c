@@ -177,6 +177,7 @@ static err_t open_clean(struct log *log, struct recovery_plan *plan, bool has_re
         }
     }
     high_watermark_load(log);
+    log_cleaned_check(log);
     log->untouched = true;
     return err;
 }

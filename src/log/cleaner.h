@@ -24,6 +24,7 @@ struct log_cleanable {
     uint64_t clean_bytes;             /* of segments below the first dirty offset */
     uint64_t cleanable_bytes;         /* of those that may be cleaned now */
     double ratio;                     /* cleanable of both; 0 when there are none */
+    uint64_t truncations;             /* of the log, when this was so */
     int64_t delay_ms;                 /* by how much max.compaction.lag.ms is over; 0: it is not */
 };
 

@@ -59,16 +59,21 @@ static struct log_segment *cleaned_new(const struct log_cleaning *cleaning) {
     return cleaned;
 }
 
+static err_t all_done(struct log_cleaning *cleaning) {
+    struct log *log = cleaning->log;
+    sys_lock_take(&log->lock);
+    bool outdated = log->truncations != cleaning->truncations;
+    if (!outdated) {
+        log->cleaned_offset = cleaning->stats.end_offset;
+    }
+    sys_lock_give(&log->lock);
+    cleaning->phase = CLEANING_OVER;
+    return outdated ? ERR_NOT_FOUND : ERR_OK;
+}
+
 err_t cleaning_group_begin(struct log_cleaning *cleaning) {
     if (cleaning->group_end == cleaning->segment_count) {
-        struct log *log = cleaning->log;
-        sys_lock_take(&log->lock);
-        if (cleaning->stats.end_offset <= log->end_offset) {
-            log->cleaned_offset = cleaning->stats.end_offset;
-        }
-        sys_lock_give(&log->lock);
-        cleaning->phase = CLEANING_OVER;
-        return ERR_OK;
+        return all_done(cleaning);
     }
     cleaning->group_start = cleaning->group_end;
     cleaning->group_end = group_end_find(cleaning, cleaning->group_start);

@@ -437,6 +437,40 @@ static void what_changes_meanwhile_ends_it(void **state) {
     log_cleaning_free(cleaning);
 }
 
+/* What was found out of a log says nothing of one that was cut, and grew again, since. */
+static void what_was_cut_is_looked_at_anew(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    put(f, "a", "1");
+    put(f, "b", "1");
+    seal(f);
+    struct log_cleaning *cleaning = before_swap(f);
+    assert_int_equal(log_cleaning_swap(cleaning), ERR_OK);
+    enum log_cleaning_next next;
+    while (!log_cleaning_may_stop(cleaning)) {
+        assert_int_equal(log_cleaning_step(cleaning, &next), ERR_OK);
+    }
+    assert_int_equal(log_truncate_to(f->log, 1), ERR_OK);
+    put(f, "a", "2");
+    seal(f);
+    assert_int_equal(run(cleaning), ERR_NOT_FOUND);
+    log_cleaning_free(cleaning);
+    int64_t cleaned;
+    assert_false(log_cleaned_offset(f->log, &cleaned));
+
+    struct log_cleanable cleanable;
+    assert_int_equal(log_cleanable(f->log, f->now_ms, false, &cleanable), ERR_OK);
+    assert_int_equal(cleanable.first_uncleanable_offset, 2);
+    assert_int_equal(log_truncate_to(f->log, 1), ERR_OK);
+    append(f, &(struct keyed){.keys = "a", .value = "3", .producer_id = 1, .transactional = true});
+    seal(f);
+    struct log_cleaning_settings settings = settings_of(f);
+    cleaning = log_cleaning_new(f->log, &cleanable, &settings);
+    assert_int_equal(run(cleaning), ERR_NOT_FOUND);
+    log_cleaning_free(cleaning);
+    shows(f, "0:a=1 1:a=3 ");
+}
+
 static void others_keep_away_from_renaming(void **state) {
     struct fixture *f = *state;
     fixture_open(f);
@@ -568,6 +602,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(segments_are_grouped, setup, teardown),
         cmocka_unit_test_setup_teardown(slices_outlive_a_cleaning, setup, teardown),
         cmocka_unit_test_setup_teardown(what_changes_meanwhile_ends_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_cut_is_looked_at_anew, setup, teardown),
         cmocka_unit_test_setup_teardown(others_keep_away_from_renaming, setup, teardown),
         cmocka_unit_test_setup_teardown(damage_is_found, setup, teardown),
         cmocka_unit_test_setup_teardown(leftovers_of_a_crash, setup, teardown),

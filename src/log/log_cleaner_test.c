@@ -112,8 +112,8 @@ static void a_checkpoint_beyond_the_end_is_forgotten(void **state) {
     fixture_open(f);
     put(f, "ab", "1");
     struct log_checkpoint_entry entry = {.topic = STR("t"), .partition = 0, .offset = 4};
-    assert_int_equal(log_directory_checkpoint_write(f->directory, LOG_CHECKPOINT_CLEANER, &entry, 1),
-                     ERR_OK);
+    assert_int_equal(
+        log_directory_checkpoint_write(f->directory, LOG_CHECKPOINT_CLEANER, &entry, 1), ERR_OK);
     fixture_crash(f, false);
     fixture_open(f);
     put(f, "a", "2");

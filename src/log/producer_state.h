@@ -40,6 +40,8 @@ struct producer_txns { /* sorted by first_offset */
     size_t capacity;
 };
 
+void producer_txns_insert(struct producer_txns *txns, size_t at, struct producer_txn txn);
+
 struct producer_state {
     struct map producers;
     struct producer_txns open;         /* not yet committed or aborted */

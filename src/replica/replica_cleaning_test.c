@@ -316,10 +316,10 @@ static void renaming_goes_on_when_no_files_are_left(void **state) {
     fixture_config(f, META_RESOURCE_TOPIC, "t", "cleanup.policy", "compact");
     fixture_commit(f);
     fixture_wait(f, is_being_renamed);
-    int fault = sim_disk_add_fault(
-        f->host,
-        &(struct sim_fault){
-            .kind = SIM_FAULT_ERROR, .calls = SIM_CALL_NAME, .path = "/d0/t-0", .err = ERR_NO_FILES});
+    int fault = sim_disk_add_fault(f->host, &(struct sim_fault){.kind = SIM_FAULT_ERROR,
+                                                                .calls = SIM_CALL_NAME,
+                                                                .path = "/d0/t-0",
+                                                                .err = ERR_NO_FILES});
     fixture_run_for(f, 1000);
     sim_host_set_file_limit(f->host, 1); /* what nobody uses is closed */
     fixture_run_for(f, 30 * 1000);

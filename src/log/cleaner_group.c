@@ -119,11 +119,11 @@ void cleaning_group_drop(struct log_cleaning *cleaning) {
         return;
     }
     if (cleaning->phase <= CLEANING_SWAP) {
-        const struct log *log = cleaning->log;
+        struct log *log = cleaning->log;
         for (int i = SEGMENT_LOG; i <= SEGMENT_TXN_INDEX; i++) {
             char *path =
                 segment_path(log->path, cleaned->base_offset, (enum segment_file)i, ".cleaned");
-            (void)sys_path_remove(log->sys, path); /* else the next start does */
+            (void)log_note(log, sys_path_remove(log->sys, path)); /* else the next start does */
             free(path);
         }
     }

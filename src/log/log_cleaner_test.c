@@ -471,6 +471,39 @@ static void what_was_cut_is_looked_at_anew(void **state) {
     shows(f, "0:a=1 1:a=3 ");
 }
 
+struct giving_up {
+    struct log_cleaning *cleaning;
+    bool ended;
+};
+
+static void give_up(void *arg) {
+    struct giving_up *act = arg;
+    log_cleaning_free(act->cleaning);
+    act->ended = true;
+}
+
+static bool has_given_up(void *arg) {
+    return ((struct giving_up *)arg)->ended;
+}
+
+/* A .cleaned that stayed would tell a later start that what was finished since is not. */
+static void what_is_given_up_does_not_stay(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    put(f, "a", "1");
+    seal(f);
+    struct sim_fault fault = {.kind = SIM_FAULT_ERROR,
+                              .calls = SIM_CALL_NAME,
+                              .path = "*.log.cleaned",
+                              .count_max = 1};
+    (void)sim_disk_add_fault(f->host, &fault);
+    struct giving_up act = {.cleaning = before_swap(f)};
+    sim_host_spawn(f->host, "cleaner", give_up, &act); /* only actors meet faults */
+    assert_true(sim_world_run_until(f->world, has_given_up, &act, 60000));
+    assert_true(file_exists(f, "00000000000000000000.log.cleaned"));
+    assert_int_equal(log_directory_state(f->directory), ERR_IO);
+}
+
 static void others_keep_away_from_renaming(void **state) {
     struct fixture *f = *state;
     fixture_open(f);
@@ -603,6 +636,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(slices_outlive_a_cleaning, setup, teardown),
         cmocka_unit_test_setup_teardown(what_changes_meanwhile_ends_it, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_cut_is_looked_at_anew, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_given_up_does_not_stay, setup, teardown),
         cmocka_unit_test_setup_teardown(others_keep_away_from_renaming, setup, teardown),
         cmocka_unit_test_setup_teardown(damage_is_found, setup, teardown),
         cmocka_unit_test_setup_teardown(leftovers_of_a_crash, setup, teardown),

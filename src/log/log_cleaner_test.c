@@ -492,10 +492,8 @@ static void what_is_given_up_does_not_stay(void **state) {
     fixture_open(f);
     put(f, "a", "1");
     seal(f);
-    struct sim_fault fault = {.kind = SIM_FAULT_ERROR,
-                              .calls = SIM_CALL_NAME,
-                              .path = "*.log.cleaned",
-                              .count_max = 1};
+    struct sim_fault fault = {
+        .kind = SIM_FAULT_ERROR, .calls = SIM_CALL_NAME, .path = "*.log.cleaned", .count_max = 1};
     (void)sim_disk_add_fault(f->host, &fault);
     struct giving_up act = {.cleaning = before_swap(f)};
     sim_host_spawn(f->host, "cleaner", give_up, &act); /* only actors meet faults */

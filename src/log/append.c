@@ -289,9 +289,9 @@ static err_t tail_check(struct log *log) {
     if (log->tail_checked) {
         return ERR_OK;
     }
-    int64_t next_offset;
-    err_t err = segment_scan_tail(log_active(log), &next_offset);
-    if (err == ERR_OK && next_offset != log->end_offset) {
+    struct segment_tail tail;
+    err_t err = segment_scan_tail(log_active(log), &tail);
+    if (err == ERR_OK && tail.next_offset != log->end_offset) {
         err = ERR_CORRUPT;
     }
     if (err == ERR_CORRUPT) {

@@ -18,7 +18,6 @@ int64_t cleaning_segment_end(const struct log_cleaning *cleaning, size_t index) 
 static void segments_take(struct log_cleaning *cleaning) {
     struct log *log = cleaning->log;
     sys_lock_take(&log->lock);
-    cleaning->truncations = log->truncations;
     cleaning->segments = calloc(log->segment_count, sizeof *cleaning->segments);
     for (size_t i = 0; i < log->segment_count; i++) {
         if (log->segments[i]->base_offset < cleaning->cleanable.first_uncleanable_offset) {
@@ -42,6 +41,7 @@ struct log_cleaning *log_cleaning_new(struct log *log, const struct log_cleanabl
     struct log_cleaning *cleaning = calloc(1, sizeof *cleaning);
     cleaning->log = log;
     cleaning->cleanable = *cleanable;
+    cleaning->truncations = cleanable->truncations;
     cleaning->settings = *settings;
     log_config_read(log, &cleaning->config);
     segments_take(cleaning);
@@ -254,6 +254,10 @@ bool cleaning_is_outdated(const struct log_cleaning *cleaning) {
 
 bool log_cleaning_may_stop(const struct log_cleaning *cleaning) {
     return cleaning->phase < CLEANING_NAME || cleaning->phase == CLEANING_OVER;
+}
+
+bool log_cleaning_passes(err_t err) {
+    return err == ERR_NO_SPACE || err == ERR_NO_FILES || err == ERR_NO_MEMORY;
 }
 
 /* What ends a cleaning that can still be given up. */

@@ -24,6 +24,7 @@ struct log_cleanable {
     uint64_t clean_bytes;             /* of segments below the first dirty offset */
     uint64_t cleanable_bytes;         /* of those that may be cleaned now */
     double ratio;                     /* cleanable of both; 0 when there are none */
+    uint64_t truncations;             /* of the log, when this was so */
     int64_t delay_ms;                 /* by how much max.compaction.lag.ms is over; 0: it is not */
 };
 
@@ -73,8 +74,9 @@ struct log_cleaning *log_cleaning_new(struct log *log, const struct log_cleanabl
                                       const struct log_cleaning_settings *settings);
 
 /* A blocking call to the disk (a few where a segment is begun or synced), and work on what it read.
- * On an error it is over, unless files are being renamed (log_cleaning_may_stop): after NO_SPACE
- * the step is to be tried again then.
+ * On an error it is over, unless files are being renamed (log_cleaning_may_stop): then the step is
+ * to be tried again when the error passes (log_cleaning_passes); after others the directory is
+ * offline.
  *   CLOSED      the log was closed or deleted, or is not compacted any more
  *   NOT_FOUND   segments were deleted or truncated meanwhile: a later cleaning begins anew
  *   LIMIT       the map has no room for the keys of one batch
@@ -88,6 +90,9 @@ err_t log_cleaning_swap(struct log_cleaning *cleaning);
 
 /* Whether it may be given up without a trace: not while files are being renamed. */
 bool log_cleaning_may_stop(const struct log_cleaning *cleaning);
+
+/* Whether an error says that something is short just now: room, open files, memory. */
+bool log_cleaning_passes(err_t err);
 
 void log_cleaning_stats(const struct log_cleaning *cleaning, struct log_cleaning_stats *ret_stats);
 

@@ -28,15 +28,12 @@ static int64_t least(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
-/* A checkpoint that cannot be is forgotten: the log was cut, or deleted from below, since. */
+/* The log may have been deleted from below since. */
 static int64_t first_dirty(const struct log *log) {
-    bool possible =
-        log->cleaned_offset >= log->start_offset && log->cleaned_offset <= log->end_offset;
-    return possible ? log->cleaned_offset : log->start_offset;
+    return log->cleaned_offset > log->start_offset ? log->cleaned_offset : log->start_offset;
 }
 
 static void sealed_take(struct log *log, struct sealed *sealed) {
-    int64_t stable = log_last_stable_offset(log);
     sys_lock_take(&log->lock);
     sealed->count = log->segment_count - 1;
     sealed->segments = calloc(sealed->count + 1, sizeof *sealed->segments);
@@ -44,11 +41,12 @@ static void sealed_take(struct log *log, struct sealed *sealed) {
         sealed->segments[i] = segment_ref(log->segments[i]);
     }
     sealed->end_offset = log_active(log)->base_offset;
-    sealed->bound = least(least(sealed->end_offset, stable), log->recovery_point);
+    sealed->bound = least(sealed->end_offset, log->recovery_point);
     sealed->first_dirty = first_dirty(log);
     sealed->truncations = log->truncations;
     sealed->config = log->config;
     sys_lock_give(&log->lock);
+    sealed->bound = least(sealed->bound, log_last_stable_offset(log));
 }
 
 /* Then an error is of what was being cut, or replaced. */
@@ -130,7 +128,8 @@ err_t log_cleanable(struct log *log, int64_t now_ms, bool memory_only,
                     struct log_cleanable *ret_cleanable) {
     struct sealed sealed;
     sealed_take(log, &sealed);
-    struct log_cleanable cleanable = {.first_dirty_offset = sealed.first_dirty};
+    struct log_cleanable cleanable = {.first_dirty_offset = sealed.first_dirty,
+                                      .truncations = sealed.truncations};
     err_t err = memory_only ? ERR_OK : keep_young(&sealed, now_ms);
     if (err == ERR_OK && !memory_only) {
         err = delay_find(&sealed, now_ms, &cleanable.delay_ms);

@@ -59,16 +59,21 @@ static struct log_segment *cleaned_new(const struct log_cleaning *cleaning) {
     return cleaned;
 }
 
+static err_t all_done(struct log_cleaning *cleaning) {
+    struct log *log = cleaning->log;
+    sys_lock_take(&log->lock);
+    bool outdated = log->truncations != cleaning->truncations;
+    if (!outdated) {
+        log->cleaned_offset = cleaning->stats.end_offset;
+    }
+    sys_lock_give(&log->lock);
+    cleaning->phase = CLEANING_OVER;
+    return outdated ? ERR_NOT_FOUND : ERR_OK;
+}
+
 err_t cleaning_group_begin(struct log_cleaning *cleaning) {
     if (cleaning->group_end == cleaning->segment_count) {
-        struct log *log = cleaning->log;
-        sys_lock_take(&log->lock);
-        if (cleaning->stats.end_offset <= log->end_offset) {
-            log->cleaned_offset = cleaning->stats.end_offset;
-        }
-        sys_lock_give(&log->lock);
-        cleaning->phase = CLEANING_OVER;
-        return ERR_OK;
+        return all_done(cleaning);
     }
     cleaning->group_start = cleaning->group_end;
     cleaning->group_end = group_end_find(cleaning, cleaning->group_start);
@@ -114,11 +119,11 @@ void cleaning_group_drop(struct log_cleaning *cleaning) {
         return;
     }
     if (cleaning->phase <= CLEANING_SWAP) {
-        const struct log *log = cleaning->log;
+        struct log *log = cleaning->log;
         for (int i = SEGMENT_LOG; i <= SEGMENT_TXN_INDEX; i++) {
             char *path =
                 segment_path(log->path, cleaned->base_offset, (enum segment_file)i, ".cleaned");
-            (void)sys_path_remove(log->sys, path); /* else the next start does */
+            (void)log_note(log, sys_path_remove(log->sys, path)); /* else the next start does */
             free(path);
         }
     }

@@ -160,6 +160,13 @@ static void phase_end(struct log_cleaning *cleaning) {
     }
 }
 
+/* What passes is tried again. Nothing else may leave files with names that the log does not know:
+ * then the directory goes offline. */
+static err_t names_note(struct log *log, err_t err) {
+    bool passes = err == ERR_OK || log_cleaning_passes(err);
+    return log_note(log, passes ? err : ERR_IO);
+}
+
 err_t cleaning_rename_step(struct log_cleaning *cleaning) {
     struct log *log = cleaning->log;
     err_t err;
@@ -168,12 +175,12 @@ err_t cleaning_rename_step(struct log_cleaning *cleaning) {
         if (err == ERR_OK) {
             phase_end(cleaning);
         }
-        return log_note(log, err == ERR_NO_SPACE ? ERR_IO : err); /* see flush.c */
+        return names_note(log, err == ERR_NO_SPACE ? ERR_IO : err); /* see flush.c */
     }
     err = cleaning->phase == CLEANING_NAME     ? name_next(cleaning)
           : cleaning->phase == CLEANING_RETIRE ? retire_next(cleaning)
           : cleaning->phase == CLEANING_TAKE   ? take_next(cleaning)
                                                : settle_next(cleaning);
     folder_changed(log);
-    return log_note(log, err);
+    return names_note(log, err);
 }

@@ -91,6 +91,14 @@ struct log_segment *log_segment_take_out(struct log *log, size_t index) {
     return segment;
 }
 
+void log_cleaned_check(struct log *log) {
+    sys_lock_take(&log->lock);
+    if (log->cleaned_offset > log->end_offset) {
+        log->cleaned_offset = -1;
+    }
+    sys_lock_give(&log->lock);
+}
+
 bool log_is_renaming(struct log *log, int64_t offset) {
     sys_lock_take(&log->lock);
     bool renaming = offset < log->renaming_end;

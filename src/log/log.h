@@ -223,7 +223,8 @@ struct log_aborted {
 };
 
 /* [any] Transactions aborted that have records in [start_offset, end_offset); the array is freed
- * with free(), NULL when there are none. */
+ * with free(), NULL when there are none. OFFSET_OUT_OF_RANGE, and CLOSED: records that were read
+ * from there on are deleted by now, and which of them were aborted is not known any more. */
 err_t log_aborted_transactions(struct log *log, int64_t start_offset, int64_t end_offset,
                                struct log_aborted **ret_aborted, size_t *ret_count);
 

@@ -106,6 +106,47 @@ static void the_end_of_the_cleaned_part_stays(void **state) {
     assert_int_equal(log_end_offset(f->log), 3);
 }
 
+/* A log that lost its end, and grew again: what it has there now was never compacted. */
+static void a_checkpoint_beyond_the_end_is_forgotten(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    put(f, "ab", "1");
+    struct log_checkpoint_entry entry = {.topic = STR("t"), .partition = 0, .offset = 4};
+    assert_int_equal(
+        log_directory_checkpoint_write(f->directory, LOG_CHECKPOINT_CLEANER, &entry, 1), ERR_OK);
+    fixture_crash(f, false);
+    fixture_open(f);
+    put(f, "a", "2");
+    put(f, "bc", NULL);
+    seal(f);
+    clean(f);
+    shows(f, "2:a=2 H3:!b 4:!c ");
+}
+
+/* What the cleaner took out is not taken for what a power cut did. */
+static void a_crash_after_the_policy_changed(void **state) {
+    struct fixture *f = *state;
+    f->config.segment_bytes = 100; /* each stays a segment of its own */
+    fixture_open(f);
+    for (int i = 0; i < 2; i++) {
+        put(f, "a", "1");
+        seal(f);
+        put(f, "b", "2");
+        seal(f);
+        clean(f);
+        struct log_checkpoint_entry entry = {.topic = STR("t"), .partition = 0, .offset = 2};
+        assert_int_equal(
+            log_directory_checkpoint_write(f->directory, LOG_CHECKPOINT_CLEANER, &entry, 1),
+            ERR_OK);
+    }
+    shows(f, "2:a=1 3:b=2 ");
+    f->config.cleanup_compact = false;
+    f->config.cleanup_delete = true;
+    fixture_crash(f, false);
+    fixture_open(f);
+    shows(f, "2:a=1 3:b=2 ");
+}
+
 /* --- transactions --- */
 
 /* bug T17 */
@@ -396,6 +437,71 @@ static void what_changes_meanwhile_ends_it(void **state) {
     log_cleaning_free(cleaning);
 }
 
+/* What was found out of a log says nothing of one that was cut, and grew again, since. */
+static void what_was_cut_is_looked_at_anew(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    put(f, "a", "1");
+    put(f, "b", "1");
+    seal(f);
+    struct log_cleaning *cleaning = before_swap(f);
+    assert_int_equal(log_cleaning_swap(cleaning), ERR_OK);
+    enum log_cleaning_next next;
+    while (!log_cleaning_may_stop(cleaning)) {
+        assert_int_equal(log_cleaning_step(cleaning, &next), ERR_OK);
+    }
+    assert_int_equal(log_truncate_to(f->log, 1), ERR_OK);
+    put(f, "a", "2");
+    seal(f);
+    assert_int_equal(run(cleaning), ERR_NOT_FOUND);
+    log_cleaning_free(cleaning);
+    int64_t cleaned;
+    assert_false(log_cleaned_offset(f->log, &cleaned));
+
+    struct log_cleanable cleanable;
+    assert_int_equal(log_cleanable(f->log, f->now_ms, false, &cleanable), ERR_OK);
+    assert_int_equal(cleanable.first_uncleanable_offset, 2);
+    assert_int_equal(log_truncate_to(f->log, 1), ERR_OK);
+    append(f, &(struct keyed){.keys = "a", .value = "3", .producer_id = 1, .transactional = true});
+    seal(f);
+    struct log_cleaning_settings settings = settings_of(f);
+    cleaning = log_cleaning_new(f->log, &cleanable, &settings);
+    assert_int_equal(run(cleaning), ERR_NOT_FOUND);
+    log_cleaning_free(cleaning);
+    shows(f, "0:a=1 1:a=3 ");
+}
+
+struct giving_up {
+    struct log_cleaning *cleaning;
+    bool ended;
+};
+
+static void give_up(void *arg) {
+    struct giving_up *act = arg;
+    log_cleaning_free(act->cleaning);
+    act->ended = true;
+}
+
+static bool has_given_up(void *arg) {
+    return ((struct giving_up *)arg)->ended;
+}
+
+/* A .cleaned that stayed would tell a later start that what was finished since is not. */
+static void what_is_given_up_does_not_stay(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    put(f, "a", "1");
+    seal(f);
+    struct sim_fault fault = {
+        .kind = SIM_FAULT_ERROR, .calls = SIM_CALL_NAME, .path = "*.log.cleaned", .count_max = 1};
+    (void)sim_disk_add_fault(f->host, &fault);
+    struct giving_up act = {.cleaning = before_swap(f)};
+    sim_host_spawn(f->host, "cleaner", give_up, &act); /* only actors meet faults */
+    assert_true(sim_world_run_until(f->world, has_given_up, &act, 60000));
+    assert_true(file_exists(f, "00000000000000000000.log.cleaned"));
+    assert_int_equal(log_directory_state(f->directory), ERR_IO);
+}
+
 static void others_keep_away_from_renaming(void **state) {
     struct fixture *f = *state;
     fixture_open(f);
@@ -515,6 +621,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(codecs_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(tombstones_wait_for_their_horizon, setup, teardown),
         cmocka_unit_test_setup_teardown(the_end_of_the_cleaned_part_stays, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_checkpoint_beyond_the_end_is_forgotten, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_crash_after_the_policy_changed, setup, teardown),
         cmocka_unit_test_setup_teardown(transactions, setup, teardown),
         cmocka_unit_test_setup_teardown(producers_go_on, setup, teardown),
         cmocka_unit_test_setup_teardown(a_small_map_takes_several_cleanings, setup, teardown),
@@ -525,6 +633,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(segments_are_grouped, setup, teardown),
         cmocka_unit_test_setup_teardown(slices_outlive_a_cleaning, setup, teardown),
         cmocka_unit_test_setup_teardown(what_changes_meanwhile_ends_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_cut_is_looked_at_anew, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_given_up_does_not_stay, setup, teardown),
         cmocka_unit_test_setup_teardown(others_keep_away_from_renaming, setup, teardown),
         cmocka_unit_test_setup_teardown(damage_is_found, setup, teardown),
         cmocka_unit_test_setup_teardown(leftovers_of_a_crash, setup, teardown),

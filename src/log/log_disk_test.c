@@ -294,12 +294,59 @@ static void a_creation_that_was_cut_short_is_finished(void **state) {
     }
 }
 
+static void abort_and_flush(struct act *act) {
+    struct fixture *f = act->f;
+    act->errs[0] = fixture_marker(f, 9, 0, false, 0);
+    act->errs[1] = fixture_marker(f, 9, 0, true, 0);
+    act->errs[2] = log_roll(f->log);
+    act->errs[3] = log_roll(f->log) == ERR_OK ? log_flush(f->log, INT64_MAX) : ERR_IO;
+}
+
+/* An entry of the transaction index that was taken back does not come back with the power, though
+ * the first sync found no files left. */
+static void an_abort_that_failed_stays_away(void **state) {
+    struct fixture *f = *state;
+    struct sim_fault full = {.kind = SIM_FAULT_ERROR,
+                             .calls = SIM_CALL_WRITE,
+                             .path = "*.log",
+                             .count_max = 1,
+                             .err = ERR_NO_SPACE};
+    struct sim_fault no_files = {.kind = SIM_FAULT_ERROR,
+                                 .calls = SIM_CALL_SYNC,
+                                 .path = "*.txnindex",
+                                 .count_max = 1,
+                                 .err = ERR_NO_FILES};
+    fixture_open(f);
+    for (int round = 0; round < 300; round++) { /* what the power takes is up to chance */
+        fixture_append(
+            f, &(struct batch_spec){.producer_id = 9, .sequence = round, .transactional = true});
+        (void)sim_disk_add_fault(f->host, &full);
+        (void)sim_disk_add_fault(f->host, &no_files);
+        struct act act;
+        in_actor(f, &act, abort_and_flush);
+        assert_int_equal(act.errs[0], ERR_NO_SPACE);
+        assert_int_equal(act.errs[1], ERR_OK);
+        assert_int_equal(act.errs[2], ERR_NO_FILES);
+        assert_int_equal(act.errs[3], ERR_OK);
+        fixture_checkpoint(f);
+        fixture_crash(f, true);
+        fixture_open(f);
+        struct log_aborted *aborted;
+        size_t count;
+        int64_t end_offset = log_end_offset(f->log);
+        assert_int_equal(log_aborted_transactions(f->log, 0, end_offset, &aborted, &count), ERR_OK);
+        free(aborted);
+        assert_int_equal(count, 0);
+    }
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(a_full_disk_heals),
         CASE(a_torn_append_leaves_nothing),
+        CASE(an_abort_that_failed_stays_away),
         CASE(a_torn_append_is_taken_back_later),
         CASE(a_failed_sync_ends_writing),
         CASE(cut_off_before_the_next_segment),

@@ -78,6 +78,10 @@ size_t log_segment_floor(const struct log *log, int64_t offset);
 void log_segment_insert(struct log *log, struct log_segment *segment);
 struct log_segment *log_segment_take_out(struct log *log, size_t index);
 
+/* After an opening: forgets a line of the CLEANER checkpoint that lies beyond the log's end, for
+ * what will be written there is not compacted. */
+void log_cleaned_check(struct log *log);
+
 /* Whether the cleaner is renaming files of segments from `offset` on. */
 bool log_is_renaming(struct log *log, int64_t offset);
 

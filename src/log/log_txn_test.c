@@ -375,6 +375,33 @@ static void all_aborts_are_told(void **state) {
     assert_int_equal(aborted_count(f, 19, 20), 1);
 }
 
+/* Who read records before they were deleted gets no list without their transactions. */
+static void no_list_is_told_of_what_is_deleted(void **state) {
+    struct fixture *f = *state;
+    f->config.cleanup_delete = false;
+    fixture_open(f);
+    assert_int_equal(data(f, 9, 0, 0), ERR_OK);
+    assert_int_equal(fixture_marker_of(f, 9, 0, false, 0, 0), ERR_OK);
+    assert_int_equal(log_roll(f->log), ERR_OK);
+    assert_int_equal(data(f, 10, 0, 0), ERR_OK);
+    commit_all(f);
+    struct log_slice slice;
+    assert_int_equal(log_read(f->log, 0, 3000, INT64_MAX, 0, &slice), ERR_OK);
+    assert_int_equal(aborted_count(f, 0, slice.end_offset), 1);
+    assert_int_equal(log_delete_records(f->log, 2), ERR_OK);
+    bool more;
+    assert_int_equal(log_retention_step(f->log, f->now_ms, &more), ERR_OK);
+    assert_true(more);
+    struct log_aborted *aborted;
+    size_t count;
+    assert_int_equal(log_aborted_transactions(f->log, 0, slice.end_offset, &aborted, &count),
+                     ERR_OFFSET_OUT_OF_RANGE);
+    assert_int_equal(aborted_count(f, 2, 3), 0);
+    assert_int_equal(log_delete(f->log), ERR_OK);
+    assert_int_equal(log_aborted_transactions(f->log, 2, 3, &aborted, &count), ERR_CLOSED);
+    log_slice_release(&slice);
+}
+
 /* A reader is told of what it gets, and not of all that comes behind. */
 static void read_all_aborts(struct fixture *f, int64_t segment_bytes) {
     f->config.segment_bytes = segment_bytes;
@@ -445,6 +472,28 @@ static void every_end_is_survived(void **state) {
     assert_int_equal(fixture_marker_of(f, 10, 1, true, 7, 2), ERR_OK);
     commit_all(f);
     assert_int_equal(log_last_stable_offset(f->log), 6);
+}
+
+/* Recovery looks at batches through a buffer; one that is larger is followed as well. */
+static void large_batches_survive_a_crash(void **state) {
+    struct fixture *f = *state;
+    enum { LARGE = 1500 * 1000 };
+    fixture_open(f);
+    fixture_append(f, &(struct batch_spec){.producer_id = 9, .value_size = LARGE});
+    fixture_append(
+        f, &(struct batch_spec){.producer_id = 10, .value_size = LARGE, .transactional = true});
+    assert_int_equal(fixture_marker(f, 10, 0, false, 0), ERR_OK);
+    fixture_append(
+        f, &(struct batch_spec){.producer_id = 11, .value_size = LARGE, .transactional = true});
+    fixture_crash(f, false);
+    fixture_open(f);
+    commit_all(f);
+    assert_int_equal(log_last_stable_offset(f->log), 3);
+    assert_int_equal(aborted_count(f, 0, 4), 1);
+    struct log_append_result result;
+    struct batch_spec again = {.producer_id = 9, .value_size = LARGE};
+    assert_int_equal(fixture_try_append(f, &again, &result), ERR_OK);
+    assert_true(result.duplicate);
 }
 
 /* What is taken back is as if it had never been: the transaction is open again, and nothing of it
@@ -603,7 +652,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(all_aborts_are_told, setup, teardown),
         cmocka_unit_test_setup_teardown(aborts_of_a_read_are_those_it_reached, setup, teardown),
         cmocka_unit_test_setup_teardown(so_in_a_long_index, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_list_is_told_of_what_is_deleted, setup, teardown),
         cmocka_unit_test_setup_teardown(every_end_is_survived, setup, teardown),
+        cmocka_unit_test_setup_teardown(large_batches_survive_a_crash, setup, teardown),
         cmocka_unit_test_setup_teardown(a_marker_is_taken_back, setup, teardown),
         cmocka_unit_test_setup_teardown(a_segment_that_was_just_sealed_is_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(a_marker_of_a_later_one_ends_nothing, setup, teardown),

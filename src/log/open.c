@@ -134,10 +134,12 @@ static err_t clean_end_find(struct log *log, const int64_t *snapshots, size_t sn
                   (active->size == 0) == (end == active->base_offset) &&
                   (snapshot || active->size == 0);
     if (!agrees) {
-        err_t err = segment_scan_tail(active, &end);
+        struct segment_tail tail;
+        err_t err = segment_scan_tail(active, &tail);
         if (err != ERR_OK) {
             return err;
         }
+        end = tail.next_offset;
         log->tail_checked = true;
     }
     log->end_offset = end;
@@ -177,6 +179,7 @@ static err_t open_clean(struct log *log, struct recovery_plan *plan, bool has_re
         }
     }
     high_watermark_load(log);
+    log_cleaned_check(log);
     log->untouched = true;
     return err;
 }

@@ -40,6 +40,8 @@ struct producer_txns { /* sorted by first_offset */
     size_t capacity;
 };
 
+void producer_txns_insert(struct producer_txns *txns, size_t at, struct producer_txn txn);
+
 struct producer_state {
     struct map producers;
     struct producer_txns open;         /* not yet committed or aborted */
@@ -112,8 +114,9 @@ struct producer_append {
 void producer_append_begin(struct producer_append *append, int64_t now_ms);
 void producer_append_done(struct producer_append *append);
 
-/* Takes the next batch, whole and with its final offsets. *ret_duplicate is NULL, or the batch it
- * repeats: then the append is to be answered with that one, and is over. Errors: see log_append. */
+/* Takes the next batch, with its final offsets; of data batches only the head is looked at.
+ * *ret_duplicate is NULL, or the batch it repeats: then the append is to be answered with that one,
+ * and is over. Errors: see log_append. */
 err_t producer_append_batch(const struct producer_state *state, struct producer_append *append,
                             const struct batch_header *header, const uint8_t *data,
                             const struct producer_rules *rules,

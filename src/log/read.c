@@ -178,10 +178,12 @@ err_t log_aborted_entries(struct log *log, int64_t start_offset, int64_t end_off
         struct range range = range_read(log);
         struct aborted_list list = {0};
         err_t err = aborted_collect_all(log, start_offset, end_offset, &list);
-        if (range_read(log).truncations != range.truncations) {
+        struct range after = range_read(log);
+        if (after.state == ERR_OK && after.truncations != range.truncations) {
             free(list.items);
             continue; /* files were cut or replaced under our feet */
         }
+        err = after.state == ERR_OK ? err : after.state; /* its paths may be another log's by now */
         if (err != ERR_OK) {
             free(list.items);
             return err;
@@ -194,9 +196,14 @@ err_t log_aborted_entries(struct log *log, int64_t start_offset, int64_t end_off
 
 err_t log_aborted_transactions(struct log *log, int64_t start_offset, int64_t end_offset,
                                struct log_aborted **ret_aborted, size_t *ret_count) {
-    struct txn_index_entry *entries;
+    struct txn_index_entry *entries = NULL;
     size_t count;
     err_t err = log_aborted_entries(log, start_offset, end_offset, &entries, &count);
+    bool deleted = range_read(log).start_offset > start_offset;
+    if (deleted && (err == ERR_OK || err == ERR_NOT_FOUND)) {
+        free(entries); /* some may have gone with their segments */
+        return ERR_OFFSET_OUT_OF_RANGE;
+    }
     if (err != ERR_OK) {
         return err;
     }

@@ -164,9 +164,11 @@ static err_t batch_index(struct log *log, const struct recovery_batch *batch) {
     return log_note(log, err);
 }
 
-/* Producers, and with `index` the aborted transactions too. */
+/* Producers, and with `index` the aborted transactions too. Of data batches the head says it all;
+ * markers are small. */
 static err_t batch_follow(struct log *log, const struct recovery_batch *batch, bool index) {
-    if (batch->header.producer_id < 0 || batch->data == NULL ||
+    bool unreadable = batch->data == NULL && (batch->header.attributes & BATCH_CONTROL) != 0;
+    if (batch->header.producer_id < 0 || unreadable ||
         batch->header.base_offset < log->producers.end_offset) {
         return ERR_OK;
     }

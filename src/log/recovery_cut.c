@@ -12,7 +12,7 @@
  *
  * A power cut may also keep a later segment and lose the end of an earlier one, at the end of a
  * batch. A segment begins where the one before ended, so the hole shows; only the cleaner makes
- * others, in logs that are compacted.
+ * others, in logs that are compacted, or were.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -154,7 +154,8 @@ err_t recovery_cut(struct log *log, struct recovery *recovery, const struct reco
 
 bool recovery_at_hole(const struct log *log, const struct recovery *recovery) {
     size_t next = recovery->segment + 1;
-    return !recovery->config.cleanup_compact && next < log->segment_count &&
+    bool compacted = recovery->config.cleanup_compact || log->cleaned_offset >= 0;
+    return !compacted && next < log->segment_count &&
            log->segments[next]->base_offset > recovery->synced_offset &&
            log->segments[next]->base_offset > recovery->expected_offset;
 }

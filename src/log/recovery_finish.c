@@ -48,6 +48,7 @@ static void offsets_settle(struct log *log) {
         high_watermark = log->high_watermark;
     }
     log_high_watermark_set(log, high_watermark);
+    log_cleaned_check(log);
     log->tail_checked = true;
 }
 

@@ -33,13 +33,12 @@ struct recovery {
 void recovery_seek(struct recovery *recovery, size_t segment, uint64_t position,
                    int64_t expected_offset);
 
-/* The next batch; moves past it. *ret_data: the whole batch, or just its head when it is larger
- * than the buffer. NOT_FOUND at the end; CORRUPT with *ret_reason: then it has not moved, and
- * *ret_header may be of use when *ret_has_header. */
+/* The next batch; moves past it. NOT_FOUND at the end; CORRUPT with `wrong`: then it has not moved,
+ * and the header may be of use when `has_header`. */
 struct recovery_batch {
     struct batch_header header;
     bool has_header;
-    const uint8_t *data;
+    const uint8_t *data; /* whole; NULL when it is larger than the buffer */
     const char *wrong;
 };
 err_t recovery_next(struct log *log, struct recovery *recovery, bool check,

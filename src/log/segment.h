@@ -145,9 +145,14 @@ err_t segment_read(struct log_segment *segment, int64_t offset, size_t size_max,
 err_t segment_find(struct log_segment *segment, int64_t offset, bool no_wait,
                    uint64_t *ret_position, struct batch_header *ret_header);
 
-/* Walks from the last index entry to the end of the file: the next offset. CORRUPT when the batches
- * do not end where the file does. */
-err_t segment_scan_tail(struct log_segment *segment, int64_t *ret_next_offset);
+/* Walks from the last index entry to the end of the file. CORRUPT when the batches do not end where
+ * the file does. */
+struct segment_tail {
+    int64_t next_offset;      /* of the segment */
+    int64_t timestamp_ms;     /* the largest of the batches walked over, -1 without one */
+    int64_t timestamp_offset; /* the last offset of the batch that has it */
+};
+err_t segment_scan_tail(struct log_segment *segment, struct segment_tail *ret_tail);
 
 /* The largest timestamp and the last offset of its batch; -1 and base offset without one. */
 err_t segment_max_timestamp(struct log_segment *segment, int64_t *ret_timestamp_ms,

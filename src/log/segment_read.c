@@ -13,7 +13,6 @@
 
 #include "log/offset_index.h"
 #include "log/segment.h"
-#include "log/time_index.h"
 
 /* A segment as one lookup sees it. */
 struct view {
@@ -277,17 +276,17 @@ err_t segment_find(struct log_segment *segment, int64_t offset, bool no_wait,
     }
 }
 
-/* Calls for the heads from the last indexed batch to the end: the next offset and, over all of
- * them, the largest timestamp. */
-static err_t tail_walk(struct view *view, int64_t *ret_next_offset, int64_t *ret_timestamp_ms,
-                       int64_t *ret_timestamp_offset) {
+static err_t tail_walk(struct view *view, struct segment_tail *ret_tail) {
     uint32_t from;
     err_t err = index_floor(view, INT32_MAX, &from);
     if (err != ERR_OK) {
         return err;
     }
-    int64_t next_offset = view->segment->base_offset;
-    int64_t timestamp_ms = -1, timestamp_offset = view->segment->base_offset;
+    struct segment_tail tail = {
+        .next_offset = view->segment->base_offset,
+        .timestamp_ms = -1,
+        .timestamp_offset = view->segment->base_offset,
+    };
     struct batch_walk walk;
     batch_walk_init(&walk, view->file, from, view->size, false);
     for (;;) {
@@ -299,111 +298,22 @@ static err_t tail_walk(struct view *view, int64_t *ret_next_offset, int64_t *ret
         if (err != ERR_OK) {
             return err;
         }
-        next_offset = header.last_offset + 1;
-        if (header.max_timestamp_ms > timestamp_ms) {
-            timestamp_ms = header.max_timestamp_ms;
-            timestamp_offset = header.last_offset;
+        tail.next_offset = header.last_offset + 1;
+        if (header.max_timestamp_ms > tail.timestamp_ms) {
+            tail.timestamp_ms = header.max_timestamp_ms;
+            tail.timestamp_offset = header.last_offset;
         }
     }
-    *ret_next_offset = next_offset;
-    *ret_timestamp_ms = timestamp_ms;
-    *ret_timestamp_offset = timestamp_offset;
+    *ret_tail = tail;
     return ERR_OK;
 }
 
-err_t segment_scan_tail(struct log_segment *segment, int64_t *ret_next_offset) {
+err_t segment_scan_tail(struct log_segment *segment, struct segment_tail *ret_tail) {
     struct view view;
     err_t err = view_take(segment, false, &view);
     if (err == ERR_OK) {
-        int64_t timestamp_ms, timestamp_offset;
-        err = tail_walk(&view, ret_next_offset, &timestamp_ms, &timestamp_offset);
+        err = tail_walk(&view, ret_tail);
         cached_file_give(&segment->log);
     }
     return err;
-}
-
-static err_t max_timestamp_load(struct log_segment *segment, int64_t *ret_timestamp_ms,
-                                int64_t *ret_offset) {
-    for (;;) {
-        struct view view;
-        err_t err = view_take(segment, false, &view);
-        if (err != ERR_OK) {
-            return err;
-        }
-        struct time_entry last;
-        int64_t next_offset, timestamp_ms, timestamp_offset;
-        err = time_index_last(&segment->times, &last);
-        if (err == ERR_OK) {
-            err = tail_walk(&view, &next_offset, &timestamp_ms, &timestamp_offset);
-        }
-        bool stale = view_is_stale(&view);
-        cached_file_give(&segment->log);
-        if (err == ERR_OK && !stale) {
-            bool tail = timestamp_ms > last.timestamp_ms;
-            *ret_timestamp_ms = tail ? timestamp_ms : last.timestamp_ms;
-            *ret_offset = tail ? timestamp_offset : segment->base_offset + last.relative_offset;
-        }
-        if (!stale) {
-            return err;
-        }
-    }
-}
-
-err_t segment_max_timestamp(struct log_segment *segment, int64_t *ret_timestamp_ms,
-                            int64_t *ret_offset) {
-    sys_lock_take(&segment->lock);
-    bool known = segment->max_timestamp_known;
-    int64_t timestamp_ms = segment->max_timestamp_ms;
-    int64_t offset = segment->max_timestamp_offset;
-    uint64_t size = segment->size;
-    uint64_t cuts = segment->cuts;
-    sys_lock_give(&segment->lock);
-    if (!known) {
-        if (size == 0) {
-            timestamp_ms = -1;
-            offset = segment->base_offset;
-        } else {
-            err_t err = max_timestamp_load(segment, &timestamp_ms, &offset);
-            if (err != ERR_OK) {
-                return err;
-            }
-        }
-        sys_lock_take(&segment->lock);
-        if (!segment->max_timestamp_known && segment->size == size && segment->cuts == cuts) {
-            segment->max_timestamp_known = true;
-            segment->max_timestamp_ms = timestamp_ms;
-            segment->max_timestamp_offset = offset;
-        }
-        sys_lock_give(&segment->lock);
-    }
-    *ret_timestamp_ms = timestamp_ms;
-    *ret_offset = offset;
-    return ERR_OK;
-}
-
-err_t segment_first_timestamp(struct log_segment *segment, int64_t *ret_timestamp_ms) {
-    sys_lock_take(&segment->lock);
-    bool known = segment->first_timestamp_known;
-    int64_t timestamp_ms = known ? segment->first_timestamp_ms : -1;
-    uint64_t size = segment->size;
-    sys_lock_give(&segment->lock);
-    if (!known && size > 0) {
-        struct sys_file *file;
-        err_t err = cached_file_take(&segment->log, false, &file);
-        if (err != ERR_OK) {
-            return err;
-        }
-        struct batch_walk walk;
-        struct batch_header header;
-        batch_walk_init(&walk, file, 0, size, false);
-        err = batch_walk_next(&walk, &header);
-        cached_file_give(&segment->log);
-        if (err != ERR_OK) {
-            return err;
-        }
-        timestamp_ms = header.max_timestamp_ms;
-        segment_first_timestamp_set(segment, timestamp_ms);
-    }
-    *ret_timestamp_ms = timestamp_ms;
-    return ERR_OK;
 }

@@ -108,7 +108,13 @@ err_t txn_index_sync(struct txn_index *index) {
         err = sys_file_sync(file);
         cached_file_give(&index->file);
     }
-    return err == ERR_NOT_FOUND && empty ? ERR_OK : err;
+    err = err == ERR_NOT_FOUND && empty ? ERR_OK : err;
+    if (err != ERR_OK) {
+        sys_lock_take(index->lock);
+        index->emptied |= emptied;
+        sys_lock_give(index->lock);
+    }
+    return err;
 }
 
 static err_t entries_parse(const uint8_t *data, size_t count, int64_t base_offset,

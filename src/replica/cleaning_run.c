@@ -30,13 +30,10 @@ static bool passes(const struct cleaner_run *run, err_t err) {
     switch (err) {
     case ERR_CLOSED:
     case ERR_NOT_FOUND:
-    case ERR_NO_SPACE:
-    case ERR_NO_FILES:
-    case ERR_NO_MEMORY:
     case ERR_UNKNOWN_TOPIC_OR_PARTITION:
         return true;
     default:
-        return log_directory_state(run->volume->directory) != ERR_OK;
+        return log_cleaning_passes(err) || log_directory_state(run->volume->directory) != ERR_OK;
     }
 }
 
@@ -128,7 +125,7 @@ static enum sys_job_result clean_step(struct sys_job *job) {
     if (err == ERR_OK) {
         err = volume_note(run->volume, log_cleaning_step(run->cleaning, &next));
     }
-    if (err == ERR_NO_SPACE && !may_stop && !atomic_load(&run->stop)) {
+    if (!may_stop && log_cleaning_passes(err) && !atomic_load(&run->stop)) {
         run->pause_until_ms = sys_mono_ms(run->volume->sys) + UPKEEP_TICK_MS;
         return SYS_JOB_DONE;
     }

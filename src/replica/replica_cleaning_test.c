@@ -285,6 +285,56 @@ static void no_files_left_only_delay_it(void **state) {
     assert_int_equal(size_of(f, id) / 900000, 2);
 }
 
+static bool is_being_renamed(struct fixture *f) {
+    return exists(f, "/d0/t-0/00000000000000000000.log.swap");
+}
+
+/* The base offset of the first batch. */
+static int64_t first_offset_read(struct fixture *f, struct uuid id) {
+    struct partition *partition = find(f, id, 0);
+    struct partition_read read = {.size_max = 1,
+                                  .min_one = true,
+                                  .leader_epoch = PARTITION_ANY_EPOCH,
+                                  .fetched_epoch = PARTITION_ANY_EPOCH};
+    assert_int_equal(partition_read(partition, &read), ERR_OK);
+    int64_t offset = read.slice.start_offset;
+    log_slice_release(&read.slice);
+    partition_unref(partition);
+    return offset;
+}
+
+/* A log whose files have other names than it thinks must not be left alone. */
+static void renaming_goes_on_when_no_files_are_left(void **state) {
+    struct fixture *f = *state;
+    fixture_start(f);
+    struct uuid id = compacted_topic(f, "t");
+    fixture_config(f, META_RESOURCE_TOPIC, "t", "cleanup.policy", "delete");
+    fixture_commit(f);
+    fill_keys(f, id, "baaa");
+    fixture_run_for(f, 20 * 1000);
+    sim_disk_set_latency(f->host, SIM_CALL_NAME, 1000000000, 1000000000);
+    fixture_config(f, META_RESOURCE_TOPIC, "t", "cleanup.policy", "compact");
+    fixture_commit(f);
+    fixture_wait(f, is_being_renamed);
+    int fault = sim_disk_add_fault(f->host, &(struct sim_fault){.kind = SIM_FAULT_ERROR,
+                                                                .calls = SIM_CALL_NAME,
+                                                                .path = "/d0/t-0",
+                                                                .err = ERR_NO_FILES});
+    fixture_run_for(f, 1000);
+    sim_host_set_file_limit(f->host, 1); /* what nobody uses is closed */
+    fixture_run_for(f, 30 * 1000);
+    sim_host_set_file_limit(f->host, 1000);
+    assert_true(is_being_renamed(f));
+    assert_int_equal(first_offset_read(f, id), 0);
+    sim_disk_remove_fault(f->host, fault);
+    fixture_run_for(f, 30 * 1000);
+    assert_false(is_being_renamed(f));
+    fixture_run_for(f, 60 * 1000);
+    assert_int_equal(first_offset_read(f, id), 0);
+    assert_int_equal(size_of(f, id) / 900000, 3);
+    assert_int_equal(cleaned_of(f, "t"), 3);
+}
+
 static void what_cannot_be_read_is_left_alone(void **state) {
     struct fixture *f = *state;
     fixture_start(f);
@@ -355,6 +405,7 @@ int main(void) {
         TEST(what_cannot_be_cleaned_is_left_alone),
         TEST(what_cannot_be_looked_at_is_told),
         TEST(no_files_left_only_delay_it),
+        TEST(renaming_goes_on_when_no_files_are_left),
         TEST(what_cannot_be_read_is_left_alone),
         TEST(a_full_disk_only_delays_it),
         TEST(it_may_be_off),

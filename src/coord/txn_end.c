@@ -94,9 +94,9 @@ static enum verdict judge_complete(const struct txn_values *values, const struct
 }
 
 /* By a client of before version 2, which leaves the epoch as it is: then the next epoch is not that
- * of an end of version 2, but of who took over. (A record of version 0 does not say.) */
+ * of an end of version 2, but of who took over. */
 static bool ended_by_old(const struct txn_values *values) {
-    return values->client_version == 0 && values->previous_producer_id != TXN_NO_PRODUCER;
+    return values->client_version == 0;
 }
 
 static enum verdict judge(const struct txn_values *values, const struct end *end, err_t *ret_err) {

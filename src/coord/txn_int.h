@@ -50,7 +50,7 @@ enum txn_state {
     TXN_STATES = 8,
 };
 
-enum { TXN_RECORD = 0, TXN_NO_EPOCH = -1, TXN_NO_PRODUCER = -1 };
+enum { TXN_RECORD = 0, TXN_NO_EPOCH = -1, TXN_NO_PRODUCER = -1, TXN_CLIENT_UNKNOWN = -1 };
 
 /* The last epoch that a producer has: it gets a new id instead of the next one, which is kept for
  * fencing. Nothing may begin or end with that, for no marker could have a higher one. */
@@ -67,7 +67,8 @@ struct txn_values {
     int32_t timeout_ms;
     int64_t start_ms; /* wall clock, as the next; -1: no transaction yet */
     int64_t update_ms;
-    int16_t client_version; /* transaction.version of the client that began or ended it */
+    int16_t client_version; /* transaction.version of the client that began or ended it; after a
+                               load from a record of version 0 TXN_CLIENT_UNKNOWN */
     const struct txn_partition *partitions; /* sorted, each once */
     int32_t partition_count;
 };

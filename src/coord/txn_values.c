@@ -137,7 +137,8 @@ static void apply(struct groups *groups, const struct coord_record *record) {
         .timeout_ms = value->transaction_timeout_ms,
         .start_ms = value->transaction_start_timestamp_ms,
         .update_ms = value->transaction_last_update_timestamp_ms,
-        .client_version = value->client_transaction_version,
+        .client_version =
+            record->value_version >= 1 ? value->client_transaction_version : TXN_CLIENT_UNKNOWN,
     };
     txn->values.partitions = copy_partitions(value, &txn->values.partition_count);
     free((void *)before);
@@ -199,7 +200,8 @@ static void add_record(struct group_step *step, struct str id, const struct txn_
     if (version >= 1) {
         value->previous_producer_id = values->previous_producer_id;
         value->next_producer_id = values->next_producer_id;
-        value->client_transaction_version = values->client_version;
+        value->client_transaction_version =
+            values->client_version == TXN_CLIENT_UNKNOWN ? 0 : values->client_version;
     }
     fill_partitions(step->arena, values, value);
 }

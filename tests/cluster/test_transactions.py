@@ -161,13 +161,13 @@ def test_a_transaction_times_out(make_node):
     node = make_node(
         transaction__abort__timed__out__transaction__cleanup__interval__ms=200).start()
     topic = node.create_topic("times-out")
-    producer = producer_of(node, "times-out", 1000)
+    producer = producer_of(node, "times-out", 5000)
     producer.begin_transaction()
     send(producer, topic, b"too late")
     plain = Producer({"bootstrap.servers": node.bootstrap})
     send(plain, topic, b"behind it")
     assert read(node, topic) == []
-    time.sleep(2)
+    time.sleep(5.5)
     assert read(node, topic) == [b"behind it"]
     with pytest.raises(KafkaException):
         producer.commit_transaction(30)

@@ -244,6 +244,7 @@ def test_members_of_both_protocols_stall_and_are_killed(consumer_node, make_cons
     group.wait_shared(*old, *new)
     stalled = old[1:] + new[:1]
     for member in stalled:
+        group.wait_reading(member)
         member.stall()
     group.wait_shared(old[0], *new[1:], timeout=SOON_S)
     for member in stalled:

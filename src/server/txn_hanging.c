@@ -72,6 +72,7 @@ struct txn_hanging {
     struct ending *endings;
     int pending;
     int64_t next_ms;   /* until the next round */
+    int64_t again_ms;  /* until that, while not all coordinators are there */
     size_t turn;       /* which of those seen is the first to get a marker */
     int64_t failed_ms; /* when it was said last that one cannot be ended */
 
@@ -257,9 +258,12 @@ static bool is_to_be_ended(const struct txn_hanging *hanging, const struct coord
 static void answered(struct coord_fates *fates) {
     struct txn_hanging *hanging = container_of(fates, struct txn_hanging, fates);
     if (!fates->complete || hanging->stopped != NULL) {
-        end_round(hanging, AGAIN_MS);
+        int64_t again_ms = hanging->again_ms;
+        hanging->again_ms = 2 * again_ms < OPEN_MS ? 2 * again_ms : OPEN_MS;
+        end_round(hanging, again_ms);
         return;
     }
+    hanging->again_ms = AGAIN_MS;
     size_t first = hanging->turn % fates->count;
     size_t count = 0;
     hanging->next_ms = interval_ms(hanging) < OPEN_MS ? interval_ms(hanging) : OPEN_MS;
@@ -315,6 +319,7 @@ struct txn_hanging *txn_hanging_new(struct node *node) {
     struct txn_hanging *hanging = calloc(1, sizeof *hanging);
     assert(hanging != NULL);
     hanging->node = node;
+    hanging->again_ms = AGAIN_MS;
     hanging->timer.fire = tick;
     return hanging;
 }

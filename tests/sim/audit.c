@@ -66,6 +66,7 @@ struct audit_partition {
     uint32_t walk_number;
     bool compacted;
     bool walked_last;
+    int64_t walk_end; /* where the log ended when the last walk came to its end */
 };
 
 struct audit_producer {
@@ -351,7 +352,8 @@ static void compacted_each(const struct audit_partition *partition, audit_compac
 void audit_compacted_each(struct audit *audit, audit_compacted_fn each, void *arg) {
     for (const struct audit_partition *partition = audit->partitions; partition != NULL;
          partition = partition->next) {
-        if (partition->compacted && partition->walked_last) {
+        bool all_walked = partition->walked_last && partition->end <= partition->walk_end;
+        if (partition->compacted && all_walked) { /* else what came later may have taken a place */
             compacted_each(partition, each, arg);
         }
     }
@@ -506,6 +508,7 @@ void audit_walk_end(struct audit_partition *partition, int64_t end_offset) {
                    partition->topic, partition->partition, end_offset, partition->walk_offset);
     }
     forget_from(partition, end_offset);
+    partition->walk_end = end_offset;
     for (int64_t at = end_offset; at < partition->end; at++) {
         if (partition->seen[at].value != 0 && partition->seen[at].news <= partition->walk_news) {
             audit_fail(audit,

@@ -245,13 +245,6 @@ static err_t write_step(struct log_cleaning *cleaning) {
 
 /* --- steps --- */
 
-bool cleaning_is_outdated(const struct log_cleaning *cleaning) {
-    sys_lock_take(&cleaning->log->lock);
-    bool outdated = cleaning->log->truncations != cleaning->truncations;
-    sys_lock_give(&cleaning->log->lock);
-    return outdated;
-}
-
 bool log_cleaning_may_stop(const struct log_cleaning *cleaning) {
     return cleaning->phase < CLEANING_NAME || cleaning->phase == CLEANING_OVER;
 }
@@ -299,7 +292,8 @@ err_t log_cleaning_step(struct log_cleaning *cleaning, enum log_cleaning_next *r
     if (err == ERR_OK) {
         err = phase_step(cleaning);
     }
-    if (err != ERR_OK && log_cleaning_may_stop(cleaning) && cleaning_is_outdated(cleaning)) {
+    if (err != ERR_OK && log_cleaning_may_stop(cleaning) &&
+        log_is_outdated(cleaning->log, cleaning->truncations)) {
         err = ERR_NOT_FOUND; /* it read what was being cut */
     }
     if (err == ERR_OK) {

@@ -49,14 +49,6 @@ static void sealed_take(struct log *log, struct sealed *sealed) {
     sealed->bound = least(sealed->bound, log_last_stable_offset(log));
 }
 
-/* Then an error is of what was being cut, or replaced. */
-static bool is_outdated(struct log *log, const struct sealed *sealed) {
-    sys_lock_take(&log->lock);
-    bool outdated = log->truncations != sealed->truncations;
-    sys_lock_give(&log->lock);
-    return outdated;
-}
-
 static void sealed_done(struct sealed *sealed) {
     for (size_t i = 0; i < sealed->count; i++) {
         segment_unref(sealed->segments[i]);
@@ -137,8 +129,8 @@ err_t log_cleanable(struct log *log, int64_t now_ms, bool memory_only,
     count_bytes(&sealed, &cleanable);
     if (err == ERR_OK) {
         *ret_cleanable = cleanable;
-    } else if (is_outdated(log, &sealed)) {
-        err = ERR_NOT_FOUND;
+    } else if (log_is_outdated(log, sealed.truncations)) {
+        err = ERR_NOT_FOUND; /* it read what was being cut, or replaced */
     }
     sealed_done(&sealed);
     return err;

@@ -92,9 +92,6 @@ err_t cleaning_aborted_load(struct log_cleaning *cleaning, int64_t start, int64_
 
 err_t cleaning_map_step(struct log_cleaning *cleaning);
 
-/* Whether the log was cut, so that segments are not what they were. */
-bool cleaning_is_outdated(const struct log_cleaning *cleaning);
-
 err_t cleaning_group_begin(struct log_cleaning *cleaning);
 err_t cleaning_seal(struct log_cleaning *cleaning);
 void cleaning_group_drop(struct log_cleaning *cleaning);

@@ -45,6 +45,13 @@ err_t log_note(struct log *log, err_t err) {
     return log_directory_note(log->directory, err);
 }
 
+bool log_is_outdated(struct log *log, uint64_t truncations) {
+    sys_lock_take(&log->lock);
+    bool outdated = log->truncations != truncations;
+    sys_lock_give(&log->lock);
+    return outdated;
+}
+
 err_t log_writable(struct log *log) {
     err_t err = log_directory_state(log->directory);
     return err == ERR_OK ? log->state : err;

@@ -63,6 +63,10 @@ void log_say(const struct log *log, enum text_log_level level, const char *forma
 /* Takes note of an error of a write or sync; returns it. */
 err_t log_note(struct log *log, err_t err);
 
+/* Whether the log was cut, or segments replaced, since it had these truncations: what was found
+ * then may not be what it was. */
+bool log_is_outdated(struct log *log, uint64_t truncations);
+
 /* What stands against writing: the directory's failure or the log's own. */
 err_t log_writable(struct log *log);
 

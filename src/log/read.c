@@ -5,14 +5,17 @@
 #include "log/log_int.h"
 
 /* The first segment that may hold a batch ending at or after `offset`, with a reference; NULL
- * behind the last one. `after` is the base offset of the one before, or INT64_MIN. */
-static struct log_segment *segment_from(struct log *log, int64_t offset, int64_t after) {
+ * behind the last one. `after` is the base offset of the one before, or INT64_MIN. `aborted`: of
+ * those in which something was aborted, which are few of perhaps thousands. */
+static struct log_segment *segment_from(struct log *log, int64_t offset, int64_t after,
+                                        bool aborted) {
     struct log_segment *found = NULL;
     sys_lock_take(&log->lock);
     size_t i = log_segment_floor(log, offset > after ? offset : after);
     for (; i < log->segment_count && found == NULL; i++) {
-        if (log->segments[i]->base_offset > after) {
-            found = segment_ref(log->segments[i]);
+        struct log_segment *segment = log->segments[i];
+        if (segment->base_offset > after && !(aborted && txn_index_is_empty(&segment->aborted))) {
+            found = segment_ref(segment);
         }
     }
     sys_lock_give(&log->lock);
@@ -23,7 +26,7 @@ static err_t read_once(struct log *log, int64_t offset, size_t size_max, int64_t
                        int flags, struct log_slice *ret_slice) {
     int64_t after = INT64_MIN;
     for (;;) {
-        struct log_segment *segment = segment_from(log, offset, after);
+        struct log_segment *segment = segment_from(log, offset, after, false);
         if (segment == NULL) {
             *ret_slice = (struct log_slice){0};
             return ERR_OK;
@@ -138,27 +141,12 @@ static err_t aborted_collect(struct log_segment *segment, int64_t start_offset, 
     return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
-/* As segment_from, but of those in which something was aborted: few, of perhaps thousands. */
-static struct log_segment *aborted_segment_from(struct log *log, int64_t offset, int64_t after) {
-    struct log_segment *found = NULL;
-    sys_lock_take(&log->lock);
-    size_t i = log_segment_floor(log, offset > after ? offset : after);
-    for (; i < log->segment_count && found == NULL; i++) {
-        struct log_segment *segment = log->segments[i];
-        if (segment->base_offset > after && !txn_index_is_empty(&segment->aborted)) {
-            found = segment_ref(segment);
-        }
-    }
-    sys_lock_give(&log->lock);
-    return found;
-}
-
 static err_t aborted_collect_all(struct log *log, int64_t start_offset, int64_t end_offset,
                                  struct aborted_list *list) {
     bool complete = false;
     int64_t after = INT64_MIN;
     while (!complete) {
-        struct log_segment *segment = aborted_segment_from(log, start_offset, after);
+        struct log_segment *segment = segment_from(log, start_offset, after, true);
         if (segment == NULL) {
             break;
         }

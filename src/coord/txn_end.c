@@ -56,10 +56,6 @@ static enum verdict refuse(err_t *ret_err, err_t err) {
     return REFUSED;
 }
 
-static bool is_prepared(enum txn_state state) {
-    return state == TXN_PREPARE_COMMIT || state == TXN_PREPARE_ABORT;
-}
-
 static bool is_complete(enum txn_state state, bool commit) {
     return state == (commit ? TXN_COMPLETE_COMMIT : TXN_COMPLETE_ABORT);
 }
@@ -72,7 +68,7 @@ static enum verdict judge_old(const struct txn_values *values, const struct end 
     if (values->epoch != end->epoch || end->epoch == TXN_EPOCH_OF_NOBODY) {
         return refuse(ret_err, ERR_PRODUCER_FENCED);
     }
-    if (is_prepared(values->state)) {
+    if (txn_state_is_prepared(values->state)) {
         return refuse(ret_err, ERR_CONCURRENT_TRANSACTIONS);
     }
     if (values->state == TXN_ONGOING) {
@@ -103,7 +99,7 @@ static enum verdict judge(const struct txn_values *values, const struct end *end
     bool rotated = values->previous_producer_id == end->producer_id &&
                    end->epoch == TXN_EPOCH_EXHAUSTED && values->epoch == 0;
     bool bumped = values->epoch == end->epoch + 1;
-    if (is_prepared(values->state)) {
+    if (txn_state_is_prepared(values->state)) {
         return refuse(ret_err, ERR_CONCURRENT_TRANSACTIONS);
     }
     if (values->producer_id != end->producer_id && !rotated) {

@@ -137,8 +137,7 @@ static enum coord_fate fate_of_old(const struct txn_values *values,
     bool named = txn_partitions_have(values, item->topic, item->partition);
     bool open = values->state == TXN_ONGOING
                     ? values->epoch == item->epoch
-                    : (values->state == TXN_PREPARE_COMMIT || values->state == TXN_PREPARE_ABORT) &&
-                          values->epoch >= item->epoch;
+                    : txn_state_is_prepared(values->state) && values->epoch >= item->epoch;
     return named && open ? COORD_FATE_OPEN : COORD_FATE_UNKNOWN;
 }
 

@@ -105,8 +105,16 @@ struct txn *txns_add(struct groups *groups, struct str id);
 void txns_remove(struct txn *txn);
 
 const char *txn_state_name(enum txn_state state);
+static inline bool txn_state_is_prepared(enum txn_state state) {
+    return state == TXN_PREPARE_COMMIT || state == TXN_PREPARE_ABORT;
+}
 static inline bool txn_is_prepared(const struct txn *txn) {
-    return txn->values.state == TXN_PREPARE_COMMIT || txn->values.state == TXN_PREPARE_ABORT;
+    return txn_state_is_prepared(txn->values.state);
+}
+
+/* Of who is not known the oldest is taken to be meant. */
+static inline int16_t txn_client_version(const struct txn_values *values) {
+    return values->client_version == TXN_CLIENT_UNKNOWN ? 0 : values->client_version;
 }
 
 /* transaction.version of the cluster. */

@@ -93,8 +93,7 @@ static void start(const struct txn *txn, struct txn_ending *ending) {
         .producer_id = values->producer_id,
         .producer_epoch = values->epoch,
         .coordinator_epoch = groups->leader_epoch,
-        .transaction_version =
-            values->client_version == TXN_CLIENT_UNKNOWN ? 0 : values->client_version,
+        .transaction_version = txn_client_version(values),
         .commit = values->state == TXN_PREPARE_COMMIT,
         .partitions = ending->partitions,
         .partition_count = ending->partition_count,

@@ -200,8 +200,7 @@ static void add_record(struct group_step *step, struct str id, const struct txn_
     if (version >= 1) {
         value->previous_producer_id = values->previous_producer_id;
         value->next_producer_id = values->next_producer_id;
-        value->client_transaction_version =
-            values->client_version == TXN_CLIENT_UNKNOWN ? 0 : values->client_version;
+        value->client_transaction_version = txn_client_version(values);
     }
     fill_partitions(step->arena, values, value);
 }

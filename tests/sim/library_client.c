@@ -1,5 +1,6 @@
 /* What all clients of the library share. */
 #include <assert.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -13,6 +14,37 @@ const char *library_pick(struct node_sim *sim, const char *const *texts, size_t 
 void library_point(struct node_sim *sim, const char *who, const char *point) {
     points_add(sim->run->points, point, 1);
     run_say(sim->run, "%s: %s", who, point);
+}
+
+bool library_is_fresh(const struct node_sim *sim, const struct library_sent *sent) {
+    return sent->cut == sim->run->power_cut_count;
+}
+
+void library_check_order(struct node_sim *sim, const char *who, const struct library_sent *sent,
+                         struct library_lane *lane, int64_t offset, bool repeats) {
+    if (sent->value < lane->last_value) {
+        node_fail(sim, "%s, %s-%d: value %" PRIu64 " is told of after %" PRIu64, who,
+                  sent->topic->name, sent->partition, sent->value, lane->last_value);
+    }
+    lane->last_value = sent->value;
+    if (offset < 0) {
+        return;
+    }
+    bool may_be_lost = lane->last_cut != sim->run->power_cut_count;
+    if (offset <= lane->last_offset && !repeats && !may_be_lost) {
+        node_fail(sim, "%s, %s-%d: offset %" PRId64 " is told of after %" PRId64, who,
+                  sent->topic->name, sent->partition, offset, lane->last_offset);
+    }
+    lane->last_offset = library_is_fresh(sim, sent) ? offset : -1;
+    lane->last_cut = sim->run->power_cut_count;
+}
+
+void library_acknowledge(struct node_sim *sim, const struct library_sent *sent, int64_t offset) {
+    if (sent->topic->synced) {
+        audit_ack(sim->run->audit, sent->value, offset, AUDIT_SYNCED);
+    } else if (library_is_fresh(sim, sent)) {
+        audit_ack(sim->run->audit, sent->value, offset, AUDIT_WRITTEN);
+    }
 }
 
 void library_set(struct node_sim *sim, struct ottla_config *config, const char *name,

@@ -28,9 +28,7 @@ enum {
 };
 
 struct lane { /* a partition, in one life */
-    uint64_t last_value;
-    int64_t last_offset; /* -1: none, or it may be gone */
-    uint32_t last_cut;
+    struct library_lane told;
     bool out_of_time; /* a record ended without an answer: its sequence is missing */
 };
 
@@ -55,11 +53,8 @@ struct library_producer {
 struct sent {
     struct list link;
     struct library_producer *producer;
-    struct node_topic *topic;
-    int32_t partition;
-    uint64_t value;
-    uint32_t cut;  /* run->power_cut_count when it was produced */
-    uint32_t down; /* and sim->down_count */
+    struct library_sent what;
+    uint32_t down; /* sim->down_count when it was produced */
 };
 
 /* --- a life --- */
@@ -103,7 +98,7 @@ static void live(struct library_producer *producer) {
     producer->begin_cut = sim->run->power_cut_count;
     for (int t = 0; t < SIM_TOPICS_MAX; t++) {
         for (int p = 0; p < SIM_PARTITIONS_MAX; p++) {
-            producer->lanes[t][p] = (struct lane){.last_offset = -1};
+            producer->lanes[t][p] = (struct lane){.told.last_offset = -1};
         }
     }
 }
@@ -121,42 +116,15 @@ static void die(struct library_producer *producer) {
 
 /* --- deliveries --- */
 
-/* Whether what is heard now was said after the last power cut. */
-static bool is_fresh(const struct sent *sent) {
-    return sent->cut == sent->producer->client.sim->run->power_cut_count;
+static struct lane *lane_of(const struct sent *sent) {
+    ptrdiff_t topic = sent->what.topic - sent->producer->client.sim->topics;
+    return &sent->producer->lanes[topic][sent->what.partition];
 }
 
-static void check_order(struct library_producer *producer, const struct sent *sent,
-                        int64_t offset) {
-    struct node_sim *sim = producer->client.sim;
-    struct lane *lane = &producer->lanes[sent->topic - sim->topics][sent->partition];
-    if (sent->value < lane->last_value) {
-        node_fail(sim, "%s, %s-%d: value %" PRIu64 " is told of after %" PRIu64, producer->name,
-                  sent->topic->name, sent->partition, sent->value, lane->last_value);
-    }
-    lane->last_value = sent->value;
-    if (offset < 0) {
-        return;
-    }
-    bool may_be_lost = lane->last_cut != sim->run->power_cut_count;
-    if (producer->idempotent && offset <= lane->last_offset && !may_be_lost) {
-        node_fail(sim, "%s, %s-%d: offset %" PRId64 " is told of after %" PRId64, producer->name,
-                  sent->topic->name, sent->partition, offset, lane->last_offset);
-    }
-    lane->last_offset = is_fresh(sent) ? offset : -1;
-    lane->last_cut = sim->run->power_cut_count;
-}
-
-static void acknowledge(const struct sent *sent, int64_t offset) {
-    struct node_sim *sim = sent->producer->client.sim;
-    if (sent->topic->synced) {
-        audit_ack(sim->run->audit, sent->value, offset, AUDIT_SYNCED);
-    } else if (is_fresh(sent)) {
-        audit_ack(sim->run->audit, sent->value, offset, AUDIT_WRITTEN);
-    }
-    if (sent->down != sim->down_count) {
-        points_add(sim->run->points, "library_delivered_after_crash", 1);
-    }
+static void check_order(const struct sent *sent, int64_t offset) {
+    const struct library_producer *producer = sent->producer;
+    library_check_order(producer->client.sim, producer->name, &sent->what, &lane_of(sent)->told,
+                        offset, !producer->idempotent);
 }
 
 /* Whether the library may end a record with this error. */
@@ -164,7 +132,7 @@ static bool may_fail(const struct library_producer *producer, const struct sent 
                      const struct lane *lane, int code) {
     const struct run *run = producer->client.sim->run;
     if (code == ERR_OUT_OF_ORDER_SEQUENCE_NUMBER) {
-        bool forgotten = !sent->topic->synced && producer->begin_cut != run->power_cut_count;
+        bool forgotten = !sent->what.topic->synced && producer->begin_cut != run->power_cut_count;
         return producer->idempotent && (forgotten || lane->out_of_time);
     }
     return code == OTTLA_TIMED_OUT || node_error_passes((int16_t)code);
@@ -173,11 +141,11 @@ static bool may_fail(const struct library_producer *producer, const struct sent 
 static void fail(struct library_producer *producer, const struct sent *sent,
                  const struct ottla_delivery *delivery) {
     struct node_sim *sim = producer->client.sim;
-    struct lane *lane = &producer->lanes[sent->topic - sim->topics][sent->partition];
+    struct lane *lane = lane_of(sent);
     if (!may_fail(producer, sent, lane, delivery->code)) {
         node_fail(sim, "%s, %s-%d: value %" PRIu64 " is given up with %s: %s", producer->name,
-                  sent->topic->name, sent->partition, sent->value, ottla_code_name(delivery->code),
-                  delivery->text);
+                  sent->what.topic->name, sent->what.partition, sent->what.value,
+                  ottla_code_name(delivery->code), delivery->text);
     }
     if (delivery->code == ERR_OUT_OF_ORDER_SEQUENCE_NUMBER) {
         library_point(sim, producer->name, "library_forgotten_with_the_power");
@@ -194,13 +162,16 @@ static void delivered(void *arg, const struct ottla_delivery *delivery) {
     list_remove(&sent->link);
     if (delivery->code != OTTLA_OK) {
         if (!producer->ending || delivery->code != OTTLA_CLOSED) {
-            check_order(producer, sent, -1);
+            check_order(sent, -1);
             fail(producer, sent, delivery);
         }
     } else {
-        check_order(producer, sent, delivery->offset);
+        check_order(sent, delivery->offset);
         if (delivery->offset >= 0) {
-            acknowledge(sent, delivery->offset);
+            library_acknowledge(sim, &sent->what, delivery->offset);
+            if (sent->down != sim->down_count) {
+                points_add(sim->run->points, "library_delivered_after_crash", 1);
+            }
         } else if (producer->acknowledged) {
             library_point(sim, producer->name, "library_offset_unknown");
         }
@@ -215,18 +186,16 @@ static bool produce_one(struct library_producer *producer, struct node_topic *to
     struct node_sim *sim = producer->client.sim;
     struct sent *sent = calloc(1, sizeof *sent);
     assert(sent != NULL);
+    uint64_t value = audit_send(producer->audit, topic->partitions[partition].audit);
     *sent = (struct sent){.producer = producer,
-                          .topic = topic,
-                          .partition = partition,
-                          .cut = sim->run->power_cut_count,
+                          .what = {topic, partition, value, sim->run->power_cut_count},
                           .down = sim->down_count};
-    sent->value = audit_send(producer->audit, topic->partitions[partition].audit);
     uint8_t bytes[VALUE_MAX];
     uint32_t size = (uint32_t)node_draw(sim, producer->size);
-    audit_value_fill(sent->value, bytes, size);
+    audit_value_fill(value, bytes, size);
     struct ottla_header header = {.key = "h", .key_size = 1, .value = {"", 0}};
     char key[TOPIC_KEY_MAX];
-    struct bytes key_bytes = topic_key(topic, sent->value, key);
+    struct bytes key_bytes = topic_key(topic, value, key);
     struct ottla_record record = {
         .topic = topic->name,
         .partition = partition,
@@ -243,7 +212,7 @@ static bool produce_one(struct library_producer *producer, struct node_topic *to
         return true;
     }
     list_remove(&sent->link);
-    audit_refuse(sim->run->audit, sent->value);
+    audit_refuse(sim->run->audit, value);
     free(sent);
     if (code != OTTLA_BUSY) {
         node_fail(sim, "%s: %s-%d: ottla_produce says %s", producer->name, topic->name, partition,
@@ -301,7 +270,7 @@ static void describe(struct node_client *client, char *text, size_t size) {
     } else {
         const struct sent *sent = container_of(link, struct sent, link);
         snprintf(text, size, "%s, for the delivery of value %" PRIu64 " to %s-%d", producer->name,
-                 sent->value, sent->topic->name, sent->partition);
+                 sent->what.value, sent->what.topic->name, sent->what.partition);
     }
 }
 

@@ -42,12 +42,6 @@ enum library_txn_call {
     TXN_CALL_ABORT,
 };
 
-struct library_txn_lane { /* a partition */
-    uint64_t last_value;
-    int64_t last_offset; /* -1: none, or it may be gone */
-    uint32_t last_cut;
-};
-
 struct library_txn {
     struct library_txn_id *id;
     struct library_txn *next; /* an older user of the id */
@@ -63,7 +57,7 @@ struct library_txn {
     int64_t timeout_ms;
     struct audit_producer *audit;
     struct list sent;
-    struct library_txn_lane lanes[SIM_TOPICS_MAX][SIM_PARTITIONS_MAX];
+    struct library_lane lanes[SIM_TOPICS_MAX][SIM_PARTITIONS_MAX];
 
     enum library_txn_call call; /* that is under way */
     struct audit_txn *open;     /* NULL: none */

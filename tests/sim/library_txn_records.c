@@ -10,48 +10,16 @@ enum { VALUE_MAX = 1024 };
 struct sent {
     struct list link;
     struct library_txn *txn;
-    struct node_topic *topic;
-    int32_t partition;
-    uint64_t value;
-    uint32_t cut; /* run->power_cut_count when it was produced */
+    struct library_sent what;
     int64_t produced_ms;
 };
 
 /* --- deliveries --- */
 
-static void check_order(struct library_txn *txn, const struct sent *sent, int64_t offset) {
-    struct node_sim *sim = txn->id->sim;
-    struct library_txn_lane *lane = &txn->lanes[sent->topic - sim->topics][sent->partition];
-    if (sent->value < lane->last_value) {
-        node_fail(sim, "%s, %s-%d: value %" PRIu64 " is told of after %" PRIu64, txn->name,
-                  sent->topic->name, sent->partition, sent->value, lane->last_value);
-    }
-    lane->last_value = sent->value;
-    if (offset < 0) {
-        return;
-    }
-    if (offset <= lane->last_offset && lane->last_cut == sim->run->power_cut_count) {
-        node_fail(sim, "%s, %s-%d: offset %" PRId64 " is told of after %" PRId64, txn->name,
-                  sent->topic->name, sent->partition, offset, lane->last_offset);
-    }
-    lane->last_offset = sent->cut == sim->run->power_cut_count ? offset : -1;
-    lane->last_cut = sim->run->power_cut_count;
-}
-
 static void check_fenced(const struct library_txn *txn, const struct sent *sent) {
     if (txn->fenced_ms >= 0 && sent->produced_ms > txn->fenced_ms) {
         node_fail(txn->id->sim, "%s, %s-%d: value %" PRIu64 " is written after it was fenced",
-                  txn->name, sent->topic->name, sent->partition, sent->value);
-    }
-}
-
-/* See library_producer.c: it is not known when the answer was given. */
-static void acknowledge(const struct sent *sent, int64_t offset) {
-    struct node_sim *sim = sent->txn->id->sim;
-    if (sent->topic->synced) {
-        audit_ack(sim->run->audit, sent->value, offset, AUDIT_SYNCED);
-    } else if (sent->cut == sim->run->power_cut_count) {
-        audit_ack(sim->run->audit, sent->value, offset, AUDIT_WRITTEN);
+                  txn->name, sent->what.topic->name, sent->what.partition, sent->what.value);
     }
 }
 
@@ -61,15 +29,15 @@ static void record_failed(struct library_txn *txn, const struct sent *sent,
     int code = delivery->code;
     txn->failed++;
     if (code == ERR_TRANSACTION_ABORTABLE) {
-        audit_refuse(sim->run->audit, sent->value); /* it has not been sent, and will not be */
+        audit_refuse(sim->run->audit, sent->what.value); /* it has not been sent, and will not be */
         points_add(sim->run->points, "library_txn_unsent", 1);
     } else if (code == OTTLA_TIMED_OUT || node_error_passes((int16_t)code)) {
         txn->has_reason = true;
         library_point(sim, txn->name, "library_txn_out_of_time");
     } else if (!library_txn_may_be_fenced(txn) && !txn->has_reason) {
         node_fail(sim, "%s, %s-%d: value %" PRIu64 " is given up with %s: %s", txn->name,
-                  sent->topic->name, sent->partition, sent->value, ottla_code_name(code),
-                  delivery->text);
+                  sent->what.topic->name, sent->what.partition, sent->what.value,
+                  ottla_code_name(code), delivery->text);
     } else {
         txn->has_reason = true;
     }
@@ -78,19 +46,23 @@ static void record_failed(struct library_txn *txn, const struct sent *sent,
 static void delivered(void *arg, const struct ottla_delivery *delivery) {
     struct sent *sent = arg;
     struct library_txn *txn = sent->txn;
+    struct node_sim *sim = txn->id->sim;
     list_remove(&sent->link);
     if (txn->ending && delivery->code == OTTLA_CLOSED) {
         free(sent);
         return;
     }
-    check_order(txn, sent, delivery->code == OTTLA_OK ? delivery->offset : -1);
+    const struct library_sent *what = &sent->what;
+    library_check_order(sim, txn->name, what,
+                        &txn->lanes[what->topic - sim->topics][what->partition],
+                        delivery->code == OTTLA_OK ? delivery->offset : -1, false);
     if (delivery->code != OTTLA_OK) {
         record_failed(txn, sent, delivery);
     } else {
         check_fenced(txn, sent);
         txn->delivered++;
         if (delivery->offset >= 0) {
-            acknowledge(sent, delivery->offset);
+            library_acknowledge(sim, what, delivery->offset);
         }
     }
     free(sent);
@@ -103,17 +75,15 @@ uint64_t library_txn_produce(struct library_txn *txn, struct node_topic *topic, 
     struct node_sim *sim = txn->id->sim;
     struct sent *sent = calloc(1, sizeof *sent);
     assert(sent != NULL && size <= VALUE_MAX);
+    uint64_t value = audit_send(txn->audit, topic->partitions[partition].audit);
     *sent = (struct sent){.txn = txn,
-                          .topic = topic,
-                          .partition = partition,
-                          .value = audit_send(txn->audit, topic->partitions[partition].audit),
-                          .cut = sim->run->power_cut_count,
+                          .what = {topic, partition, value, sim->run->power_cut_count},
                           .produced_ms = sys_mono_ms(sim->sys)};
-    audit_txn_value(txn->open, sent->value);
+    audit_txn_value(txn->open, value);
     uint8_t bytes[VALUE_MAX];
-    audit_value_fill(sent->value, bytes, size);
+    audit_value_fill(value, bytes, size);
     char key[TOPIC_KEY_MAX];
-    struct bytes key_bytes = topic_key(topic, sent->value, key);
+    struct bytes key_bytes = topic_key(topic, value, key);
     struct ottla_record record = {
         .topic = topic->name,
         .partition = partition,
@@ -125,10 +95,10 @@ uint64_t library_txn_produce(struct library_txn *txn, struct node_topic *topic, 
     list_add_last(&txn->sent, &sent->link);
     int code = ottla_produce(txn->producer, &record, delivered, sent, &error);
     if (code == OTTLA_OK) {
-        return sent->value;
+        return value;
     }
     list_remove(&sent->link);
-    audit_refuse(sim->run->audit, sent->value);
+    audit_refuse(sim->run->audit, value);
     free(sent);
     if (code == OTTLA_BUSY) {
         points_add(sim->run->points, "library_txn_busy", 1);

@@ -174,7 +174,7 @@ bool cleaning_segment_at_end(const struct log_cleaning *cleaning) {
 err_t cleaning_aborted_load(struct log_cleaning *cleaning, int64_t start, int64_t end) {
     struct txn_index_entry *entries;
     size_t count;
-    err_t err = log_aborted_entries(cleaning->log, start, end, &entries, &count);
+    err_t err = log_aborted_entries(cleaning->log, start, end, 0, &entries, &count);
     if (err == ERR_OK) {
         cleaner_txns_add(&cleaning->txns, entries, count);
         free(entries);

@@ -224,8 +224,9 @@ struct log_aborted {
 
 /* [any] Transactions aborted that have records in [start_offset, end_offset); the array is freed
  * with free(), NULL when there are none. OFFSET_OUT_OF_RANGE, and CLOSED: records that were read
- * from there on are deleted by now, and which of them were aborted is not known any more. */
-err_t log_aborted_transactions(struct log *log, int64_t start_offset, int64_t end_offset,
+ * from there on are deleted by now, and which of them were aborted is not known any more. flags:
+ * LOG_READ_NO_WAIT, or none. */
+err_t log_aborted_transactions(struct log *log, int64_t start_offset, int64_t end_offset, int flags,
                                struct log_aborted **ret_aborted, size_t *ret_count);
 
 /* [any] Producers that have state here, as DescribeProducers tells; freed with free(). */

@@ -308,7 +308,7 @@ static void transactions_hold_the_stable_offset(void **state) {
     for (int round = 0; round < 2; round++) {
         struct log_aborted *aborted;
         size_t count;
-        assert_int_equal(log_aborted_transactions(f->log, 0, 5, &aborted, &count), ERR_OK);
+        assert_int_equal(log_aborted_transactions(f->log, 0, 5, 0, &aborted, &count), ERR_OK);
         assert_int_equal(count, 1);
         assert_int_equal(aborted[0].producer_id, 9);
         assert_int_equal(aborted[0].first_offset, 0);

@@ -18,7 +18,7 @@ char *life_text(struct fixture *f) {
     struct log_aborted *aborted;
     struct log_producer *producers;
     size_t count;
-    assert_int_equal(log_aborted_transactions(f->log, 0, INT64_MAX, &aborted, &count), ERR_OK);
+    assert_int_equal(log_aborted_transactions(f->log, 0, INT64_MAX, 0, &aborted, &count), ERR_OK);
     buffer_printf(&text, "|");
     for (size_t i = 0; i < count; i++) {
         buffer_printf(&text, " %d@%d", (int)aborted[i].producer_id, (int)aborted[i].first_offset);

@@ -179,7 +179,7 @@ static void transactions(void **state) {
     shows(f, "0:a=c 1:b=c 4:C 5:A 6:q=y E7 8:C 9:A ");
     struct log_aborted *aborted;
     size_t count;
-    assert_int_equal(log_aborted_transactions(f->log, 0, 10, &aborted, &count), ERR_OK);
+    assert_int_equal(log_aborted_transactions(f->log, 0, 10, 0, &aborted, &count), ERR_OK);
     assert_int_equal(count, 2);
     assert_int_equal(aborted[1].first_offset, 7);
     free(aborted);
@@ -187,7 +187,7 @@ static void transactions(void **state) {
     seal(f);
     clean(f); /* nothing is left of the first marker's transaction: from now on it waits */
     shows(f, "0:a=c 1:b=c 4:C H5:A 6:q=y E7 8:C 9:A 10:z=1 ");
-    assert_int_equal(log_aborted_transactions(f->log, 0, 10, &aborted, &count), ERR_OK);
+    assert_int_equal(log_aborted_transactions(f->log, 0, 10, 0, &aborted, &count), ERR_OK);
     assert_int_equal(count, 1);
     free(aborted);
     put(f, "y", "1");

@@ -334,7 +334,8 @@ static void an_abort_that_failed_stays_away(void **state) {
         struct log_aborted *aborted;
         size_t count;
         int64_t end_offset = log_end_offset(f->log);
-        assert_int_equal(log_aborted_transactions(f->log, 0, end_offset, &aborted, &count), ERR_OK);
+        assert_int_equal(log_aborted_transactions(f->log, 0, end_offset, 0, &aborted, &count),
+                         ERR_OK);
         free(aborted);
         assert_int_equal(count, 0);
     }

@@ -90,7 +90,7 @@ void log_cleaned_check(struct log *log);
 bool log_is_renaming(struct log *log, int64_t offset);
 
 /* [any] As log_aborted_transactions, with all that the indexes say. */
-err_t log_aborted_entries(struct log *log, int64_t start_offset, int64_t end_offset,
+err_t log_aborted_entries(struct log *log, int64_t start_offset, int64_t end_offset, int flags,
                           struct txn_index_entry **ret_entries, size_t *ret_count);
 
 /* Notes that the indexes of a segment will have to be synced again. */

@@ -66,8 +66,8 @@ static void commit_all(struct fixture *f) {
 static size_t aborted_count(struct fixture *f, int64_t start_offset, int64_t end_offset) {
     struct log_aborted *aborted;
     size_t count;
-    assert_int_equal(log_aborted_transactions(f->log, start_offset, end_offset, &aborted, &count),
-                     ERR_OK);
+    assert_int_equal(
+        log_aborted_transactions(f->log, start_offset, end_offset, 0, &aborted, &count), ERR_OK);
     free(aborted);
     return count;
 }
@@ -362,7 +362,7 @@ static void all_aborts_are_told(void **state) {
     assert_true(log_segment_count(f->log) > 3);
     struct log_aborted *aborted;
     size_t count;
-    assert_int_equal(log_aborted_transactions(f->log, 0, 20, &aborted, &count), ERR_OK);
+    assert_int_equal(log_aborted_transactions(f->log, 0, 20, 0, &aborted, &count), ERR_OK);
     assert_int_equal(count, 5);
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(aborted[i].producer_id, 101 + 2 * (int64_t)i);
@@ -394,11 +394,11 @@ static void no_list_is_told_of_what_is_deleted(void **state) {
     assert_true(more);
     struct log_aborted *aborted;
     size_t count;
-    assert_int_equal(log_aborted_transactions(f->log, 0, slice.end_offset, &aborted, &count),
+    assert_int_equal(log_aborted_transactions(f->log, 0, slice.end_offset, 0, &aborted, &count),
                      ERR_OFFSET_OUT_OF_RANGE);
     assert_int_equal(aborted_count(f, 2, 3), 0);
     assert_int_equal(log_delete(f->log), ERR_OK);
-    assert_int_equal(log_aborted_transactions(f->log, 2, 3, &aborted, &count), ERR_CLOSED);
+    assert_int_equal(log_aborted_transactions(f->log, 2, 3, 0, &aborted, &count), ERR_CLOSED);
     log_slice_release(&slice);
 }
 

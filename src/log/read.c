@@ -123,10 +123,11 @@ static void aborted_add(struct aborted_list *list, const struct txn_index_entry 
 /* Adds what overlaps. *ret_complete: later markers cannot be of a transaction that began below
  * end_offset, because the last stable offset had reached it. */
 static err_t aborted_collect(struct log_segment *segment, int64_t start_offset, int64_t end_offset,
-                             struct aborted_list *list, bool *ret_complete) {
+                             int flags, struct aborted_list *list, bool *ret_complete) {
     *ret_complete = false;
     struct txn_index_walk walk;
-    err_t err = txn_index_walk_init(&walk, &segment->aborted, segment->base_offset, start_offset);
+    err_t err = txn_index_walk_init(&walk, &segment->aborted, segment->base_offset, start_offset,
+                                    (flags & LOG_READ_NO_WAIT) != 0);
     if (err != ERR_OK) {
         return err;
     }
@@ -142,7 +143,7 @@ static err_t aborted_collect(struct log_segment *segment, int64_t start_offset, 
 }
 
 static err_t aborted_collect_all(struct log *log, int64_t start_offset, int64_t end_offset,
-                                 struct aborted_list *list) {
+                                 int flags, struct aborted_list *list) {
     bool complete = false;
     int64_t after = INT64_MIN;
     while (!complete) {
@@ -150,7 +151,7 @@ static err_t aborted_collect_all(struct log *log, int64_t start_offset, int64_t 
         if (segment == NULL) {
             break;
         }
-        err_t err = aborted_collect(segment, start_offset, end_offset, list, &complete);
+        err_t err = aborted_collect(segment, start_offset, end_offset, flags, list, &complete);
         after = segment->base_offset;
         segment_unref(segment);
         if (err != ERR_OK) {
@@ -160,12 +161,12 @@ static err_t aborted_collect_all(struct log *log, int64_t start_offset, int64_t 
     return ERR_OK;
 }
 
-err_t log_aborted_entries(struct log *log, int64_t start_offset, int64_t end_offset,
+err_t log_aborted_entries(struct log *log, int64_t start_offset, int64_t end_offset, int flags,
                           struct txn_index_entry **ret_entries, size_t *ret_count) {
     for (;;) {
         struct range range = range_read(log);
         struct aborted_list list = {0};
-        err_t err = aborted_collect_all(log, start_offset, end_offset, &list);
+        err_t err = aborted_collect_all(log, start_offset, end_offset, flags, &list);
         struct range after = range_read(log);
         if (after.state == ERR_OK && after.truncations != range.truncations) {
             free(list.items);
@@ -182,11 +183,11 @@ err_t log_aborted_entries(struct log *log, int64_t start_offset, int64_t end_off
     }
 }
 
-err_t log_aborted_transactions(struct log *log, int64_t start_offset, int64_t end_offset,
+err_t log_aborted_transactions(struct log *log, int64_t start_offset, int64_t end_offset, int flags,
                                struct log_aborted **ret_aborted, size_t *ret_count) {
     struct txn_index_entry *entries = NULL;
     size_t count;
-    err_t err = log_aborted_entries(log, start_offset, end_offset, &entries, &count);
+    err_t err = log_aborted_entries(log, start_offset, end_offset, flags, &entries, &count);
     bool deleted = range_read(log).start_offset > start_offset;
     if (deleted && (err == ERR_OK || err == ERR_NOT_FOUND)) {
         free(entries); /* some may have gone with their segments */

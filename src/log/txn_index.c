@@ -219,18 +219,19 @@ static err_t find_first(struct txn_index_walk *walk, int64_t offset) {
 }
 
 err_t txn_index_walk_init(struct txn_index_walk *walk, struct txn_index *index, int64_t base_offset,
-                          int64_t offset) {
+                          int64_t offset, bool no_wait) {
     *walk = (struct txn_index_walk){.index = index, .base_offset = base_offset};
     walk->count = entry_count(index);
     if (walk->count == 0) {
         return ERR_OK;
     }
-    err_t err = cached_file_take(&index->file, false, &walk->file);
+    err_t err = cached_file_take(&index->file, no_wait, &walk->file);
     if (err != ERR_OK) {
         walk->file = NULL;
         return err;
     }
-    err = find_first(walk, offset);
+    bool cold = no_wait && !sys_file_cached(walk->file, 0, walk->count * TXN_INDEX_ENTRY_SIZE);
+    err = cold ? ERR_WOULD_BLOCK : find_first(walk, offset);
     if (err != ERR_OK) {
         txn_index_walk_done(walk);
     }

@@ -47,7 +47,8 @@ err_t txn_index_sync(struct txn_index *index);
 
 /*
  * A walk over the entries from the first one whose marker is at or above an offset. On any thread.
- * Errors as txn_index_read. The file is kept open until the walk is done.
+ * Errors as txn_index_read. The file is kept open until the walk is done. no_wait: WOULD_BLOCK,
+ * now, where it might have to wait for the disk.
  */
 enum { TXN_INDEX_WALK_ENTRIES = 32 };
 
@@ -63,7 +64,7 @@ struct txn_index_walk {
 };
 
 err_t txn_index_walk_init(struct txn_index_walk *walk, struct txn_index *index, int64_t base_offset,
-                          int64_t offset);
+                          int64_t offset, bool no_wait);
 void txn_index_walk_done(struct txn_index_walk *walk);
 err_t txn_index_walk_next(struct txn_index_walk *walk, struct txn_index_entry *ret_entry);
 

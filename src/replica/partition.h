@@ -204,10 +204,11 @@ err_t partition_epoch_end_offset(struct partition *partition, int32_t leader_epo
                                  int32_t requested_epoch, int32_t *ret_epoch,
                                  int64_t *ret_end_offset);
 
-/* Transactions aborted in a range of offsets; see log_aborted_transactions. */
+/* Transactions aborted in a range of offsets; see log_aborted_transactions. no_wait: WOULD_BLOCK
+ * rather than wait for the disk. */
 err_t partition_aborted_transactions(struct partition *partition, int64_t start_offset,
-                                     int64_t end_offset, struct log_aborted **ret_aborted,
-                                     size_t *ret_count);
+                                     int64_t end_offset, bool no_wait,
+                                     struct log_aborted **ret_aborted, size_t *ret_count);
 
 err_t partition_producers(struct partition *partition, struct log_producer **ret_producers,
                           size_t *ret_count);

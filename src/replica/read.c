@@ -205,8 +205,8 @@ err_t partition_epoch_end_offset(struct partition *partition, int32_t leader_epo
 }
 
 err_t partition_aborted_transactions(struct partition *partition, int64_t start_offset,
-                                     int64_t end_offset, struct log_aborted **ret_aborted,
-                                     size_t *ret_count) {
+                                     int64_t end_offset, bool no_wait,
+                                     struct log_aborted **ret_aborted, size_t *ret_count) {
     struct opened opened;
     err_t err = open_read(partition, PARTITION_ANY_EPOCH, &opened);
     if (err == ERR_OK && opened.log == NULL) {
@@ -215,8 +215,8 @@ err_t partition_aborted_transactions(struct partition *partition, int64_t start_
         return ERR_OK;
     }
     if (err == ERR_OK) {
-        err =
-            log_aborted_transactions(opened.log, start_offset, end_offset, ret_aborted, ret_count);
+        err = log_aborted_transactions(opened.log, start_offset, end_offset,
+                                       no_wait ? LOG_READ_NO_WAIT : 0, ret_aborted, ret_count);
         err = read_error(partition, opened.volume, err);
     }
     return err;

@@ -360,6 +360,36 @@ static void no_records_without_what_was_aborted(void **state) {
     assert_true(read_now(&test->peer, READ_UNCOMMITTED).records.size > 0);
 }
 
+/* The records are in memory, the list of what was aborted is not: workers read it, while others are
+ * served. */
+static void cold_lists_of_what_was_aborted(void **state) {
+    struct test *test = *state;
+    assert_int_equal(write_record(&test->peer, 0, 0), 0);
+    assert_int_equal(end(&test->peer, "t", 1, false), 0);
+    restart(test);
+    struct peer reader, others[4]; /* also on its reactor */
+    peer_open(&reader, test->machine);
+    for (int i = 0; i < 4; i++) {
+        peer_open(&others[i], test->machine);
+    }
+    sim_disk_drop_cache(test->machine->host);
+    assert_true(read_now(&test->peer, READ_UNCOMMITTED).records.size > 0);
+    sim_disk_set_latency(test->machine->host, SIM_CALL_READ, 100 * 1000 * 1000, 200 * 1000 * 1000);
+    struct fetch fetch;
+    read_begin(&fetch, &reader, READ_COMMITTED, 0);
+    fixture_run_for(&test->f, 2);
+    int64_t before_ms = sim_world_now_ms(test->f.world);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(latest(&others[i], READ_UNCOMMITTED), 2);
+        peer_close(&others[i]);
+    }
+    assert_true(sim_world_now_ms(test->f.world) - before_ms < 15);
+    const struct fetch_response_partition_data *committed = read_end(&fetch);
+    assert_int_equal(committed->error_code, 0);
+    assert_int_equal(committed->aborted_transactions_count, 1);
+    peer_close(&reader);
+}
+
 /* --- what a crash leaves --- */
 
 static void expect_open(struct test *test, int64_t producer_id) {
@@ -839,6 +869,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_reader_waits_for_the_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_abort_is_told_to_who_asks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_records_without_what_was_aborted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(cold_lists_of_what_was_aborted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_open_transaction_stays_open, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_nobody_knows_is_aborted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_open_for_too_long_is_aborted, set_up, tear_down),

@@ -316,7 +316,7 @@ static void log_show(struct log *log) {
     log_producers(log, &producers, &producer_count);
     struct log_aborted *aborted;
     size_t aborted_count;
-    must("aborted", log_aborted_transactions(log, 0, INT64_MAX, &aborted, &aborted_count));
+    must("aborted", log_aborted_transactions(log, 0, INT64_MAX, 0, &aborted, &aborted_count));
     printf("%.*s-%" PRId32 " start %" PRId64 " end %" PRId64 " segments %zu records %" PRId64
            " newest %" PRId64 "@%" PRId64 " epoch %" PRId32
            " producers %zu aborted %zu stable %" PRId64 "\n",

@@ -2,7 +2,7 @@
  * Fetch: records out of partitions.
  *
  *   1  session       the partitions to read, in their order
- *   2  read          all of them; then
+ *   2  read          all of them; in the end the aborted transactions, too
  *                      cold bytes            a worker warms them (warming.c), back to 2
  *                      enough, an error, or
  *                      no time to wait       4
@@ -17,7 +17,8 @@
  *
  * A reactor must not wait for a disk. What was written lately is in the page cache; anything else
  * is asked about (sys_file_cached), and what is not there is read by a worker of the volume first
- * (warming.c). After one warming round the fetch reads without asking, so it always ends.
+ * (warming.c): records, and for read_committed the indexes of aborted transactions. After one
+ * warming round the fetch reads without asking, so it always ends.
  */
 #include "server/handlers/fetch.h"
 
@@ -256,12 +257,16 @@ static void warmed(struct fetch *fetch) {
 static void advance(struct fetch *fetch) {
     release_slices(fetch);
     read_all(fetch);
+    bool over = complete(fetch);
+    if (over && !fetch->cold) {
+        fetch_find_aborted(fetch);
+    }
     if (fetch->cold && !net_request_cancelled(fetch->request->net)) {
         stop_waiting(fetch);
         release_slices(fetch);
         park(fetch);
         fetch_warm(fetch, warmed);
-    } else if (complete(fetch)) {
+    } else if (over) {
         finish(fetch);
     } else if (!fetch->waiting) {
         wait(fetch);

@@ -33,7 +33,7 @@ struct fetch {
 
     /* Of the last reading. */
     size_t size;
-    bool cold; /* something is not in the page cache */
+    bool cold; /* something may not be in memory */
     bool news; /* an error, or something else that is worth an answer at once */
 
     bool warmed; /* read without asking whether it is cached */
@@ -45,6 +45,9 @@ struct fetch {
     struct sys_timer timer;
     struct list link; /* of the reactor's waiting fetches */
 };
+
+/* Looks up which transactions were aborted in what was read, for readers of committed records. */
+void fetch_find_aborted(struct fetch *fetch);
 
 /* Answers with what was read; the fetch is gone afterwards. */
 void fetch_respond(struct fetch *fetch);

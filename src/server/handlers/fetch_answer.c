@@ -19,11 +19,14 @@ static void release_slice(void *arg) {
 static void find_aborted(struct fetch *fetch, struct fetch_part *part) {
     struct log_aborted *found = NULL;
     size_t count = 0;
+    part->aborted_count = 0;
     if (part->err != ERR_OK || part->read.slice.size == 0) {
         return;
     }
-    err_t err = partition_aborted_transactions(part->partition, part->item->fetch_offset,
-                                               part->read.slice.end_offset, &found, &count);
+    err_t err =
+        partition_aborted_transactions(part->partition, part->item->fetch_offset,
+                                       part->read.slice.end_offset, !fetch->warmed, &found, &count);
+    fetch->cold = fetch->cold || err == ERR_WOULD_BLOCK;
     if (err != ERR_OK) {
         log_slice_release(&part->read.slice);
         part->err = err;
@@ -37,6 +40,12 @@ static void find_aborted(struct fetch *fetch, struct fetch_part *part) {
             .producer_id = found[i].producer_id, .first_offset = found[i].first_offset};
     }
     free(found);
+}
+
+void fetch_find_aborted(struct fetch *fetch) {
+    for (int32_t i = 0; i < fetch->part_count && fetch->committed_only; i++) {
+        find_aborted(fetch, &fetch->parts[i]);
+    }
 }
 
 /* Leader and epoch for a client that asked the wrong node, and where that leader is (KIP-951). */
@@ -159,9 +168,6 @@ void fetch_respond(struct fetch *fetch) {
     struct request_file *files =
         ARENA_ARRAY(&request->arena, struct request_file, fetch->part_count + 1);
     size_t file_count = 0;
-    for (int32_t i = 0; i < fetch->part_count && fetch->committed_only; i++) {
-        find_aborted(fetch, &fetch->parts[i]);
-    }
     fill_response(fetch, &response, files, &file_count);
     unref_parts(fetch);
     /* The answer names topics in the session's memory, so a session that was there is held until it

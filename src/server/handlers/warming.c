@@ -34,6 +34,7 @@ static bool open_slice(struct warming *warming) {
         .offset = part->item->fetch_offset,
         .size_max = wanted < warming->left ? wanted : warming->left,
         .min_one = true,
+        .committed_only = warming->fetch->committed_only,
         .leader_epoch = PARTITION_ANY_EPOCH,
         .fetched_epoch = PARTITION_ANY_EPOCH,
     };
@@ -55,16 +56,32 @@ static void read_chunk(struct warming *warming) {
     free(chunk);
     warming->done += got;
     warming->left -= got < warming->left ? got : warming->left;
-    if (err != ERR_OK || got == 0 || warming->done == warming->slice.size) {
-        log_slice_release(&warming->slice);
-        warming->next++;
+    if (err != ERR_OK || got == 0) {
+        warming->done = warming->slice.size;
     }
+}
+
+/* And the indexes of what was aborted there; the answer reads them again. */
+static void close_slice(struct warming *warming) {
+    struct fetch_part *part = &warming->fetch->parts[warming->next++];
+    struct log_aborted *aborted = NULL;
+    size_t count;
+    if (warming->fetch->committed_only) {
+        (void)partition_aborted_transactions(part->partition, part->item->fetch_offset,
+                                             warming->slice.end_offset, false, &aborted, &count);
+        free(aborted);
+    }
+    log_slice_release(&warming->slice);
 }
 
 static enum sys_job_result warm_step(struct sys_job *job) {
     struct warming *warming = container_of(job, struct warming, job);
     if (warming->slice.segment != NULL) {
-        read_chunk(warming);
+        if (warming->done < warming->slice.size) {
+            read_chunk(warming);
+        } else {
+            close_slice(warming);
+        }
         return SYS_JOB_AGAIN;
     }
     while (warming->next < warming->fetch->part_count && warming->left > 0) {

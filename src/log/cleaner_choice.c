@@ -94,7 +94,8 @@ static err_t delay_find(const struct sealed *sealed, int64_t now_ms, int64_t *re
         if (err != ERR_OK) {
             return err;
         }
-        int64_t delay_ms = first_ms > 0 ? now_ms - lag_ms - first_ms : 0;
+        int64_t due_ms = now_ms - lag_ms;
+        int64_t delay_ms = first_ms > 0 && first_ms < due_ms ? due_ms - first_ms : 0;
         *ret_delay_ms = delay_ms > *ret_delay_ms ? delay_ms : *ret_delay_ms;
     }
     return ERR_OK;

@@ -250,7 +250,7 @@ static void snapshots(void **test_state) {
     sequence_window_set_epoch(&producer.window, 6); /* an epoch of a marker, no batch */
     producer_state_load(&state, &producer);
     producer.id = 11;
-    producer.last_timestamp_ms = -10000; /* has expired when it is read */
+    producer.last_timestamp_ms = INT64_MIN; /* has expired when it is read */
     producer_state_load(&state, &producer);
     buffer_clear(&data);
     producer_snapshot_encode(&state, &data);

@@ -128,7 +128,7 @@ void producer_state_high_watermark(struct producer_state *state, int64_t offset)
 
 bool producer_expired(const struct producer *producer, int64_t now_ms, int64_t expiration_ms) {
     return producer->current_txn_offset < 0 &&
-           now_ms - producer->last_timestamp_ms >= expiration_ms;
+           producer->last_timestamp_ms <= now_ms - expiration_ms;
 }
 
 void producer_state_expire(struct producer_state *state, int64_t now_ms, int64_t expiration_ms) {

@@ -52,7 +52,7 @@ static err_t too_old(const struct candidate *candidate, int64_t now_ms, bool *re
         if (newest_ms < 0) {
             newest_ms = candidate->segment->modified_ms;
         }
-        *ret_old = now_ms - newest_ms > candidate->config.retention_ms;
+        *ret_old = newest_ms < now_ms - candidate->config.retention_ms;
     }
     return err;
 }

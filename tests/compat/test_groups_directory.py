@@ -13,8 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, ".."))
 sys.path.insert(0, os.path.join(HERE, "..", "transcripts"))
 
-from kafka_node import KAFKA, KafkaNode  # noqa: E402
-from node import Node  # noqa: E402
+from kafka_node import in_turns  # noqa: E402
 
 SETTINGS = {"offsets.topic.num.partitions": "2", "offsets.topic.replication.factor": "1",
             "group.initial.rebalance.delay.ms": "0", "log.flush.interval.messages": "1000000"}
@@ -23,17 +22,8 @@ GROUPS = ("simple", "classic", "consumer")
 
 @pytest.fixture
 def nodes(tmp_path):
-    """Ottla and Apache Kafka with the same settings, directory and ports; one runs at a time."""
-    subprocess.run([KAFKA, "install"], check=True)
-    ottla, kafka = Node(tmp_path), KafkaNode(tmp_path)
-    ottla.settings.update(SETTINGS)
-    kafka.settings = dict(ottla.settings)
-    for name in ("port", "controller_port", "http_port"):
-        setattr(kafka, name, getattr(ottla, name))
-    yield ottla, kafka
-    for node in (ottla, kafka):
-        if node.process is not None and node.process.poll() is None:
-            node.kill()
+    with in_turns(tmp_path, SETTINGS) as both:
+        yield both
 
 
 def commit(node, group, topic, offsets, metadata="m"):

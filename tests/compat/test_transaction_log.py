@@ -13,7 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, ".."))
 sys.path.insert(0, os.path.join(HERE, "..", "transcripts"))
 
-from kafka_node import KAFKA, KafkaNode  # noqa: E402
+from kafka_node import KAFKA, KafkaNode, in_turns  # noqa: E402
 from node import Node  # noqa: E402
 
 SETTINGS = {"transaction.state.log.num.partitions": "2", "transaction.state.log.min.isr": "1",
@@ -23,17 +23,8 @@ SETTINGS = {"transaction.state.log.num.partitions": "2", "transaction.state.log.
 
 @pytest.fixture
 def nodes(tmp_path):
-    """Ottla and Apache Kafka with the same settings, directory and ports; one runs at a time."""
-    subprocess.run([KAFKA, "install"], check=True)
-    ottla, kafka = Node(tmp_path), KafkaNode(tmp_path)
-    ottla.settings.update(SETTINGS)
-    kafka.settings = dict(ottla.settings)
-    for name in ("port", "controller_port", "http_port"):
-        setattr(kafka, name, getattr(ottla, name))
-    yield ottla, kafka
-    for node in (ottla, kafka):
-        if node.process is not None and node.process.poll() is None:
-            node.kill()
+    with in_turns(tmp_path, SETTINGS) as both:
+        yield both
 
 
 def producer_of(node, transactional_id, **settings):

@@ -1,4 +1,5 @@
 """Apache Kafka in the place of a node of ours."""
+import contextlib
 import os
 import subprocess
 
@@ -38,3 +39,20 @@ class KafkaNode(Node):
         run = subprocess.run([OTTLA, "rpc", self.bootstrap, "DescribeCluster:0"],
                              capture_output=True, text=True, timeout=60)
         return run.returncode == 0 and '"brokerId"' in run.stdout
+
+
+@contextlib.contextmanager
+def in_turns(folder, settings):
+    """Ottla and Apache Kafka with the same settings, directory and ports; one runs at a time."""
+    subprocess.run([KAFKA, "install"], check=True)
+    ottla, kafka = Node(folder), KafkaNode(folder)
+    ottla.settings.update(settings)
+    kafka.settings = dict(ottla.settings)
+    for name in ("port", "controller_port", "http_port"):
+        setattr(kafka, name, getattr(ottla, name))
+    try:
+        yield ottla, kafka
+    finally:
+        for node in (ottla, kafka):
+            if node.process is not None and node.process.poll() is None:
+                node.kill()

@@ -32,16 +32,16 @@ static size_t first_unsynced(const struct log *log) {
     return sealed < index ? sealed : index;
 }
 
-/* Step 1, one segment at a time. False when all below `offset` is synced. */
-static bool slice_begin(struct log *log, int64_t offset, struct slice_of_flush *ret_slice) {
+/* Step 1, one segment at a time; NOT_FOUND when all below `offset` is synced. */
+static err_t slice_begin(struct log *log, int64_t offset, struct slice_of_flush *ret_slice) {
     sys_lock_take(&log->lock);
     size_t index = first_unsynced(log);
     bool sealed = index + 1 < log->segment_count;
     int64_t segment_end = sealed ? log->segments[index + 1]->base_offset : log->end_offset;
     int64_t target = offset < log->end_offset ? offset : log->end_offset;
-    bool due = log->state != ERR_CLOSED &&
-               (log->recovery_point < target || (sealed && segment_end <= target));
-    if (due) {
+    bool due = log->recovery_point < target || (sealed && segment_end <= target);
+    err_t err = !due ? ERR_NOT_FOUND : log->state == ERR_CLOSED ? ERR_CLOSED : ERR_OK;
+    if (err == ERR_OK) {
         *ret_slice = (struct slice_of_flush){
             .segment = segment_ref(log->segments[index]),
             .sealed = sealed,
@@ -51,7 +51,7 @@ static bool slice_begin(struct log *log, int64_t offset, struct slice_of_flush *
         };
     }
     sys_lock_give(&log->lock);
-    return due;
+    return err;
 }
 
 /* Steps 2 and 3. A sync that failed may have dropped what was to be written, and a second one would
@@ -99,17 +99,20 @@ static void slice_end(struct log *log, const struct slice_of_flush *slice) {
 err_t log_flush(struct log *log, int64_t offset) {
     err_t err = log_directory_state(log->directory);
     struct slice_of_flush slice;
-    while (err == ERR_OK && slice_begin(log, offset, &slice)) {
-        err = slice_sync(log, &slice);
-        if (err == ERR_OK) {
-            slice_end(log, &slice);
+    while (err == ERR_OK) {
+        err = slice_begin(log, offset, &slice);
+        if (err == ERR_NOT_FOUND) {
+            return ERR_OK;
         }
-        segment_unref(slice.segment);
+        if (err == ERR_OK) {
+            err = slice_sync(log, &slice);
+            if (err == ERR_OK) {
+                slice_end(log, &slice);
+            }
+            segment_unref(slice.segment);
+        }
     }
-    if (err == ERR_NOT_FOUND) { /* its folder was renamed: it is being deleted */
-        err = ERR_CLOSED;
-    }
-    return err;
+    return err == ERR_NOT_FOUND ? ERR_CLOSED : err; /* its folder was renamed: it is deleted */
 }
 
 int64_t log_flush_next(const struct log *log) {

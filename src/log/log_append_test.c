@@ -531,6 +531,19 @@ static void flush_moves_the_recovery_point(void **state) {
     assert_true(log_flush_due(f->log, f->now_ms + 100));
 }
 
+/* Not done, or who flushes by slices would ask for ever. */
+static void what_is_deleted_is_not_flushed(void **state) {
+    struct fixture *f = *state;
+    f->config.segment_bytes = 2000;
+    fixture_open(f);
+    fixture_append_many(f, 25, 100);
+    assert_int_equal(log_flush(f->log, log_flush_next(f->log)), ERR_OK);
+    assert_int_equal(log_delete(f->log), ERR_OK);
+    assert_int_equal(log_flush(f->log, log_flush_next(f->log)), ERR_CLOSED);
+    log_free(f->log);
+    f->log = NULL;
+}
+
 static void slices_outlive_deletion(void **state) {
     struct fixture *f = *state;
     fixture_open(f);
@@ -594,6 +607,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(delete_records, setup, teardown),
         cmocka_unit_test_setup_teardown(truncation, setup, teardown),
         cmocka_unit_test_setup_teardown(flush_moves_the_recovery_point, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_deleted_is_not_flushed, setup, teardown),
         cmocka_unit_test_setup_teardown(slices_outlive_deletion, setup, teardown),
         cmocka_unit_test_setup_teardown(open_files_are_bounded, setup, teardown),
     };

@@ -27,13 +27,14 @@ static err_t write_out(struct log *log) {
 
 err_t log_close(struct log *log) {
     assert(!log->closed);
-    err_t err = log->recovery != NULL ? ERR_INVALID : log_writable(log);
-    if (err == ERR_OK && !(log->untouched && log->folder_changes == 0)) {
+    bool recovered = log->recovery == NULL;
+    err_t err = recovered ? log_writable(log) : ERR_OK;
+    if (err == ERR_OK && recovered && !(log->untouched && log->folder_changes == 0)) {
         err = write_out(log);
     }
     log->closed = true;
     log_set_state(log, ERR_CLOSED);
-    directory_log_closed(log->directory, err == ERR_OK);
+    directory_log_closed(log->directory, err == ERR_OK && recovered);
     return err;
 }
 

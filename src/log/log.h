@@ -57,7 +57,8 @@ err_t log_recovery_step(struct log *log, bool *ret_done,
 
 /* [writer] Clean end: writes indexes and the producer snapshot, syncs everything. Whatever it
  * returns, only memory-only calls and log_free may follow; log_recovery_point is what belongs into
- * the checkpoint. The directory remembers whether it went well. */
+ * the checkpoint. The directory remembers whether it went well. Nothing is written of a log that
+ * is not recovered yet: the next start does that. */
 err_t log_close(struct log *log);
 
 /* No call runs; slices may still be out. Without log_close before, the next start recovers.

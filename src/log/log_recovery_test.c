@@ -49,6 +49,22 @@ static void nothing_broken(void **state) {
     check_whole(f, 40);
 }
 
+static void closed_before_it_is_recovered(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    fixture_append_many(f, 10, 100);
+    fixture_crash(f, false);
+    f->cache = log_cache_new(f->sys, 16, 256 * 1024);
+    assert_int_equal(log_directory_open(f->sys, &f->text_log, f->cache, "/data", &f->directory),
+                     ERR_OK);
+    assert_int_equal(log_open(f->directory, "t-0", &f->config, &f->log), ERR_OK);
+    assert_int_equal(log_close(f->log), ERR_OK);
+    assert_int_equal(log_directory_mark_clean(f->directory, 7), ERR_INVALID);
+    fixture_crash(f, false);
+    fixture_open(f);
+    assert_int_equal(fixture_read_all(f, 0), 10);
+}
+
 static void torn_last_batch(void **state) {
     struct fixture *f = *state;
     crashed_log(f, 0);
@@ -469,6 +485,7 @@ static void what_was_never_synced_is_synced_when_it_is_due(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(nothing_broken),
+        CASE(closed_before_it_is_recovered),
         CASE(torn_last_batch),
         CASE(torn_head),
         CASE(what_was_never_synced_is_synced_when_it_is_due),

@@ -75,7 +75,9 @@ static void seal_done(struct sys_job *job) {
     if (sealing->err != ERR_OK) {
         text_log_warn(sealing->stop->replicas->text_log, "log",
                       "%s could not be closed cleanly (%s); the next start recovers its logs",
-                      log_directory_path(sealing->volume->directory), err_text(sealing->err));
+                      log_directory_path(sealing->volume->directory),
+                      sealing->err == ERR_INVALID ? "not all of its logs were"
+                                                  : err_text(sealing->err));
     }
     free(sealing->parts);
     stop_task_done(sealing->stop);

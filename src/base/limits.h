@@ -99,6 +99,10 @@
  * memory of a small machine, so that the kernel does not throttle the writer. */
 #define VOLUME_DIRTY_BYTES_MAX (256ll * 1024 * 1024)
 
+/* A disk that was full has room again when nothing was refused for so long, in ms: until then small
+ * appends that fit and large ones that do not would take turns in the node's log. */
+#define VOLUME_ROOM_AGAIN_MS (5 * 1000)
+
 /* Unsynced bytes of one log that get it synced at the next tick: what a crash may have to re-read
  * of a busy partition. */
 #define FLUSH_BYTES (64ll * 1024 * 1024)

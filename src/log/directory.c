@@ -358,10 +358,8 @@ err_t log_directory_note(struct log_directory *directory, err_t err) {
                        "%s failed and is offline until the next start; check the disk",
                        directory->path);
     }
-    if (err == ERR_NO_SPACE && !__atomic_exchange_n(&directory->full, true, __ATOMIC_ACQ_REL) &&
-        directory->text_log != NULL) {
-        text_log_error(directory->text_log, "log",
-                       "%s is full: appends are refused until there is space", directory->path);
+    if (err == ERR_NO_SPACE) {
+        __atomic_store_n(&directory->full, true, __ATOMIC_RELEASE);
     }
     return err;
 }

@@ -74,6 +74,25 @@ void volume_note_synced(struct volume *volume) {
     atomic_store_explicit(&volume->synced, true, memory_order_relaxed);
 }
 
+/* A disk that is nearly full refuses what is large and takes what is small: one line says so, and
+ * one that it is over. */
+static void note_full(struct volume *volume, bool full) {
+    const char *path = log_directory_path(volume->directory);
+    int64_t now_ms = sys_mono_ms(volume->sys);
+    if (full) {
+        atomic_store(&volume->full_ms, now_ms);
+        if (!atomic_exchange(&volume->full_said, true)) {
+            text_log_error(volume->text_log, "log",
+                           "The disk of %s is full; producers get KAFKA_STORAGE_ERROR until there "
+                           "is room again, reading goes on",
+                           path);
+        }
+    } else if (now_ms - atomic_load(&volume->full_ms) >= VOLUME_ROOM_AGAIN_MS &&
+               atomic_exchange(&volume->full_said, false)) {
+        text_log_info(volume->text_log, "log", "The disk of %s has room again", path);
+    }
+}
+
 err_t volume_note(struct volume *volume, err_t err) {
     const char *path = log_directory_path(volume->directory);
     if (log_directory_state(volume->directory) != ERR_OK &&
@@ -86,16 +105,9 @@ err_t volume_note(struct volume *volume, err_t err) {
             volume->failed(volume->failed_arg);
         }
     }
-    bool full = log_directory_full(volume->directory);
-    if (full != atomic_exchange(&volume->full_said, full)) {
-        if (full) {
-            text_log_error(volume->text_log, "log",
-                           "The disk of %s is full; producers get KAFKA_STORAGE_ERROR until there "
-                           "is room again, reading goes on",
-                           path);
-        } else {
-            text_log_info(volume->text_log, "log", "The disk of %s has room again", path);
-        }
+    bool full = err == ERR_NO_SPACE || log_directory_full(volume->directory);
+    if (full || atomic_load(&volume->full_said)) {
+        note_full(volume, full);
     }
     return err;
 }

@@ -29,6 +29,7 @@ struct volume {
     void *failed_arg;
     _Atomic bool failed_said; /* its failure was told */
     _Atomic bool full_said;   /* the full disk was logged */
+    _Atomic int64_t full_ms;  /* when it was last found full */
 };
 
 struct volume_settings {

@@ -52,7 +52,8 @@ def test_a_full_disk(make_node, small_disk, tmp_path):
         filler.unlink()
         eventually(lambda: connection.produce(full, batch(b"again"))[0] == 0, 30)
         assert len(read_all(connection, full)) == written + 1
-        assert f"The disk of {small_disk} has room again" in node.log()
+        eventually(lambda: connection.produce(full, batch(b"more"))[0] == 0 and
+                   f"The disk of {small_disk} has room again" in node.log(), 30)
 
 
 def test_a_segment_that_cannot_be_read(make_node):

@@ -69,7 +69,8 @@ int32_t txn_partitions_run(const struct txn_partition *partitions, int32_t count
 
 /* --- from records --- */
 
-/* One block: the partitions, behind them the names. Whatever a record says, an Empty one has none. */
+/* One block: the partitions, behind them the names. Whatever a record says, an Empty one has none.
+ */
 static struct txn_partition *copy_partitions(const struct transaction_log_value *value,
                                              int32_t *ret_count) {
     size_t count = 0, text_size = 0;

@@ -34,9 +34,9 @@ static err_t topic_err(struct request *request, struct str name, const struct me
 }
 
 static err_t partition_err(err_t topic_err, const struct meta_topic *topic, int32_t partition) {
-    return topic_err != ERR_OK                               ? topic_err
+    return topic_err != ERR_OK                              ? topic_err
            : meta_topic_partition(topic, partition) != NULL ? ERR_OK
-                                                             : ERR_UNKNOWN_TOPIC_OR_PARTITION;
+                                                            : ERR_UNKNOWN_TOPIC_OR_PARTITION;
 }
 
 static bool can_add(struct request *request, const asked_transaction *asked) {

@@ -1,6 +1,6 @@
 /* DescribeTransactions and ListTransactions: asked of all shards that matter, put together here. */
-#include "base/duplicates.h"
 #include "coord/transactions.h"
+#include "base/duplicates.h"
 #include "server/handlers/group_request.h"
 #include "server/handlers/handlers.h"
 #include "server/node_int.h"

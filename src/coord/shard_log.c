@@ -93,6 +93,7 @@ static struct batch_options options_of(const struct shard *shard,
         options.producer_id = first->producer_id;
         options.producer_epoch = first->txn->producer_epoch;
         options.attributes = RECORD_BATCH_TRANSACTIONAL;
+        options.base_sequence = is_transaction_end(first) ? RECORD_NO_SEQUENCE : 0; /* Kafka's */
     }
     if (!is_transaction_end(first)) {
         options.compression = codec(shard);

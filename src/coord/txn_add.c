@@ -14,6 +14,9 @@ typedef struct add_partitions_to_txn_response_add_partitions_to_txn_topic_result
 typedef struct add_partitions_to_txn_response_add_partitions_to_txn_partition_result
     answer_partition;
 
+/* Clients of transaction.version 2 send none: a leader adds for them. */
+enum { VERSION_OF_LEADERS = 4 };
+
 static const asked_transaction *asked_of(const struct coord_call *call) {
     return &((const add_request *)call->request)->transactions[0];
 }
@@ -91,7 +94,7 @@ static void add(struct group_step *step, struct txn *txn) {
     if (!ongoing) {
         next.start_ms = step->wall_ms;
     }
-    next.client_version = step->call->version >= 5 ? 2 : 0;
+    next.client_version = step->call->version >= VERSION_OF_LEADERS ? 2 : 0;
     txn_write(step, txn, &next);
 }
 

@@ -81,8 +81,9 @@ struct txn {
     bool asking;   /* a producer id is on its way: others are told CONCURRENT_TRANSACTIONS */
     bool unsure;   /* epochs of the producer id above the one known may have been given out */
     struct txn_values values;
-    struct group_timer timer;  /* Ongoing: the timeout; Prepare: the next try */
-    struct txn_ending *ending; /* that waits for its next try */
+    struct group_timer timer;         /* Ongoing: the timeout; Prepare: the next try */
+    struct txn_ending *ending;        /* that waits for its next try */
+    const struct txn_ending *writing; /* whose markers are under way; its job's */
 };
 
 /* groups->part */
@@ -175,6 +176,9 @@ void txn_end_begin(struct txn *txn);
 void txn_complete_later(const struct group_step *step,
                         struct txn *txn); /* Complete was not logged */
 void txn_ending_drop(struct txn *txn);    /* one that waits for its next try */
+
+/* Of a transaction that is being ended those whose marker is not known to be written; else all. */
+const struct txn_partition *txn_partitions_left(const struct txn *txn, int32_t *ret_count);
 
 /* --- txn_expiry.c --- */
 

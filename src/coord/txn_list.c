@@ -16,16 +16,18 @@ typedef struct list_transactions_response_transaction_state listed;
 
 /* --- DescribeTransactions --- */
 
-static void fill_topics(struct arena *arena, const struct txn_values *values, described *ret) {
-    int32_t count = values->partition_count;
+/* Whoever asks why a transaction does not end sees what it waits for. */
+static void fill_topics(struct arena *arena, const struct txn *txn, described *ret) {
+    int32_t count;
+    const struct txn_partition *partitions = txn_partitions_left(txn, &count);
     ret->topics = ARENA_ARRAY(arena, described_topic, (size_t)count + 1);
     for (int32_t first = 0; first < count;) {
         described_topic *topic = &ret->topics[ret->topics_count++];
-        topic->topic = values->partitions[first].topic;
-        topic->partitions_count = txn_partitions_run(values->partitions, count, first);
+        topic->topic = arena_str(arena, partitions[first].topic);
+        topic->partitions_count = txn_partitions_run(partitions, count, first);
         topic->partitions = ARENA_ARRAY(arena, int32_t, (size_t)topic->partitions_count);
         for (int32_t i = 0; i < topic->partitions_count; i++) {
-            topic->partitions[i] = values->partitions[first + i].partition;
+            topic->partitions[i] = partitions[first + i].partition;
         }
         first += topic->partitions_count;
     }
@@ -46,7 +48,7 @@ static void describe(struct group_step *step, struct str id, described *ret) {
         ret->transaction_start_time_ms = txn->values.start_ms;
         ret->producer_id = txn->values.producer_id;
         ret->producer_epoch = txn->values.epoch;
-        fill_topics(step->arena, &txn->values, ret);
+        fill_topics(step->arena, txn, ret);
     }
     struct describe_transactions_response one = {.transaction_states = ret,
                                                  .transaction_states_count = 1};

@@ -84,7 +84,7 @@ static void drop_deleted(const struct groups *groups, struct txn_ending *ending)
 
 static err_t written(struct group_step *step, struct group_job *job);
 
-static void start(const struct txn *txn, struct txn_ending *ending) {
+static void start(struct txn *txn, struct txn_ending *ending) {
     struct groups *groups = txn->groups;
     const struct txn_values *values = &txn->values;
     drop_deleted(groups, ending);
@@ -101,6 +101,7 @@ static void start(const struct txn *txn, struct txn_ending *ending) {
         .loop = groups->loop,
         .done = markers_written,
     };
+    txn->writing = ending;
     group_job_begin(groups, &ending->job);
     if (ending->partition_count == 0) {
         group_job_end(&ending->job);
@@ -154,6 +155,12 @@ static void try_later(const struct group_step *step, struct txn *txn, struct txn
                     step->mono_ms + (wait_ms < RETRY_MS_MAX ? wait_ms : RETRY_MS_MAX));
 }
 
+const struct txn_partition *txn_partitions_left(const struct txn *txn, int32_t *ret_count) {
+    const struct txn_ending *ending = txn->writing != NULL ? txn->writing : txn->ending;
+    *ret_count = ending != NULL ? ending->partition_count : txn->values.partition_count;
+    return ending != NULL ? ending->partitions : txn->values.partitions;
+}
+
 /* --- and then --- */
 
 void txn_complete_later(const struct group_step *step, struct txn *txn) {
@@ -195,6 +202,7 @@ static err_t written(struct group_step *step, struct group_job *job) {
     struct txn *txn = txns_find_known(step->groups, ending->id);
     assert(txn != NULL); /* it does not go, and changes no more, until this is over */
     assert(txn_is_prepared(txn));
+    txn->writing = NULL;
     struct txn_ending *rest = ending_new(txn, ending->tries + 1);
     rest->partitions =
         ARENA_ARRAY(&rest->arena, struct txn_partition, (size_t)ending->partition_count + 1);
@@ -232,7 +240,7 @@ static void prepared(struct groups *groups, void *context, err_t err) {
         txn_ending_free(ending); /* the shard was unloaded */
         return;
     }
-    const struct txn *txn = txns_find_known(groups, ending->id);
+    struct txn *txn = txns_find_known(groups, ending->id);
     assert(txn != NULL);
     start(txn, ending);
 }

@@ -306,7 +306,7 @@ static void send_any(struct random_test *test) {
         break;
     default:
         sent->call.api_key = API_ADD_PARTITIONS_TO_TXN;
-        sent->call.version = new_client ? 5 : 4;
+        sent->call.version = new_client ? 5 : 3;
         sent->call.request = make_add(test, &sent->arena, index);
     }
     assert_true(test->sent_count < CALLS_MAX);

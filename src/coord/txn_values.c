@@ -69,15 +69,19 @@ int32_t txn_partitions_run(const struct txn_partition *partitions, int32_t count
 
 /* --- from records --- */
 
-/* One block: the partitions, behind them the names. */
+/* One block: the partitions, behind them the names. Whatever a record says, an Empty one has none.
+ */
 static struct txn_partition *copy_partitions(const struct transaction_log_value *value,
                                              int32_t *ret_count) {
     size_t count = 0, text_size = 0;
+    *ret_count = 0;
+    if (value->transaction_status == TXN_EMPTY) {
+        return NULL;
+    }
     for (int32_t i = 0; i < value->transaction_partitions_count; i++) {
         count += (size_t)value->transaction_partitions[i].partition_ids_count;
         text_size += value->transaction_partitions[i].topic.size;
     }
-    *ret_count = 0;
     if (count == 0) {
         return NULL;
     }

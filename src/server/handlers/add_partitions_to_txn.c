@@ -1,6 +1,6 @@
 /*
  * AddPartitionsToTxn: of a client up to version 3, for one transaction; of leaders from version 4
- * on, for many. A partition that does not exist keeps all of its transaction from being added.
+ * on, for many. A partition that cannot be added keeps all of its transaction from being added.
  *
  * The coordinator takes one transaction at a time, in the form of version 4, so that whoever names
  * one twice adds twice.
@@ -20,22 +20,31 @@ typedef struct add_partitions_to_txn_response_add_partitions_to_txn_topic_result
 typedef struct add_partitions_to_txn_response_add_partitions_to_txn_partition_result
     answer_partition;
 
-/* --- partitions that do not exist --- */
+enum { VERSION_OF_LEADERS = 4 };
 
-static bool exists(const struct meta_topic *topic, int32_t partition) {
-    return topic != NULL && meta_topic_partition(topic, partition) != NULL;
+/* --- partitions that cannot be added --- */
+
+/* Coordinators write their own topics: the partition of a group comes in by AddOffsetsToTxn, and a
+ * client that names one is told what Kafka tells it, authorizer or not. Leaders may name any. */
+static err_t topic_err(struct request *request, struct str name, const struct meta_topic **ret) {
+    *ret = NULL;
+    return request->version < VERSION_OF_LEADERS && topic_is_internal(name)
+               ? ERR_TOPIC_AUTHORIZATION_FAILED
+               : topic_find(request, name, ret);
 }
 
-static const struct meta_topic *find_topic(struct request *request, struct str name) {
-    const struct meta_topic *topic = NULL;
-    return topic_find(request, name, &topic) == ERR_OK ? topic : NULL;
+static err_t partition_err(err_t topic_err, const struct meta_topic *topic, int32_t partition) {
+    return topic_err != ERR_OK                              ? topic_err
+           : meta_topic_partition(topic, partition) != NULL ? ERR_OK
+                                                            : ERR_UNKNOWN_TOPIC_OR_PARTITION;
 }
 
-static bool all_exist(struct request *request, const asked_transaction *asked) {
+static bool can_add(struct request *request, const asked_transaction *asked) {
     for (int32_t i = 0; i < asked->topics_count; i++) {
-        const struct meta_topic *topic = find_topic(request, asked->topics[i].name);
+        const struct meta_topic *topic;
+        err_t err = topic_err(request, asked->topics[i].name, &topic);
         for (int32_t k = 0; k < asked->topics[i].partitions_count; k++) {
-            if (!exists(topic, asked->topics[i].partitions[k])) {
+            if (partition_err(err, topic, asked->topics[i].partitions[k]) != ERR_OK) {
                 return false;
             }
         }
@@ -51,18 +60,19 @@ static void refuse(struct request *request, const asked_transaction *asked,
     answer->topic_results_count = asked->topics_count;
     for (int32_t i = 0; i < asked->topics_count; i++) {
         const asked_topic *topic = &asked->topics[i];
-        const struct meta_topic *found = find_topic(request, topic->name);
+        const struct meta_topic *found;
+        err_t found_err = topic_err(request, topic->name, &found);
         answer_topic *made = &answer->topic_results[i];
         made->name = topic->name;
         made->results_by_partition_count = topic->partitions_count;
         made->results_by_partition =
             ARENA_ARRAY(arena, answer_partition, (size_t)topic->partitions_count);
         for (int32_t k = 0; k < topic->partitions_count; k++) {
-            bool there = exists(found, topic->partitions[k]);
+            err_t err = partition_err(found_err, found, topic->partitions[k]);
             made->results_by_partition[k] = (answer_partition){
                 .partition_index = topic->partitions[k],
                 .partition_error_code =
-                    (int16_t)(there ? ERR_OPERATION_NOT_ATTEMPTED : ERR_UNKNOWN_TOPIC_OR_PARTITION),
+                    err_kafka_code(err == ERR_OK ? ERR_OPERATION_NOT_ATTEMPTED : err),
             };
         }
     }
@@ -102,7 +112,7 @@ static void add_of_client(struct request *request) {
         .topics = message->v3_and_below_topics,
         .topics_count = message->v3_and_below_topics_count,
     };
-    if (!all_exist(request, transaction)) {
+    if (!can_add(request, transaction)) {
         answer_transaction answer;
         refuse(request, transaction, &answer);
         respond_to_client(request, &answer);
@@ -139,7 +149,7 @@ static void add_of_leader(struct request *request) {
     answer_transaction *answers = ARENA_ARRAY(arena, answer_transaction, (size_t)count);
     int32_t id_count = 0;
     for (int32_t i = 0; i < count; i++) {
-        if (all_exist(request, &message->transactions[i])) {
+        if (can_add(request, &message->transactions[i])) {
             places[id_count] = i;
             ids[id_count++] = message->transactions[i].transactional_id;
         } else {
@@ -180,7 +190,7 @@ void handle_add_partitions_to_txn(struct request *request) {
     if (is_too_much(request->message)) {
         request_close(request, "it adds to more transactions, or more partitions, than we look at "
                                "at a time");
-    } else if (request->version < 4) {
+    } else if (request->version < VERSION_OF_LEADERS) {
         add_of_client(request);
     } else {
         add_of_leader(request);

@@ -1,5 +1,6 @@
 /* DescribeTransactions and ListTransactions: asked of all shards that matter, put together here. */
 #include "coord/transactions.h"
+#include "base/duplicates.h"
 #include "server/handlers/group_request.h"
 #include "server/handlers/handlers.h"
 #include "server/node_int.h"
@@ -62,12 +63,21 @@ struct unknown_states {
     int32_t count;
 };
 
+/* Each once, as Kafka, which has the filters in a set. */
 static struct unknown_states *unknown_states(struct request *request) {
     const struct list_transactions_request *message = request->message;
-    struct unknown_states *unknown = ARENA_NEW(&request->arena, struct unknown_states);
-    unknown->names = ARENA_ARRAY(&request->arena, struct str, (size_t)message->state_filters_count);
-    for (int32_t i = 0; i < message->state_filters_count; i++) {
-        if (!coord_txn_state_known(message->state_filters[i])) {
+    struct arena *arena = &request->arena;
+    size_t count = (size_t)message->state_filters_count;
+    struct unknown_states *unknown = ARENA_NEW(arena, struct unknown_states);
+    struct bytes *names = ARENA_ARRAY(arena, struct bytes, count);
+    unknown->names = ARENA_ARRAY(arena, struct str, count);
+    for (size_t i = 0; i < count; i++) {
+        names[i] = str_bytes(message->state_filters[i]);
+    }
+    struct duplicates duplicates;
+    duplicates_find(arena, names, message->state_filters_count, &duplicates);
+    for (size_t i = 0; i < count; i++) {
+        if (!duplicates.again[i] && !coord_txn_state_known(message->state_filters[i])) {
             unknown->names[unknown->count++] = message->state_filters[i];
         }
     }

@@ -151,6 +151,19 @@ static void list_parts(struct arena *arena, const asked_marker *asked, struct tx
     }
 }
 
+/* Kafka fails inside. Without an id or an epoch the marker would end no transaction, and nobody
+ * could tell whose it is. */
+static bool is_of_nobody(const asked_marker *asked) {
+    return asked->producer_id < 0 || asked->producer_epoch < 0;
+}
+
+static void refuse(struct txn_markers *markers) {
+    for (int32_t i = 0; i < markers->part_count; i++) {
+        markers->parts[i].err = ERR_INVALID_REQUEST;
+    }
+    marker_done(markers);
+}
+
 void handle_write_txn_markers(struct request *request) {
     const struct write_txn_markers_request *message = request->message;
     struct arena *arena = &request->arena;
@@ -176,7 +189,11 @@ void handle_write_txn_markers(struct request *request) {
             .done = marker_done,
         };
         list_parts(arena, asked, &marker->write);
-        txn_markers_write(request->node, &marker->write);
+        if (is_of_nobody(asked)) {
+            refuse(&marker->write);
+        } else {
+            txn_markers_write(request->node, &marker->write);
+        }
     }
     if (write->pending > 1) {
         net_request_park(request->net);

@@ -613,6 +613,13 @@ static void the_map_keeps_to_its_bound(void **state) {
     assert_true(offset_map_put(&map, (struct bytes){(uint8_t *)&again, sizeof again}, 500));
     assert_int_equal(offset_map_get(&map, (struct bytes){(uint8_t *)&again, sizeof again}), 500);
     offset_map_done(&map);
+    double odd[] = {0, -1, -1e300, 5};
+    for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
+        offset_map_init(&map, 100 * OFFSET_MAP_SLOT_SIZE, odd[i], 1 << 20, key);
+        bool room = offset_map_put(&map, (struct bytes){(uint8_t *)&again, sizeof again}, 1);
+        assert_int_equal(room, odd[i] > 0);
+        offset_map_done(&map);
+    }
 }
 
 int main(void) {

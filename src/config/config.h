@@ -274,6 +274,14 @@ err_t config_validate_broker(const struct config_pair *pairs, size_t pair_count,
                              const struct config *file, struct arena *arena,
                              struct str *ret_message);
 
+/*
+ * Whether a broker may go on with these settings (see config_with_dynamic) instead of those it has:
+ * what does not go together, and numbers of threads that are not changed step by step.
+ * INVALID_CONFIG.
+ */
+err_t config_validate_broker_change(const struct config *now, const struct config *next,
+                                    struct arena *arena, struct str *ret_message);
+
 /* --- the table for people: what a node knows --- */
 
 void config_help_text(struct buffer *out);

@@ -86,6 +86,71 @@ static void broker_settings(void **state) {
     broker("leader.replication.throttled.rate", "5", true, ERR_OK);
 }
 
+static bool pair_get(const void *arg, struct str name, struct str *ret_value) {
+    const struct config_pair *pair = arg;
+    bool found = str_equal(pair->name, name);
+    if (found) {
+        *ret_value = pair->value;
+    }
+    return found;
+}
+
+/* What a broker has with this setting. */
+static struct config *changed(const char *name, const char *value) {
+    struct config_pair pair = {str_from_c(name), str_from_c(value)};
+    struct config_layers layers = {.file = file, .broker = {pair_get, &pair}};
+    return config_with_dynamic(&layers);
+}
+
+static void change(const char *name, const char *from, const char *to, const char *message) {
+    struct config *now = changed(name, from), *next = changed(name, to);
+    struct str said = STR("");
+    err_t err = config_validate_broker_change(now, next, &arena, &said);
+    assert_int_equal(err, message == NULL ? ERR_OK : ERR_INVALID_CONFIG);
+    if (message != NULL && !str_equal(said, str_from_c(message))) {
+        fail_msg("'%s' instead of '%s'", said.data, message);
+    }
+    config_unref(now);
+    config_unref(next);
+}
+
+static void what_a_running_broker_cannot_go_on_with(void **state) {
+    (void)state;
+    change("log.cleaner.threads", "2", "0", "Log cleaner threads should be at least 1");
+    change("log.cleaner.threads", "2", "4", NULL);
+    change("log.cleaner.threads", "2", "5",
+           "Log cleaner threads cannot be increased to more than double the current value 2");
+    change("log.cleaner.threads", "5", "2", NULL);
+    change("log.cleaner.threads", "4", "1",
+           "Log cleaner threads cannot be reduced to less than half the current value 4");
+    const char *small =
+        "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.";
+    change("log.cleaner.dedupe.buffer.size", "5000000", "1048576", small);
+    change("log.cleaner.dedupe.buffer.size", "5000000", "-5", small);
+    change("log.cleaner.dedupe.buffer.size", "5000000", "1048577", NULL);
+    const char *full =
+        "offset map is too small to fit in even a single message, so log cleaning will never make "
+        "progress. You can increase log.cleaner.io.buffer.load.factor";
+    change("log.cleaner.io.buffer.load.factor", "0.9", "0", full);
+    change("log.cleaner.io.buffer.load.factor", "0.9", "-1", full);
+    change("log.cleaner.io.buffer.load.factor", "0.9", "2", NULL);
+    change("log.retention.ms", "5", "0",
+           "log.retention.ms must be unlimited (-1) or, greater than or equal to 1");
+    change("log.roll.ms", "5", "0", "log.roll.ms must be greater than or equal to 1");
+    change("log.roll.jitter.ms", "5", "-1",
+           "log.roll.jitter.ms must be greater than or equal to 0");
+    change("max.connections.per.ip", "5", "0",
+           "max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides "
+           "property is set.");
+    change("num.io.threads", "8", "3",
+           "Dynamic thread count update validation failed for num.io.threads=3, value should be at "
+           "least half the current value 8");
+    change("background.threads", "10", "21",
+           "Dynamic thread count update validation failed for background.threads=21, value should "
+           "not be greater than double the current value 10");
+    change("num.replica.fetchers", "1", "2", NULL);
+}
+
 static void other_scopes(void **state) {
     (void)state;
     struct config_pair pair = {STR("interval.mss"), STR("1")};
@@ -101,6 +166,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(topic_settings),
         cmocka_unit_test(broker_settings),
+        cmocka_unit_test(what_a_running_broker_cannot_go_on_with),
         cmocka_unit_test(other_scopes),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

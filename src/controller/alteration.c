@@ -328,7 +328,7 @@ static struct api_error check_resource_name(const struct alteration *alteration)
     }
 }
 
-static struct api_error check_set(const struct alteration *alteration) {
+static struct api_error check_all(const struct alteration *alteration) {
     const struct config *file = alteration->controller->options.config;
     struct str message = STR_NULL;
     err_t err;
@@ -339,13 +339,12 @@ static struct api_error check_set(const struct alteration *alteration) {
         err = config_validate(scope_of(alteration->type), alteration->set, alteration->set_count,
                               file, alteration->arena, &message);
     }
-    if (err != ERR_OK && alteration->type == META_RESOURCE_BROKER) {
-        err = ERR_INVALID_REQUEST; /* whatever is wrong (KAFKA-13609) */
-    }
     if (err != ERR_OK) {
         return (struct api_error){.err = err, .message = message};
     }
     switch (alteration->type) {
+    case META_RESOURCE_BROKER:
+        return config_check_broker_change(alteration);
     case META_RESOURCE_GROUP:
         return config_check_group(alteration);
     case META_RESOURCE_CLIENT_METRICS:
@@ -353,6 +352,14 @@ static struct api_error check_set(const struct alteration *alteration) {
     default:
         return API_OK;
     }
+}
+
+static struct api_error check_set(const struct alteration *alteration) {
+    struct api_error error = check_all(alteration);
+    if (error.err != ERR_OK && alteration->type == META_RESOURCE_BROKER) {
+        error.err = ERR_INVALID_REQUEST; /* whatever is wrong (KAFKA-13609) */
+    }
+    return error;
 }
 
 /* --- 6: existence --- */

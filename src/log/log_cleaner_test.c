@@ -274,6 +274,24 @@ static void lags_are_kept(void **state) {
     assert_true(log_cleanable_due(f->log, &cleanable));
 }
 
+/* Else a segment of which the map has no room for the last keys would be cleaned over and over. */
+static void what_is_clean_in_part_is_clean_and_dirty(void **state) {
+    struct fixture *f = *state;
+    f->config.min_cleanable_ratio = 0.5;
+    fixture_open(f);
+    put(f, "abcdefgh", "1");
+    seal(f);
+    struct log_cleanable cleanable;
+    assert_int_equal(log_cleanable(f->log, f->now_ms, false, &cleanable), ERR_OK);
+    assert_true(cleanable.ratio == 1);
+    assert_int_equal(log_delete_records(f->log, 4), ERR_OK);
+    assert_int_equal(log_cleanable(f->log, f->now_ms, false, &cleanable), ERR_OK);
+    assert_int_equal(cleanable.first_dirty_offset, 4);
+    assert_true(cleanable.clean_bytes > 0);
+    assert_true(cleanable.ratio == 0.5);
+    assert_false(log_cleanable_due(f->log, &cleanable));
+}
+
 /* A transaction that was aborted before the dirty part says nothing of its producer's later ones.
  */
 static void a_cleaning_that_begins_within_a_segment(void **state) {
@@ -634,6 +652,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(producers_go_on, setup, teardown),
         cmocka_unit_test_setup_teardown(a_small_map_takes_several_cleanings, setup, teardown),
         cmocka_unit_test_setup_teardown(lags_are_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_clean_in_part_is_clean_and_dirty, setup, teardown),
         cmocka_unit_test_setup_teardown(a_cleaning_that_begins_within_a_segment, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_not_synced_is_left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lag_ends_segments, setup, teardown),

@@ -93,7 +93,7 @@ static enum sys_job_result look_step(struct sys_job *job) {
 /* How long all cleanings together have to wait for what this one has used of the disk. */
 static void throttle(struct cleaner_run *run, double rate, uint64_t bytes) {
     int64_t now_ns = sys_mono_ns(run->volume->sys);
-    double cost_ns = (double)bytes / rate * 1e9;
+    double cost_ns = rate < 0 ? 0 : (double)bytes / rate * 1e9;
     int64_t free_at_ns = atomic_load(&run->cleaner->io_free_at_ns);
     int64_t until_ns;
     do {
@@ -179,10 +179,12 @@ static void stats_note_clean(struct cleaner_run *run) {
     const struct log_cleaning_stats *stats = &run->stats;
     double seconds = (double)(sys_mono_ms(run->volume->sys) - run->began_ms) / 1000;
     sys_lock_take(&cleaner->lock);
-    cleaner->stats.recopy_ratio =
-        stats->bytes_read == 0 ? 0 : (double)stats->bytes_written / (double)stats->bytes_read;
-    cleaner->stats.buffer_used = stats->map_used;
-    cleaner->stats.clean_seconds = seconds;
+    if (run->err == ERR_OK) {
+        cleaner->stats.recopy_ratio =
+            stats->bytes_read == 0 ? 0 : (double)stats->bytes_written / (double)stats->bytes_read;
+        cleaner->stats.buffer_used = stats->map_used;
+        cleaner->stats.clean_seconds = seconds;
+    }
     cleaner->stats.io_bytes += stats->bytes_io;
     sys_lock_give(&cleaner->lock);
 }
@@ -288,11 +290,7 @@ static bool may_begin(struct cleaner_run *run) {
 static void look_done(struct sys_job *job) {
     struct cleaner_run *run = container_of(job, struct cleaner_run, job);
     struct cleaner *cleaner = run->cleaner;
-    sys_lock_take(&cleaner->lock);
-    cleaner->stats.dirtiest_ratio = run->dirtiest;
-    cleaner->stats.delay_seconds = (double)run->delay_ms / 1000;
-    cleaner->looked_at_ms = sys_mono_ms(run->volume->sys);
-    sys_lock_give(&cleaner->lock);
+    cleaner_note_look(cleaner, run->volume_index, run->dirtiest);
     bool begin = may_begin(run);
     if (begin) {
         run->partition = partition_ref(run->best);
@@ -302,6 +300,9 @@ static void look_done(struct sys_job *job) {
         run_end(run, false);
         return;
     }
+    sys_lock_take(&cleaner->lock);
+    cleaner->stats.delay_seconds = (double)run->delay_ms / 1000;
+    sys_lock_give(&cleaner->lock);
     run->began_ms = sys_mono_ms(run->volume->sys);
     run->settings = settings_read(cleaner->replicas);
     run->cleaning =

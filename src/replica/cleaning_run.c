@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "replica/partition_int.h"
+#include "replica/tending_int.h"
 #include "replica/upkeep_int.h"
 #include "sys/sys.h"
 
@@ -60,6 +61,9 @@ static bool look_at(struct cleaner_run *run, struct partition *partition) {
     struct log_cleanable cleanable;
     if (log == NULL || atomic_load(&partition->uncleanable)) {
         return false;
+    }
+    if (!atomic_load(&partition->cleaned_now) && log_retention_possible(log)) {
+        tending_submit(partition, &(struct tending_due){.retention = true});
     }
     log_config_read(log, &config);
     err_t err = volume_note(run->volume,

@@ -211,6 +211,30 @@ static void both_policies_hold(void **state) {
     assert_int_equal(offsets_of(f, compacted).log_start_offset, 0);
 }
 
+/* With the cleaner's looks, not with those for retention (five minutes). */
+static void what_expired_of_a_compacted_topic_goes_soon(void **state) {
+    struct fixture *f = *state;
+    fixture_start(f);
+    struct uuid both = compacted_topic(f, "both");
+    struct uuid cut = compacted_topic(f, "cut");
+    fixture_config(f, META_RESOURCE_TOPIC, "both", "cleanup.policy", "compact,delete");
+    fixture_config(f, META_RESOURCE_TOPIC, "both", "retention.ms", "60000");
+    fixture_commit(f);
+    fixture_run_for(f, 10 * 1000);
+    fill_keys(f, both, "abcdef");
+    fill_keys(f, cut, "abcdef");
+    fixture_run_for(f, 30 * 1000);
+    assert_int_equal(size_of(f, both) / 900000, 6);
+    struct partition *partition = find(f, cut, 0);
+    assert_int_equal(log_delete_records(partition_log(partition), 3), ERR_OK);
+    partition_unref(partition);
+    fixture_run_for(f, 10 * 1000);
+    assert_int_equal(size_of(f, cut) / 900000, 3);
+    fixture_run_for(f, 30 * 1000);
+    assert_int_equal(size_of(f, both), 0);
+    assert_int_equal(offsets_of(f, both).log_start_offset, 6);
+}
+
 static bool is_being_cleaned(struct fixture *f) {
     return exists(f, "/d0/t-0/00000000000000000000.log.cleaned");
 }
@@ -448,6 +472,7 @@ int main(void) {
         TEST(a_new_rate_holds_at_once),
         cmocka_unit_test_setup_teardown(directories_take_turns, set_up_two, tear_down),
         TEST(both_policies_hold),
+        TEST(what_expired_of_a_compacted_topic_goes_soon),
         TEST(a_topic_is_deleted_while_it_is_cleaned),
         TEST(a_stop_does_not_wait_for_a_cleaning),
         TEST(the_policy_changes_while_it_is_cleaned),

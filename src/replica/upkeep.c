@@ -11,7 +11,8 @@
  *   cleaned     after a log was cleaned          up to where logs are compacted
  *   log starts  when somebody waits for them     that checkpoint, between any two slices
  *               (log_starts_int.h)
- *   retention   log.retention.check.interval.ms  oldest segments by time, size and log start
+ *   retention   log.retention.check.interval.ms  oldest segments by time, size and log start; those
+ *                                                of compacted logs go with the cleaner's looks, too
  *   producers   producer.id.expiration.check.    those that expired are forgotten
  *               interval.ms
  *   trash       a file's file.delete.delay.ms    unlink it

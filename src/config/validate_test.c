@@ -10,6 +10,7 @@
 #include "config/config.h"
 
 static struct config *file;
+static struct config_layers below; /* of topics */
 static struct arena arena;
 
 static int set_up(void **state) {
@@ -21,6 +22,7 @@ static int set_up(void **state) {
     arena_init(&arena, SIZE_MAX);
     assert_int_equal(config_new(pairs, count, &report, &file), ERR_OK);
     config_report_done(&report);
+    below = (struct config_layers){.file = file};
     return 0;
 }
 
@@ -34,7 +36,7 @@ static int tear_down(void **state) {
 static void topic(const char *name, const char *value, const char *message) {
     struct config_pair pair = {str_from_c(name), str_from_c(value)};
     struct str said = STR("");
-    err_t err = config_validate(CONFIG_TOPIC, &pair, 1, file, &arena, &said);
+    err_t err = config_validate(CONFIG_TOPIC, &pair, 1, &below, &arena, &said);
     assert_int_equal(err, message == NULL ? ERR_OK : ERR_INVALID_CONFIG);
     if (message != NULL && !str_equal(said, str_from_c(message))) {
         fail_msg("'%s' instead of '%s'", said.data, message);
@@ -60,11 +62,11 @@ static void topic_settings(void **state) {
     struct config_pair both[] = {{STR("min.compaction.lag.ms"), STR("6")},
                                  {STR("max.compaction.lag.ms"), STR("5")}};
     struct str said;
-    assert_int_equal(config_validate(CONFIG_TOPIC, both, 2, file, &arena, &said),
+    assert_int_equal(config_validate(CONFIG_TOPIC, both, 2, &below, &arena, &said),
                      ERR_INVALID_CONFIG);
     assert_true(str_equal(said, STR("conflict topic config setting min.compaction.lag.ms (6) > "
                                     "max.compaction.lag.ms (5)")));
-    assert_int_equal(config_validate(CONFIG_TOPIC, NULL, 0, file, &arena, &said), ERR_OK);
+    assert_int_equal(config_validate(CONFIG_TOPIC, NULL, 0, &below, &arena, &said), ERR_OK);
 }
 
 static void broker(const char *name, const char *value, bool per_broker, err_t expected) {
@@ -93,6 +95,18 @@ static bool pair_get(const void *arg, struct str name, struct str *ret_value) {
         *ret_value = pair->value;
     }
     return found;
+}
+
+/* A topic's settings go together with those that all topics have. */
+static void what_topics_fall_back_to(void **state) {
+    (void)state;
+    struct config_pair lag = {STR("log.cleaner.max.compaction.lag.ms"), STR("5")};
+    below.cluster = (struct config_lookup){pair_get, &lag};
+    topic("min.compaction.lag.ms", "5", NULL);
+    topic("min.compaction.lag.ms", "6",
+          "conflict topic config setting min.compaction.lag.ms (6) > max.compaction.lag.ms (5)");
+    below.cluster = (struct config_lookup){0};
+    topic("min.compaction.lag.ms", "6", NULL);
 }
 
 /* What a broker has with this setting. */
@@ -155,10 +169,10 @@ static void other_scopes(void **state) {
     (void)state;
     struct config_pair pair = {STR("interval.mss"), STR("1")};
     struct str said;
-    assert_int_equal(config_validate(CONFIG_CLIENT_METRICS, &pair, 1, file, &arena, &said),
+    assert_int_equal(config_validate(CONFIG_CLIENT_METRICS, &pair, 1, &below, &arena, &said),
                      ERR_INVALID_CONFIG);
     pair = (struct config_pair){STR("share.isolation.level"), STR("x")};
-    assert_int_equal(config_validate(CONFIG_GROUP, &pair, 1, file, &arena, &said),
+    assert_int_equal(config_validate(CONFIG_GROUP, &pair, 1, &below, &arena, &said),
                      ERR_INVALID_CONFIG);
 }
 
@@ -166,6 +180,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(topic_settings),
         cmocka_unit_test(broker_settings),
+        cmocka_unit_test(what_topics_fall_back_to),
         cmocka_unit_test(what_a_running_broker_cannot_go_on_with),
         cmocka_unit_test(other_scopes),
     };

@@ -32,6 +32,11 @@ static bool is_looked_at(const struct cleaner *cleaner, int volume_index) {
     return false;
 }
 
+int64_t cleaner_next_look_ms(const struct cleaner *cleaner, int64_t now_ms) {
+    int64_t backoff_ms = config_long(cleaner->replicas->config, CONFIG_LOG_CLEANER_BACKOFF_MS);
+    return backoff_ms < INT64_MAX - now_ms ? now_ms + backoff_ms : INT64_MAX;
+}
+
 static void begin(struct cleaner *cleaner, int volume_index, int64_t now_ms) {
     struct replicas *replicas = cleaner->replicas;
     struct cleaner_run *run = calloc(1, sizeof *run);
@@ -39,8 +44,7 @@ static void begin(struct cleaner *cleaner, int volume_index, int64_t now_ms) {
     run->volume_index = volume_index;
     run->volume = replicas->volumes[volume_index];
     candidates_list(run);
-    cleaner->look_at_ms[volume_index] =
-        now_ms + config_long(replicas->config, CONFIG_LOG_CLEANER_BACKOFF_MS);
+    cleaner->look_at_ms[volume_index] = cleaner_next_look_ms(cleaner, now_ms);
     if (run->candidate_count == 0) {
         cleaner_note_look(cleaner, volume_index, 0);
         free(run->candidates);
@@ -84,9 +88,13 @@ void cleaner_tick(struct cleaner *cleaner, int64_t now_ms) {
     }
     struct replicas *replicas = cleaner->replicas;
     int count = replicas->data_volume_count, first = cleaner->volume_next;
+    int64_t latest_ms = cleaner_next_look_ms(cleaner, now_ms);
     for (int n = 0; n < count; n++) {
         int i = (first + n) % count;
         bool usable = log_directory_state(replicas->volumes[i]->directory) == ERR_OK;
+        if (cleaner->look_at_ms[i] > latest_ms) { /* by the interval of before */
+            cleaner->look_at_ms[i] = latest_ms;
+        }
         if (usable && now_ms >= cleaner->look_at_ms[i] && !is_looked_at(cleaner, i) &&
             cleaner->run_count < config_int(replicas->config, CONFIG_LOG_CLEANER_THREADS)) {
             cleaner->volume_next = (i + 1) % count;

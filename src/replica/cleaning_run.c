@@ -168,8 +168,8 @@ static void run_end(struct cleaner_run *run, bool look_again) {
     struct cleaner *cleaner = run->cleaner;
     struct replicas *replicas = cleaner->replicas;
     int64_t now_ms = sys_mono_ms(replicas->sys);
-    int64_t backoff_ms = config_long(replicas->config, CONFIG_LOG_CLEANER_BACKOFF_MS);
-    cleaner->look_at_ms[run->volume_index] = look_again ? now_ms : now_ms + backoff_ms;
+    cleaner->look_at_ms[run->volume_index] =
+        look_again ? now_ms : cleaner_next_look_ms(cleaner, now_ms);
     list_remove(&run->link);
     cleaner->run_count--;
     free(run->where);

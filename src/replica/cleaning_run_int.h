@@ -58,6 +58,9 @@ struct cleaner_run {
     struct leaving *leaving;
 };
 
+/* Reactor 0: when a volume is looked at again that is looked at now. */
+int64_t cleaner_next_look_ms(const struct cleaner *cleaner, int64_t now_ms);
+
 /* Reactor 0: the logs of a volume were looked at. */
 void cleaner_note_look(struct cleaner *cleaner, int volume_index, double dirtiest_ratio);
 

@@ -156,6 +156,20 @@ static void a_new_rate_holds_at_once(void **state) {
     assert_int_equal(size_of(f, id) / 900000, 2);
 }
 
+static void a_new_interval_holds_at_once(void **state) {
+    struct fixture *f = *state;
+    fixture_start(f);
+    fixture_change(f, "log.cleaner.backoff.ms", "9223372036854775807");
+    struct uuid id = compacted_topic(f, "t");
+    fixture_run_for(f, 10 * 1000); /* it was looked at */
+    fill_keys(f, id, "aaaaaa");
+    fixture_run_for(f, 60 * 1000);
+    assert_int_equal(size_of(f, id) / 900000, 6);
+    fixture_change(f, "log.cleaner.backoff.ms", "1000");
+    fixture_run_for(f, 10 * 1000);
+    assert_int_equal(size_of(f, id) / 900000, 2);
+}
+
 /* Logs of one directory that are always due do not keep those of another waiting. */
 static void directories_take_turns(void **state) {
     struct fixture *f = *state;
@@ -470,6 +484,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(the_dirtiest_log_is_told, set_up_two, tear_down),
         TEST(the_rate_is_bounded),
         TEST(a_new_rate_holds_at_once),
+        TEST(a_new_interval_holds_at_once),
         cmocka_unit_test_setup_teardown(directories_take_turns, set_up_two, tear_down),
         TEST(both_policies_hold),
         TEST(what_expired_of_a_compacted_topic_goes_soon),

@@ -214,16 +214,6 @@ static void check_quorum(const struct checks *c) {
 
 static void check_times(const struct checks *c) {
     const struct config *config = c->config;
-    if (config_effective_long(config, CONFIG_LOG_RETENTION_MS) == 0) {
-        config_report_error(c->report, "log.retention.ms must be unlimited (-1) or, greater than "
-                                       "or equal to 1");
-    }
-    if (config_effective_long(config, CONFIG_LOG_ROLL_MS) < 1) {
-        config_report_error(c->report, "log.roll.ms must be greater than or equal to 1");
-    }
-    if (config_effective_long(config, CONFIG_LOG_ROLL_JITTER_MS) < 0) {
-        config_report_error(c->report, "log.roll.jitter.ms must be greater than or equal to 0");
-    }
     if ((int64_t)config_int(config, CONFIG_BROKER_HEARTBEAT_INTERVAL_MS) * 2 >
         config_int(config, CONFIG_BROKER_SESSION_TIMEOUT_MS)) {
         config_report_warning(c->report,
@@ -247,37 +237,12 @@ static void check_times(const struct checks *c) {
     }
 }
 
-/* host:count,host:count */
-static bool overrides_are_readable(struct str list) {
-    struct str item;
-    for (size_t position = 0; config_list_next(list, &position, &item);) {
-        const char *colon = memrchr(item.data, ':', item.size);
-        size_t digits = colon == NULL ? 0 : (size_t)(item.data + item.size - colon - 1);
-        if (digits == 0 || digits > 9 || colon == item.data ||
-            strspn(colon + 1, "0123456789") < digits) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static void check_limits(const struct checks *c) {
     const struct config *config = c->config;
     int64_t queued = config_long(config, CONFIG_QUEUED_MAX_REQUEST_BYTES);
     if (queued > 0 && queued < config_int(config, CONFIG_SOCKET_REQUEST_MAX_BYTES)) {
         config_report_error(c->report, "queued.max.request.bytes must be larger or equal to "
                                        "socket.request.max.bytes");
-    }
-    struct str overrides = config_str(config, CONFIG_MAX_CONNECTIONS_PER_IP_OVERRIDES);
-    if (config_int(config, CONFIG_MAX_CONNECTIONS_PER_IP) == 0 && overrides.size == 0) {
-        config_report_error(c->report, "max.connections.per.ip can be set to zero only if "
-                                       "max.connections.per.ip.overrides property is set.");
-    }
-    if (!overrides_are_readable(overrides)) {
-        config_report_error(c->report,
-                            "Invalid value %.*s for configuration "
-                            "max.connections.per.ip.overrides: it should read host:count,...",
-                            STR_ARGS(overrides));
     }
     static const enum config_key buffers[] = {CONFIG_SOCKET_SEND_BUFFER_BYTES,
                                               CONFIG_SOCKET_RECEIVE_BUFFER_BYTES};
@@ -347,6 +312,7 @@ void config_check_broker(const struct config *config, struct config_report *repo
     check_quorum(&c);
     check_times(&c);
     check_limits(&c);
+    config_check_changeable(config, report);
     check_http(&c);
     config_check_groups(config, report);
 }

@@ -261,10 +261,12 @@ void config_describe(const struct config_layers *layers, enum config_key key, st
 
 /*
  * Checks the complete new set of a topic's (group's …) own settings, for CreateTopics, AlterConfigs
- * and IncrementalAlterConfigs. INVALID_CONFIG, with Kafka's words. `file` gives the defaults.
+ * and IncrementalAlterConfigs. INVALID_CONFIG, with Kafka's words. What it does not say itself it
+ * has from the layers below it.
  */
 err_t config_validate(enum config_scope scope, const struct config_pair *pairs, size_t pair_count,
-                      const struct config *file, struct arena *arena, struct str *ret_message);
+                      const struct config_layers *below, struct arena *arena,
+                      struct str *ret_message);
 
 /*
  * The same for a broker's dynamic settings: unknown keys are carried as in Kafka, keys that cannot
@@ -273,6 +275,14 @@ err_t config_validate(enum config_scope scope, const struct config_pair *pairs, 
 err_t config_validate_broker(const struct config_pair *pairs, size_t pair_count, bool per_broker,
                              const struct config *file, struct arena *arena,
                              struct str *ret_message);
+
+/*
+ * Whether a broker may go on with these settings (see config_with_dynamic) instead of those it has:
+ * what does not go together, and numbers of threads that are not changed step by step.
+ * INVALID_CONFIG.
+ */
+err_t config_validate_broker_change(const struct config *now, const struct config *next,
+                                    struct arena *arena, struct str *ret_message);
 
 /* --- the table for people: what a node knows --- */
 

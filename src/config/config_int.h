@@ -40,6 +40,9 @@ void config_report_warning(struct config_report *report, const char *format, ...
 void config_check_broker(const struct config *config, struct config_report *report);
 void config_check_groups(const struct config *config, struct config_report *report);
 
+/* The part of it that a change of a setting may break. */
+void config_check_changeable(const struct config *config, struct config_report *report);
+
 /* The value of a key that a resource falls back to: dynamic for this broker, for all, the file's.
  */
 struct str config_layers_broker_text(const struct config_layers *layers, enum config_key key);

@@ -75,7 +75,8 @@ static err_t check_topic(const struct config *topic, struct arena *arena, struct
 }
 
 err_t config_validate(enum config_scope scope, const struct config_pair *pairs, size_t pair_count,
-                      const struct config *file, struct arena *arena, struct str *ret_message) {
+                      const struct config_layers *below, struct arena *arena,
+                      struct str *ret_message) {
     err_t err = check_names(scope, pairs, pair_count, arena, ret_message);
     if (err != ERR_OK) {
         return err;
@@ -98,7 +99,8 @@ err_t config_validate(enum config_scope scope, const struct config_pair *pairs, 
     for (size_t i = 0; i < pair_count; i++) {
         ended[i] = pairs[i];
     }
-    struct config_layers layers = {.resource = {pair_lookup, ended}, .file = file};
+    struct config_layers layers = *below;
+    layers.resource = (struct config_lookup){pair_lookup, ended};
     struct config *topic = config_resolve(scope, &layers);
     err = check_topic(topic, arena, ret_message);
     config_unref(topic);

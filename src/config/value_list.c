@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/map.h"
 #include "config/value_int.h"
 
 bool config_list_next(struct str list, size_t *position, struct str *ret_item) {
@@ -43,16 +44,21 @@ static struct str join(struct value_parse *p, struct str list, const char *separ
     return text;
 }
 
-static bool has_duplicates(struct str list) {
-    struct str a, b;
-    for (size_t i = 0; config_list_next(list, &i, &a);) {
-        for (size_t j = i; config_list_next(list, &j, &b);) {
-            if (a.size == b.size && memcmp(a.data, b.data, a.size) == 0) {
-                return true;
-            }
+/* Without items that stand in it before. */
+static struct str unique(struct value_parse *p, struct str list) {
+    struct buffer out = {0};
+    struct map seen = {0};
+    struct str item;
+    for (size_t position = 0; config_list_next(list, &position, &item);) {
+        if (map_put(&seen, str_bytes(item), &seen) == NULL) {
+            buffer_printf(&out, "%s%.*s", out.size == 0 ? "" : ",", STR_ARGS(item));
         }
     }
-    return false;
+    struct str text =
+        out.size == list.size ? list : arena_str(p->arena, bytes_str(buffer_bytes(&out)));
+    map_done(&seen);
+    buffer_done(&out);
+    return text;
 }
 
 static bool choice_matches(struct str choices, struct str value, bool any_case) {
@@ -89,23 +95,18 @@ static err_t check_distinct(struct value_parse *p) {
                                   choices == NULL ? "" : "]");
         return ERR_INVALID;
     }
-    if (has_duplicates(list)) {
-        p->message =
-            arena_printf(p->arena, "Configuration '%s' values must not be duplicated.", name);
-        return ERR_INVALID;
-    }
     for (size_t position = 0; config_list_next(list, &position, &item);) {
-        if (p->row->choices != NULL) {
-            err_t err = value_check_choice(p, item, false);
-            if (err != ERR_OK) {
-                return err;
-            }
-        } else if (item.size == 0) {
+        if (item.size == 0) {
             p->message =
                 arena_printf(p->arena, "Configuration '%s' values must not be empty.", name);
             return ERR_INVALID;
         }
+        err_t err = p->row->choices == NULL ? ERR_OK : value_check_choice(p, item, false);
+        if (err != ERR_OK) {
+            return err;
+        }
     }
+    p->value.text = unique(p, list);
     return ERR_OK;
 }
 

@@ -328,24 +328,25 @@ static struct api_error check_resource_name(const struct alteration *alteration)
     }
 }
 
-static struct api_error check_set(const struct alteration *alteration) {
-    const struct config *file = alteration->controller->options.config;
+static struct api_error check_all(const struct alteration *alteration) {
     struct str message = STR_NULL;
     err_t err;
     if (alteration->type == META_RESOURCE_BROKER) {
         err = config_validate_broker(alteration->set, alteration->set_count,
-                                     alteration->name.size > 0, file, alteration->arena, &message);
+                                     alteration->name.size > 0,
+                                     alteration->controller->options.config, alteration->arena,
+                                     &message);
     } else {
+        struct config_layers below = controller_config_layers(alteration->controller, STR_NULL);
         err = config_validate(scope_of(alteration->type), alteration->set, alteration->set_count,
-                              file, alteration->arena, &message);
-    }
-    if (err != ERR_OK && alteration->type == META_RESOURCE_BROKER) {
-        err = ERR_INVALID_REQUEST; /* whatever is wrong (KAFKA-13609) */
+                              &below, alteration->arena, &message);
     }
     if (err != ERR_OK) {
         return (struct api_error){.err = err, .message = message};
     }
     switch (alteration->type) {
+    case META_RESOURCE_BROKER:
+        return config_check_broker_change(alteration);
     case META_RESOURCE_GROUP:
         return config_check_group(alteration);
     case META_RESOURCE_CLIENT_METRICS:
@@ -353,6 +354,14 @@ static struct api_error check_set(const struct alteration *alteration) {
     default:
         return API_OK;
     }
+}
+
+static struct api_error check_set(const struct alteration *alteration) {
+    struct api_error error = check_all(alteration);
+    if (error.err != ERR_OK && alteration->type == META_RESOURCE_BROKER) {
+        error.err = ERR_INVALID_REQUEST; /* whatever is wrong (KAFKA-13609) */
+    }
+    return error;
 }
 
 /* --- 6: existence --- */

@@ -40,8 +40,8 @@ struct api_error alteration_check_and_run(struct alteration *alteration,
 /* The same for a request that no broker has seen, with the checks of its shape. */
 struct api_error alteration_run_direct(struct alteration *alteration, struct strand_output *output);
 
-/* config_checks.c: of the complete set. But for the second, names and values were checked before.
- */
+/* config_checks.c: of the complete set. But for the third, names and values were checked before. */
+struct api_error config_check_broker_change(const struct alteration *alteration);
 struct api_error config_check_group(const struct alteration *alteration);
 struct api_error config_check_client_metrics_names(const struct alteration *alteration);
 struct api_error config_check_client_metrics(const struct alteration *alteration);

@@ -1,7 +1,9 @@
 /*
- * What the settings of groups and of client-metrics subscriptions must fulfil beyond the table's
- * types and ranges.
+ * What the settings of brokers, groups and client-metrics subscriptions must fulfil beyond the
+ * table's types and ranges.
  */
+#include <inttypes.h>
+
 #include "controller/alteration.h"
 
 /* Of the complete set; false when it is not set. */
@@ -14,6 +16,36 @@ static bool set_get(const void *arg, struct str name, struct str *ret_value) {
         }
     }
     return false;
+}
+
+/* --- brokers: what this one would go on with --- */
+
+static bool index_get(const void *arg, struct str name, struct str *ret_value) {
+    const struct alteration *alteration = arg;
+    const struct config_pair *pair = map_get(&alteration->index, str_bytes(name));
+    if (pair != NULL) {
+        *ret_value = pair->value;
+    }
+    return pair != NULL;
+}
+
+struct api_error config_check_broker_change(const struct alteration *alteration) {
+    const struct controller *controller = alteration->controller;
+    struct str this_node =
+        arena_printf(alteration->arena, "%" PRId32, controller->options.node_id);
+    if (alteration->name.size > 0 && !str_equal(alteration->name, this_node)) {
+        return API_OK;
+    }
+    struct config_layers layers = controller_config_layers(controller, STR_NULL);
+    struct config *now = config_with_dynamic(&layers);
+    struct config_lookup set = {.get = index_get, .arg = alteration};
+    *(alteration->name.size > 0 ? &layers.broker : &layers.cluster) = set;
+    struct config *next = config_with_dynamic(&layers);
+    struct api_error error = API_OK;
+    error.err = config_validate_broker_change(now, next, alteration->arena, &error.message);
+    config_unref(now);
+    config_unref(next);
+    return error;
 }
 
 /* --- groups: within what the broker allows --- */

@@ -21,7 +21,7 @@
 struct log_cleanable {
     int64_t first_dirty_offset;       /* where the last cleaning ended */
     int64_t first_uncleanable_offset; /* up to here it may be cleaned: the base of a segment */
-    uint64_t clean_bytes;             /* of segments below the first dirty offset */
+    uint64_t clean_bytes;             /* of segments that begin below the first dirty offset */
     uint64_t cleanable_bytes;         /* of those that may be cleaned now */
     double ratio;                     /* cleanable of both; 0 when there are none */
     uint64_t truncations;             /* of the log, when this was so */

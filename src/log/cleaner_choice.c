@@ -101,14 +101,16 @@ static err_t delay_find(const struct sealed *sealed, int64_t now_ms, int64_t *re
     return ERR_OK;
 }
 
+/* A segment that is clean in part counts as both, as by Apache Kafka. */
 static void count_bytes(const struct sealed *sealed, struct log_cleanable *cleanable) {
     cleanable->first_uncleanable_offset = cleanable->first_dirty_offset;
     for (size_t i = 0; i < sealed->count; i++) {
         int64_t end = end_of(sealed, i);
         uint64_t size = segment_size(sealed->segments[i]);
-        if (end <= sealed->first_dirty) {
+        if (sealed->segments[i]->base_offset < sealed->first_dirty) {
             cleanable->clean_bytes += size;
-        } else if (end <= sealed->bound) {
+        }
+        if (end > sealed->first_dirty && end <= sealed->bound) {
             cleanable->cleanable_bytes += size;
             cleanable->first_uncleanable_offset = end;
         }

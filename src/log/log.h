@@ -295,6 +295,9 @@ void log_start_writeback(struct log *log);
  * call again. A log with cleanup.policy=compact alone only loses what is below its start. */
 err_t log_retention_step(struct log *log, int64_t now_ms, bool *ret_more);
 
+/* [any, memory only] False: it has nothing to do, whatever the time is. */
+bool log_retention_possible(struct log *log);
+
 /* [writer] DeleteRecords: moves the log start offset up. OFFSET_OUT_OF_RANGE above the high
  * watermark. Files go with the next retention step. The caller writes the LOG_START checkpoint. */
 err_t log_delete_records(struct log *log, int64_t offset);

@@ -274,6 +274,24 @@ static void lags_are_kept(void **state) {
     assert_true(log_cleanable_due(f->log, &cleanable));
 }
 
+/* Else a segment of which the map has no room for the last keys would be cleaned over and over. */
+static void what_is_clean_in_part_is_clean_and_dirty(void **state) {
+    struct fixture *f = *state;
+    f->config.min_cleanable_ratio = 0.5;
+    fixture_open(f);
+    put(f, "abcdefgh", "1");
+    seal(f);
+    struct log_cleanable cleanable;
+    assert_int_equal(log_cleanable(f->log, f->now_ms, false, &cleanable), ERR_OK);
+    assert_true(cleanable.ratio == 1);
+    assert_int_equal(log_delete_records(f->log, 4), ERR_OK);
+    assert_int_equal(log_cleanable(f->log, f->now_ms, false, &cleanable), ERR_OK);
+    assert_int_equal(cleanable.first_dirty_offset, 4);
+    assert_true(cleanable.clean_bytes > 0);
+    assert_true(cleanable.ratio == 0.5);
+    assert_false(log_cleanable_due(f->log, &cleanable));
+}
+
 /* A transaction that was aborted before the dirty part says nothing of its producer's later ones.
  */
 static void a_cleaning_that_begins_within_a_segment(void **state) {
@@ -613,6 +631,13 @@ static void the_map_keeps_to_its_bound(void **state) {
     assert_true(offset_map_put(&map, (struct bytes){(uint8_t *)&again, sizeof again}, 500));
     assert_int_equal(offset_map_get(&map, (struct bytes){(uint8_t *)&again, sizeof again}), 500);
     offset_map_done(&map);
+    double odd[] = {0, -1, -1e300, 5};
+    for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
+        offset_map_init(&map, 100 * OFFSET_MAP_SLOT_SIZE, odd[i], 1 << 20, key);
+        bool room = offset_map_put(&map, (struct bytes){(uint8_t *)&again, sizeof again}, 1);
+        assert_int_equal(room, odd[i] > 0);
+        offset_map_done(&map);
+    }
 }
 
 int main(void) {
@@ -627,6 +652,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(producers_go_on, setup, teardown),
         cmocka_unit_test_setup_teardown(a_small_map_takes_several_cleanings, setup, teardown),
         cmocka_unit_test_setup_teardown(lags_are_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_clean_in_part_is_clean_and_dirty, setup, teardown),
         cmocka_unit_test_setup_teardown(a_cleaning_that_begins_within_a_segment, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_not_synced_is_left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lag_ends_segments, setup, teardown),

@@ -74,9 +74,9 @@ void key_hash(const uint64_t key[2], struct bytes data, uint64_t ret_hash[2]) {
 
 void offset_map_init(struct offset_map *map, uint64_t memory, double load_factor, uint64_t keys,
                      const uint64_t hash_key[2]) {
-    uint64_t slots = memory / OFFSET_MAP_SLOT_SIZE;
+    uint64_t slots = load_factor > 0 ? memory / OFFSET_MAP_SLOT_SIZE : 0;
     double wanted = (double)keys / load_factor + 2;
-    if (wanted < (double)slots) {
+    if (slots > 0 && wanted < (double)slots) {
         slots = (uint64_t)wanted;
     }
     *map = (struct offset_map){.latest_offset = -1, .hash_key = {hash_key[0], hash_key[1]}};

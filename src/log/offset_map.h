@@ -24,7 +24,8 @@ struct offset_map {
 
 enum { OFFSET_MAP_SLOT_SIZE = 24 };
 
-/* At most `memory` bytes, and no more than `keys` keys need at this load factor. */
+/* At most `memory` bytes, and no more than `keys` keys need at this load factor; of one that is not
+ * above 0 no key has room. */
 void offset_map_init(struct offset_map *map, uint64_t memory, double load_factor, uint64_t keys,
                      const uint64_t hash_key[2]);
 void offset_map_done(struct offset_map *map);

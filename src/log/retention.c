@@ -140,6 +140,16 @@ err_t log_retention_step(struct log *log, int64_t now_ms, bool *ret_more) {
     return err;
 }
 
+bool log_retention_possible(struct log *log) {
+    sys_lock_take(&log->lock);
+    int64_t begin = log->segments[0]->base_offset;
+    int64_t end = log->segment_count == 1 ? log->end_offset : log->segments[1]->base_offset;
+    bool below_start = begin < log->start_offset && end <= log->start_offset;
+    bool possible = below_start || log->config.cleanup_delete;
+    sys_lock_give(&log->lock);
+    return possible;
+}
+
 err_t log_delete_records(struct log *log, int64_t offset) {
     err_t err = log_writable(log);
     if (err != ERR_OK) {

@@ -32,6 +32,11 @@ static bool is_looked_at(const struct cleaner *cleaner, int volume_index) {
     return false;
 }
 
+int64_t cleaner_next_look_ms(const struct cleaner *cleaner, int64_t now_ms) {
+    int64_t backoff_ms = config_long(cleaner->replicas->config, CONFIG_LOG_CLEANER_BACKOFF_MS);
+    return backoff_ms < INT64_MAX - now_ms ? now_ms + backoff_ms : INT64_MAX;
+}
+
 static void begin(struct cleaner *cleaner, int volume_index, int64_t now_ms) {
     struct replicas *replicas = cleaner->replicas;
     struct cleaner_run *run = calloc(1, sizeof *run);
@@ -39,9 +44,9 @@ static void begin(struct cleaner *cleaner, int volume_index, int64_t now_ms) {
     run->volume_index = volume_index;
     run->volume = replicas->volumes[volume_index];
     candidates_list(run);
-    cleaner->look_at_ms[volume_index] =
-        now_ms + config_long(replicas->config, CONFIG_LOG_CLEANER_BACKOFF_MS);
+    cleaner->look_at_ms[volume_index] = cleaner_next_look_ms(cleaner, now_ms);
     if (run->candidate_count == 0) {
+        cleaner_note_look(cleaner, volume_index, 0);
         free(run->candidates);
         free(run);
         return;
@@ -83,9 +88,13 @@ void cleaner_tick(struct cleaner *cleaner, int64_t now_ms) {
     }
     struct replicas *replicas = cleaner->replicas;
     int count = replicas->data_volume_count, first = cleaner->volume_next;
+    int64_t latest_ms = cleaner_next_look_ms(cleaner, now_ms);
     for (int n = 0; n < count; n++) {
         int i = (first + n) % count;
         bool usable = log_directory_state(replicas->volumes[i]->directory) == ERR_OK;
+        if (cleaner->look_at_ms[i] > latest_ms) { /* by the interval of before */
+            cleaner->look_at_ms[i] = latest_ms;
+        }
         if (usable && now_ms >= cleaner->look_at_ms[i] && !is_looked_at(cleaner, i) &&
             cleaner->run_count < config_int(replicas->config, CONFIG_LOG_CLEANER_THREADS)) {
             cleaner->volume_next = (i + 1) % count;
@@ -122,7 +131,9 @@ struct cleaner *cleaner_new(struct replicas *replicas) {
     struct cleaner *cleaner = calloc(1, sizeof *cleaner);
     cleaner->replicas = replicas;
     cleaner->look_at_ms = calloc((size_t)replicas->volume_count, sizeof *cleaner->look_at_ms);
-    cleaner->looked_at_ms = -1;
+    cleaner->dirtiest_ratios =
+        calloc((size_t)replicas->volume_count, sizeof *cleaner->dirtiest_ratios);
+    cleaner->looked_at_ms = sys_mono_ms(replicas->sys);
     list_init(&cleaner->runs);
     sys_lock_init(&cleaner->lock, SYS_RANK_WAITING);
     return cleaner;
@@ -131,18 +142,40 @@ struct cleaner *cleaner_new(struct replicas *replicas) {
 void cleaner_free(struct cleaner *cleaner) {
     if (cleaner != NULL) {
         free(cleaner->look_at_ms);
+        free(cleaner->dirtiest_ratios);
         free(cleaner);
     }
 }
 
 /* --- metrics --- */
 
+void cleaner_note_look(struct cleaner *cleaner, int volume_index, double dirtiest_ratio) {
+    sys_lock_take(&cleaner->lock);
+    cleaner->dirtiest_ratios[volume_index] = dirtiest_ratio;
+    cleaner->looked_at_ms = sys_mono_ms(cleaner->replicas->sys);
+    sys_lock_give(&cleaner->lock);
+}
+
+/* Under the lock. Logs of a directory that failed are out of reach. */
+static double dirtiest_ratio(const struct cleaner *cleaner) {
+    const struct replicas *replicas = cleaner->replicas;
+    double dirtiest = 0;
+    for (int i = 0; i < replicas->data_volume_count; i++) {
+        bool usable = log_directory_state(replicas->volumes[i]->directory) == ERR_OK;
+        if (usable && cleaner->dirtiest_ratios[i] > dirtiest) {
+            dirtiest = cleaner->dirtiest_ratios[i];
+        }
+    }
+    return dirtiest;
+}
+
 void replicas_cleaner_stats(struct replicas *replicas, struct replicas_cleaner_stats *ret_stats) {
     struct cleaner *cleaner = replicas->cleaner;
     int64_t now_ms = sys_mono_ms(replicas->sys);
     sys_lock_take(&cleaner->lock);
     *ret_stats = cleaner->stats;
-    ret_stats->since_look_ms = cleaner->looked_at_ms < 0 ? 0 : now_ms - cleaner->looked_at_ms;
+    ret_stats->dirtiest_ratio = dirtiest_ratio(cleaner);
+    ret_stats->since_look_ms = now_ms - cleaner->looked_at_ms;
     sys_lock_give(&cleaner->lock);
 }
 

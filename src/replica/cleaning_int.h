@@ -10,7 +10,8 @@
  *
  *     LOOK    worker      at all compacted logs of the volume: the one with the largest share of
  *                         dirty bytes among those that are due. Volumes take turns; a disk that
- *                         hangs keeps only its own logs waiting
+ *                         hangs keeps only its own logs waiting. What retention may delete of a
+ *                         log goes (tending_int.h), unless it is being cleaned
  *     CLEAN   worker      slice by slice (log/cleaner.h); paused when faster than
  *                         log.cleaner.io.max.bytes.per.second, all cleanings together
  *     swap    reactor 0   a write of the partition, memory only

@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "replica/partition_int.h"
+#include "replica/tending_int.h"
 #include "replica/upkeep_int.h"
 #include "sys/sys.h"
 
@@ -61,6 +62,9 @@ static bool look_at(struct cleaner_run *run, struct partition *partition) {
     if (log == NULL || atomic_load(&partition->uncleanable)) {
         return false;
     }
+    if (!atomic_load(&partition->cleaned_now) && log_retention_possible(log)) {
+        tending_submit(partition, &(struct tending_due){.retention = true});
+    }
     log_config_read(log, &config);
     err_t err = volume_note(run->volume,
                             log_cleanable(log, sys_wall_ms(run->volume->sys), false, &cleanable));
@@ -93,7 +97,7 @@ static enum sys_job_result look_step(struct sys_job *job) {
 /* How long all cleanings together have to wait for what this one has used of the disk. */
 static void throttle(struct cleaner_run *run, double rate, uint64_t bytes) {
     int64_t now_ns = sys_mono_ns(run->volume->sys);
-    double cost_ns = (double)bytes / rate * 1e9;
+    double cost_ns = rate < 0 ? 0 : (double)bytes / rate * 1e9;
     int64_t free_at_ns = atomic_load(&run->cleaner->io_free_at_ns);
     int64_t until_ns;
     do {
@@ -164,8 +168,8 @@ static void run_end(struct cleaner_run *run, bool look_again) {
     struct cleaner *cleaner = run->cleaner;
     struct replicas *replicas = cleaner->replicas;
     int64_t now_ms = sys_mono_ms(replicas->sys);
-    int64_t backoff_ms = config_long(replicas->config, CONFIG_LOG_CLEANER_BACKOFF_MS);
-    cleaner->look_at_ms[run->volume_index] = look_again ? now_ms : now_ms + backoff_ms;
+    cleaner->look_at_ms[run->volume_index] =
+        look_again ? now_ms : cleaner_next_look_ms(cleaner, now_ms);
     list_remove(&run->link);
     cleaner->run_count--;
     free(run->where);
@@ -179,10 +183,12 @@ static void stats_note_clean(struct cleaner_run *run) {
     const struct log_cleaning_stats *stats = &run->stats;
     double seconds = (double)(sys_mono_ms(run->volume->sys) - run->began_ms) / 1000;
     sys_lock_take(&cleaner->lock);
-    cleaner->stats.recopy_ratio =
-        stats->bytes_read == 0 ? 0 : (double)stats->bytes_written / (double)stats->bytes_read;
-    cleaner->stats.buffer_used = stats->map_used;
-    cleaner->stats.clean_seconds = seconds;
+    if (run->err == ERR_OK) {
+        cleaner->stats.recopy_ratio =
+            stats->bytes_read == 0 ? 0 : (double)stats->bytes_written / (double)stats->bytes_read;
+        cleaner->stats.buffer_used = stats->map_used;
+        cleaner->stats.clean_seconds = seconds;
+    }
     cleaner->stats.io_bytes += stats->bytes_io;
     sys_lock_give(&cleaner->lock);
 }
@@ -288,11 +294,7 @@ static bool may_begin(struct cleaner_run *run) {
 static void look_done(struct sys_job *job) {
     struct cleaner_run *run = container_of(job, struct cleaner_run, job);
     struct cleaner *cleaner = run->cleaner;
-    sys_lock_take(&cleaner->lock);
-    cleaner->stats.dirtiest_ratio = run->dirtiest;
-    cleaner->stats.delay_seconds = (double)run->delay_ms / 1000;
-    cleaner->looked_at_ms = sys_mono_ms(run->volume->sys);
-    sys_lock_give(&cleaner->lock);
+    cleaner_note_look(cleaner, run->volume_index, run->dirtiest);
     bool begin = may_begin(run);
     if (begin) {
         run->partition = partition_ref(run->best);
@@ -302,6 +304,9 @@ static void look_done(struct sys_job *job) {
         run_end(run, false);
         return;
     }
+    sys_lock_take(&cleaner->lock);
+    cleaner->stats.delay_seconds = (double)run->delay_ms / 1000;
+    sys_lock_give(&cleaner->lock);
     run->began_ms = sys_mono_ms(run->volume->sys);
     run->settings = settings_read(cleaner->replicas);
     run->cleaning =

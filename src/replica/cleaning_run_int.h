@@ -20,7 +20,8 @@ struct cleaner {
 
     struct sys_lock lock; /* guards the rest */
     struct replicas_cleaner_stats stats;
-    int64_t looked_at_ms; /* sys_mono_ms of the last look; -1: none yet */
+    double *dirtiest_ratios; /* per volume: of the logs of its last look */
+    int64_t looked_at_ms;    /* sys_mono_ms of the last look, or of the start */
 };
 
 /* A volume that is looked at, then perhaps a log that is cleaned. */
@@ -56,6 +57,12 @@ struct cleaner_run {
     _Atomic bool stop;
     struct leaving *leaving;
 };
+
+/* Reactor 0: when a volume is looked at again that is looked at now. */
+int64_t cleaner_next_look_ms(const struct cleaner *cleaner, int64_t now_ms);
+
+/* Reactor 0: the logs of a volume were looked at. */
+void cleaner_note_look(struct cleaner *cleaner, int volume_index, double dirtiest_ratio);
 
 /* Reactor 0. Volume and candidates were set, and the run is in the cleaner's list. */
 void cleaner_run_begin(struct cleaner_run *run);

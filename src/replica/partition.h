@@ -194,7 +194,7 @@ struct partition_replication {
 /* Memory only. */
 void partition_replication(struct partition *partition, struct partition_replication *ret);
 
-/* ListOffsets. Blocks on the disk. read_committed bounds what "latest" means. */
+/* ListOffsets. Blocks on the disk. read_committed bounds what is found, but for the earliest. */
 err_t partition_offset_for_timestamp(struct partition *partition, int32_t leader_epoch,
                                      int64_t timestamp_ms, bool committed_only,
                                      struct log_time_offset *ret_found);

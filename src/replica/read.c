@@ -179,7 +179,7 @@ err_t partition_offset_for_timestamp(struct partition *partition, int32_t leader
             found.leader_epoch = opened.leader_epoch;
         }
         /* A time beyond what this reader may see is not there yet. */
-        if (timestamp_ms >= 0 && found.offset >= limit) {
+        if (!is_earliest(timestamp_ms) && found.offset >= limit) {
             found = (struct log_time_offset){.timestamp_ms = -1, .offset = -1, .leader_epoch = -1};
         }
     }

@@ -57,6 +57,12 @@ static int64_t cleaned_of(struct fixture *f, const char *topic) {
     return offset;
 }
 
+static struct replicas_cleaner_stats stats_of(struct fixture *f) {
+    struct replicas_cleaner_stats stats;
+    replicas_cleaner_stats(f->replicas, &stats);
+    return stats;
+}
+
 static void a_compacted_topic_gets_smaller(void **state) {
     struct fixture *f = *state;
     fixture_start(f);
@@ -70,8 +76,7 @@ static void a_compacted_topic_gets_smaller(void **state) {
     assert_int_equal(cleaned_of(f, "t"), 5);
     assert_true(told(f, "t-0 is compacted up to offset 5"));
     assert_int_equal(offsets_of(f, id).log_start_offset, 0);
-    struct replicas_cleaner_stats stats;
-    replicas_cleaner_stats(f->replicas, &stats);
+    struct replicas_cleaner_stats stats = stats_of(f);
     assert_true(stats.recopy_ratio > 0 && stats.recopy_ratio < 1);
     assert_true(stats.io_bytes > 8 * 900000);
     fixture_stop(f);
@@ -83,6 +88,47 @@ static void a_compacted_topic_gets_smaller(void **state) {
     fixture_run_for(f, 60 * 1000);
     assert_int_equal(size_of(f, id) / 900000, 3);
     assert_int_equal(cleaned_of(f, "t"), 9);
+}
+
+/* Also where no topic is compacted: else alerts on it would be of no use. */
+static void each_look_is_told(void **state) {
+    struct fixture *f = *state;
+    fixture_start(f);
+    (void)compacted_topic(f, "t");
+    fixture_run_for(f, 10 * 1000);
+    fixture_config(f, META_RESOURCE_TOPIC, "t", "cleanup.policy", "delete");
+    fixture_commit(f);
+    fixture_run_for(f, 60 * 1000);
+    assert_in_range(stats_of(f).since_look_ms, 0, 3000);
+}
+
+/* The largest share of all directories, and none when there are no such topics any more. */
+static void the_dirtiest_log_is_told(void **state) {
+    struct fixture *f = *state;
+    fixture_start(f);
+    struct uuid ids[4];
+    const char *names[] = {"a", "b", "c", "d"};
+    for (int i = 0; i < 4; i++) {
+        ids[i] = compacted_topic(f, names[i]);
+        fixture_config(f, META_RESOURCE_TOPIC, names[i], "min.cleanable.dirty.ratio", "1");
+    }
+    fixture_commit(f);
+    fill_keys(f, ids[2], "abc");
+    fixture_run_for(f, 30 * 1000);
+    assert_true(stats_of(f).dirtiest_ratio == 1);
+    fixture_config(f, META_RESOURCE_TOPIC, "c", "max.compaction.lag.ms", "1");
+    fixture_commit(f);
+    fixture_run_for(f, 30 * 1000);
+    assert_true(stats_of(f).dirtiest_ratio == 0);
+    assert_in_range((uintmax_t)stats_of(f).delay_seconds, 20, 60);
+    for (int i = 0; i < 4; i++) {
+        fixture_config(f, META_RESOURCE_TOPIC, names[i], "cleanup.policy", "delete");
+    }
+    fixture_commit(f);
+    fill_keys(f, ids[2], "abc");
+    fixture_run_for(f, 30 * 1000);
+    assert_true(stats_of(f).dirtiest_ratio == 0);
+    assert_in_range((uintmax_t)stats_of(f).delay_seconds, 20, 60);
 }
 
 static void the_rate_is_bounded(void **state) {
@@ -107,6 +153,20 @@ static void a_new_rate_holds_at_once(void **state) {
     assert_int_equal(size_of(f, id) / 900000, 6);
     fixture_change(f, "log.cleaner.io.max.bytes.per.second", "100000000");
     fixture_run_for(f, 5000);
+    assert_int_equal(size_of(f, id) / 900000, 2);
+}
+
+static void a_new_interval_holds_at_once(void **state) {
+    struct fixture *f = *state;
+    fixture_start(f);
+    fixture_change(f, "log.cleaner.backoff.ms", "9223372036854775807");
+    struct uuid id = compacted_topic(f, "t");
+    fixture_run_for(f, 10 * 1000); /* it was looked at */
+    fill_keys(f, id, "aaaaaa");
+    fixture_run_for(f, 60 * 1000);
+    assert_int_equal(size_of(f, id) / 900000, 6);
+    fixture_change(f, "log.cleaner.backoff.ms", "1000");
+    fixture_run_for(f, 10 * 1000);
     assert_int_equal(size_of(f, id) / 900000, 2);
 }
 
@@ -163,6 +223,30 @@ static void both_policies_hold(void **state) {
     assert_int_equal(offsets_of(f, both).log_start_offset, 6);
     assert_int_equal(size_of(f, compacted) / 900000, 3);
     assert_int_equal(offsets_of(f, compacted).log_start_offset, 0);
+}
+
+/* With the cleaner's looks, not with those for retention (five minutes). */
+static void what_expired_of_a_compacted_topic_goes_soon(void **state) {
+    struct fixture *f = *state;
+    fixture_start(f);
+    struct uuid both = compacted_topic(f, "both");
+    struct uuid cut = compacted_topic(f, "cut");
+    fixture_config(f, META_RESOURCE_TOPIC, "both", "cleanup.policy", "compact,delete");
+    fixture_config(f, META_RESOURCE_TOPIC, "both", "retention.ms", "60000");
+    fixture_commit(f);
+    fixture_run_for(f, 10 * 1000);
+    fill_keys(f, both, "abcdef");
+    fill_keys(f, cut, "abcdef");
+    fixture_run_for(f, 30 * 1000);
+    assert_int_equal(size_of(f, both) / 900000, 6);
+    struct partition *partition = find(f, cut, 0);
+    assert_int_equal(log_delete_records(partition_log(partition), 3), ERR_OK);
+    partition_unref(partition);
+    fixture_run_for(f, 10 * 1000);
+    assert_int_equal(size_of(f, cut) / 900000, 3);
+    fixture_run_for(f, 30 * 1000);
+    assert_int_equal(size_of(f, both), 0);
+    assert_int_equal(offsets_of(f, both).log_start_offset, 6);
 }
 
 static bool is_being_cleaned(struct fixture *f) {
@@ -387,6 +471,7 @@ static void it_may_be_off(void **state) {
     fill_keys(f, id, "aaaa");
     fixture_run_for(f, 60 * 1000);
     assert_true(told(f, "log.cleaner.enable is false"));
+    assert_true(stats_of(f).since_look_ms >= 60 * 1000);
     assert_int_equal(records_of(f, id, 0), 4);
 }
 
@@ -395,10 +480,14 @@ static void it_may_be_off(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_compacted_topic_gets_smaller),
+        TEST(each_look_is_told),
+        cmocka_unit_test_setup_teardown(the_dirtiest_log_is_told, set_up_two, tear_down),
         TEST(the_rate_is_bounded),
         TEST(a_new_rate_holds_at_once),
+        TEST(a_new_interval_holds_at_once),
         cmocka_unit_test_setup_teardown(directories_take_turns, set_up_two, tear_down),
         TEST(both_policies_hold),
+        TEST(what_expired_of_a_compacted_topic_goes_soon),
         TEST(a_topic_is_deleted_while_it_is_cleaned),
         TEST(a_stop_does_not_wait_for_a_cleaning),
         TEST(the_policy_changes_while_it_is_cleaned),

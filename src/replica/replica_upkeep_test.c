@@ -82,6 +82,25 @@ static void old_segments_go(void **state) {
     assert_int_equal(count_names(f, "/d0/t-0", "0000000000000000000"), 2 * 4);
 }
 
+/* The largest interval is one, too. */
+static void old_segments_stay_when_nobody_looks(void **state) {
+    struct fixture *f = *state;
+    fixture_set(f, "log.retention.check.interval.ms", "9223372036854775807");
+    fixture_start(f);
+    fixture_run_for(f, 5 * 1000); /* the look after the start */
+    struct uuid id = fixture_topic(f, "t", 1);
+    fixture_config(f, META_RESOURCE_TOPIC, "t", "segment.bytes", "1048576");
+    fixture_config(f, META_RESOURCE_TOPIC, "t", "retention.bytes", "1048576");
+    fixture_commit(f);
+    struct partition *partition = find(f, id, 0);
+    for (int i = 0; i < 8; i++) {
+        append(f, partition, &(struct batch){.value_size = 900 * 1000});
+    }
+    partition_unref(partition);
+    fixture_run_for(f, 60 * 1000);
+    assert_int_equal(offsets_of(f, id).log_start_offset, 0);
+}
+
 static bool knows_producer(struct fixture *f, struct uuid id) {
     struct partition *partition = find(f, id, 0);
     bool known = log_producer_known(partition_log(partition), 7);
@@ -258,6 +277,7 @@ int main(void) {
         TEST(recovery_points_of_appends_that_sync),
         TEST(a_sealed_segment_is_synced_at_the_next_look),
         TEST(old_segments_go),
+        TEST(old_segments_stay_when_nobody_looks),
         TEST(silent_producers_are_forgotten),
         TEST(upkeep_waits_for_a_hung_disk),
         TEST(an_idle_node_leaves_the_disk_alone),

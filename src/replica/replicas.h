@@ -103,11 +103,11 @@ void replicas_log_start_wait(struct replicas *replicas, const struct volume *vol
 
 /* What the cleaner did last, and since the start. Any thread. */
 struct replicas_cleaner_stats {
-    double dirtiest_ratio; /* of the logs it looked at last */
+    double dirtiest_ratio; /* of the logs of all directories, when each was looked at last */
     double recopy_ratio;   /* bytes that stayed, of those of the last cleaning */
     double buffer_used;    /* the share of its map's memory */
     double clean_seconds;  /* how long it took */
-    double delay_seconds;  /* by how much max.compaction.lag.ms of one of them was over, at most */
+    double delay_seconds;  /* by how much max.compaction.lag.ms was over when it began, at most */
     int64_t since_look_ms;
     uint64_t io_bytes;
 };

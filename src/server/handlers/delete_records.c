@@ -50,7 +50,7 @@ static err_t run(struct partition_write *write, struct partition *partition, str
     if (err != ERR_OK) {
         return err; /* it does not lead, or its directory failed */
     }
-    if (!config.cleanup_delete) {
+    if (config.cleanup_compact && !config.cleanup_delete) {
         return ERR_POLICY_VIOLATION;
     }
     int64_t offset = part->offset == OFFSET_HIGH_WATERMARK ? log_high_watermark(log) : part->offset;

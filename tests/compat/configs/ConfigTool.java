@@ -63,10 +63,7 @@ public class ConfigTool {
 
     static String result(ConfigDef.ConfigKey key, String value) {
         try {
-            Object parsed = ConfigDef.parseType(key.name, value, key.type);
-            if (key.validator != null) {
-                key.validator.ensureValid(key.name, parsed);
-            }
+            Object parsed = new ConfigDef().define(key).parse(Map.of(key.name, value)).get(key.name);
             return "ok " + (parsed instanceof Password password ? password.value() : ConfigDef.convertToString(parsed, key.type));
         } catch (ConfigException e) {
             return "error " + e.getMessage();

@@ -190,7 +190,6 @@ def test_measuring_in_other_ways(broker, ottla, topic, tmp_path):
     assert {str(n) for n in range(10)} <= set(ottla.out("consume", topic, "-e").split())
     run("ottla", *tool, code=1)
     run("ottla", *tool, "--record-size", 0, code=1)
-    run("ottla", *tool, "--record-size", 1, "--transactional-id", "x", code=1)
     reader = ["kafka-consumer-perf-test", broker, "--topic", topic]
     detailed = run("ottla", *reader, "--num-records", 20, "--show-detailed-stats",
                    "--reporting-interval", 0, "--hide-header").stdout.splitlines()
@@ -199,3 +198,52 @@ def test_measuring_in_other_ways(broker, ottla, topic, tmp_path):
         in run("ottla", *reader, "--num-records", 99, "--timeout", 500).stdout
     run("ottla", *reader, code=1)
     run("ottla", *reader, "--num-records", 1, "--print-metrics", code=1)
+
+
+def markers(ottla, broker, topic):
+    """Which transactions ended in the only partition, by what their markers say."""
+    return [line["key"] == "\0\0\0\1" for line in
+            ottla.lines("log", "records", os.path.join(broker.folder, "data", topic + "-0"),
+                        "--control") if line["key"] in ("\0\0\0\0", "\0\0\0\1")]
+
+
+def test_measuring_transactions(broker, ottla, topic):
+    counts = {}
+    for who in ("java", "ottla"):
+        name = f"{topic}-{who}"
+        ottla.run("topic", "create", name, "-p", 1)
+        out = run(who, "kafka-producer-perf-test", broker, "--topic", name, "--num-records", 1000,
+                  "--record-size", 20, "--throughput", 1000, "--transaction-duration-ms", 200,
+                  "--warmup-records", 100, "--reporting-interval", 10000).stdout
+        ends = markers(ottla, broker, name)
+        assert all(ends)
+        counts[who] = len(ends)
+        assert len(ottla.lines("consume", name, "-e", "-X",
+                               "isolation.level=read_committed")) == 1000
+        assert shape(out).count("\n") == 3 and "900 steady state records sent" in out
+    assert 3 <= counts["ottla"] <= 6 and abs(counts["ottla"] - counts["java"]) <= 2, counts
+    ids = [row["transaction"] for row in ottla.json("transaction", "list")
+           if re.fullmatch(r"performance-producer-[\w-]{22}", row["transaction"])]
+    assert len(ids) >= 2
+
+
+def test_measuring_transactions_of_an_id(broker, ottla, topic):
+    tool = ["kafka-producer-perf-test", broker, "--topic", topic, "--num-records", 10,
+            "--payload-monotonic", "--throughput", -1]
+    run("ottla", *tool, "--command-property", f"transactional.id={topic}-a")
+    run("ottla", *tool, "--transactional-id", f"{topic}-b", "--command-property",
+        f"transactional.id={topic}-c")
+    known = {row["transaction"] for row in ottla.json("transaction", "list")}
+    assert {f"{topic}-a", f"{topic}-b"} <= known and f"{topic}-c" not in known
+
+
+@pytest.mark.parametrize("words", [
+    ["--transaction-duration-ms", 0], ["--reporting-interval", 0], ["--warmup-records", 10],
+    ["--command-property", "a=b", "--producer-props", "c=d"],
+    ["--transactional-id", "x", "--command-property", "enable.idempotence=false"],
+], ids=lambda words: words[0][2:])
+def test_mistakes_in_measuring(broker, topic, words):
+    java, ours = both("kafka-producer-perf-test", broker, "--topic", topic, "--num-records", 10,
+                      "--record-size", 1, "--throughput", -1, *words, code=1)
+    said = " ".join(java.stderr.split())  # which fills its lines up with spaces
+    assert ours.stderr.splitlines()[0] in said and ours.stdout == java.stdout

@@ -57,25 +57,27 @@ static void print_file(const struct dump_found *found, size_t count) {
     }
 }
 
-/* All of a kind: files in the order of a hash map. */
+/* All of a kind. The tool of that name keeps files in a hash map, with computeIfAbsent: in a bucket
+ * the last one that came is the first. */
 static void print_kind(struct dump *dump, struct dump_found *found, size_t count) {
     struct arena *arena = tool_arena(dump->tool);
     const char **paths = ARENA_ARRAY(arena, const char *, count + 1);
-    size_t *starts = ARENA_ARRAY(arena, size_t, count + 2);
+    struct dump_found **starts = ARENA_ARRAY(arena, struct dump_found *, count + 1);
+    size_t *sizes = ARENA_ARRAY(arena, size_t, count + 1);
     size_t files = 0;
-    for (size_t i = 0; i < count; i++) {
+    size_t end = count;
+    for (size_t i = count; i-- > 0;) {
         if (i == 0 || found[i].path != found[i - 1].path) {
-            starts[files] = i;
-            paths[files++] = found[i].path;
+            paths[files] = found[i].path;
+            starts[files] = found + i;
+            sizes[files++] = end - i;
+            end = i;
         }
     }
-    starts[files] = count;
     const size_t *order = java_map_order(arena, paths, files);
     for (size_t i = 0; i < files; i++) {
-        struct dump_found *start = found + starts[order[i]];
-        size_t size = starts[order[i] + 1] - starts[order[i]];
-        qsort(start, size, sizeof *start, in_order);
-        print_file(start, size);
+        qsort(starts[order[i]], sizes[order[i]], sizeof *found, in_order);
+        print_file(starts[order[i]], sizes[order[i]]);
     }
 }
 

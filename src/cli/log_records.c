@@ -211,6 +211,7 @@ static bool print_state(struct dump *dump, const struct record *record, struct o
         ERR_OK) {
         return false;
     }
+    state_record_take_apart(&state, &dump->arena);
     bool keyed = state.key != NULL;
     json_t *key = keyed ? typed(state.name, state.key) : NULL;
     json_t *value = keyed ? json_incref(state.value) : typed(state.name, state.value);

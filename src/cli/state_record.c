@@ -29,41 +29,6 @@ enum state_topic state_topic_of(const char *topic) {
     return STATE_NONE;
 }
 
-/* --- the members of a classic group --- */
-
-/* Puts what the bytes in a field say in their place. They stay when they say nothing: they are
- * clients', and nobody has checked them. */
-static void take_apart(json_t *member, const char *field, const struct wire_type *type,
-                       struct arena *arena) {
-    const json_t *encoded = json_object_get(member, field);
-    struct str text = {.data = json_string_value(encoded), .size = json_string_length(encoded)};
-    struct bytes bytes;
-    if (text.data == NULL || base64_parse(arena, text, &bytes) != ERR_OK ||
-        bytes.size < VERSION_SIZE) {
-        return;
-    }
-    int16_t version = (int16_t)get_be16(bytes.data);
-    struct bytes body = {.data = bytes.data + VERSION_SIZE, .size = bytes.size - VERSION_SIZE};
-    void *message = arena_alloc(arena, wire_struct_size(type));
-    size_t used;
-    if (message != NULL && wire_decode(type, version, body, arena, message, &used) == ERR_OK) {
-        json_object_set_new(member, field, wire_to_json(type, version, message));
-    }
-}
-
-static void take_members_apart(json_t *group, struct arena *arena) {
-    const char *protocol = json_string_value(json_object_get(group, "protocolType"));
-    json_t *member;
-    size_t i;
-    if (protocol == NULL || strcmp(protocol, "consumer") != 0) {
-        return;
-    }
-    json_array_foreach(json_object_get(group, "members"), i, member) {
-        take_apart(member, "subscription", &consumer_protocol_subscription_type, arena);
-        take_apart(member, "assignment", &consumer_protocol_assignment_type, arena);
-    }
-}
-
 /* --- keys and values of coordinators --- */
 
 static const char *family_of(enum state_topic topic) {
@@ -123,9 +88,6 @@ static err_t read_coordinator(enum state_topic topic, struct bytes key, struct b
     if (*ret_wrong == NULL && value.data != NULL) {
         *ret_wrong = read_value(value_type, value, arena, record);
     }
-    if (record->value != NULL && value_type == &group_metadata_value_type) {
-        take_members_apart(record->value, arena);
-    }
     return *ret_wrong == NULL ? ERR_OK : ERR_MALFORMED;
 }
 
@@ -160,6 +122,42 @@ err_t state_record_read(enum state_topic topic, struct bytes key, struct bytes v
     *ret_record = record;
     *ret_wrong = wrong;
     return err;
+}
+
+/* --- the members of a classic group --- */
+
+/* Puts what the bytes in a field say in their place. They stay when they say nothing: they are
+ * clients', and nobody has checked them. */
+static void take_apart(json_t *member, const char *field, const struct wire_type *type,
+                       struct arena *arena) {
+    const json_t *encoded = json_object_get(member, field);
+    struct str text = {.data = json_string_value(encoded), .size = json_string_length(encoded)};
+    struct bytes bytes;
+    if (text.data == NULL || base64_parse(arena, text, &bytes) != ERR_OK ||
+        bytes.size < VERSION_SIZE) {
+        return;
+    }
+    int16_t version = (int16_t)get_be16(bytes.data);
+    struct bytes body = {.data = bytes.data + VERSION_SIZE, .size = bytes.size - VERSION_SIZE};
+    void *message = arena_alloc(arena, wire_struct_size(type));
+    size_t used;
+    if (message != NULL && wire_decode(type, version, body, arena, message, &used) == ERR_OK) {
+        json_object_set_new(member, field, wire_to_json(type, version, message));
+    }
+}
+
+void state_record_take_apart(struct state_record *record, struct arena *arena) {
+    const json_t *members = json_object_get(record->value, "members");
+    const char *protocol = json_string_value(json_object_get(record->value, "protocolType"));
+    json_t *member;
+    size_t i;
+    if (protocol == NULL || strcmp(protocol, "consumer") != 0) {
+        return;
+    }
+    json_array_foreach(members, i, member) {
+        take_apart(member, "subscription", &consumer_protocol_subscription_type, arena);
+        take_apart(member, "assignment", &consumer_protocol_assignment_type, arena);
+    }
 }
 
 void state_record_done(struct state_record *record) {

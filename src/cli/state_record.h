@@ -31,8 +31,7 @@ struct state_record {
 };
 
 /*
- * What the protocol of consumers has put into a group's members is taken apart, too. Memory of the
- * decoding comes from the arena, which may be reset afterwards.
+ * Memory of the decoding comes from the arena; the JSON does not need it any more.
  *
  * UNSUPPORTED: a type that we do not know, told by ret_record->type. MALFORMED: *ret_wrong is a
  * sentence, in the arena.
@@ -40,6 +39,10 @@ struct state_record {
 err_t state_record_read(enum state_topic topic, struct bytes key, struct bytes value,
                         struct arena *arena, struct state_record *ret_record,
                         const char **ret_wrong);
+
+/* Takes apart what consumers have put into the members of a group of theirs: subscriptions and
+ * assignments, which are base64 else. Other records stay as they are. */
+void state_record_take_apart(struct state_record *record, struct arena *arena);
 
 /* Gives the JSON back. */
 void state_record_done(struct state_record *record);

@@ -140,6 +140,8 @@ static void test_members_of_a_classic_group(void **state) {
     buffer_done(&bytes);
     assert_int_equal(read_record(f, STATE_GROUPS), ERR_OK);
     json_t *list = json_object_get(f->record.value, "members");
+    assert_true(json_is_string(json_object_get(json_array_get(list, 0), "subscription")));
+    state_record_take_apart(&f->record, &f->arena);
     check_json(json_object_get(json_array_get(list, 0), "subscription"),
                "{\"topics\":[\"orders\"],\"userData\":null}");
     assert_string_equal(json_string_value(json_object_get(json_array_get(list, 1), "subscription")),

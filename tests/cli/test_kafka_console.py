@@ -112,6 +112,35 @@ def test_prints_what_the_java_tool_prints(broker, filled, words):
     assert ottla.stderr.splitlines()[-1] == java.stderr.splitlines()[-1]
 
 
+@pytest.fixture
+def states(broker, ottla, filled):
+    """The cluster's own topics have something to tell of a transaction and of a group."""
+    run("ottla", "kafka-producer-perf-test", broker, "--topic", filled, "--num-records", 1,
+        "--payload-monotonic", "--throughput", -1, "--transactional-id", filled)
+    consume("ottla", broker, filled, "--group", filled, "--from-beginning", "--max-messages", 1)
+
+
+def coordinator_partition(name, count):
+    """Where a group or transactional id has its records."""
+    hashed = 0
+    for letter in name:
+        hashed = (31 * hashed + ord(letter)) & 0xffffffff
+    return min(hashed, 2 ** 32 - hashed) % count
+
+
+@pytest.mark.parametrize("of, count, formatter", [
+    ("__transaction_state", 2, "TransactionLogMessageFormatter"),
+    ("__consumer_offsets", 4, "OffsetsMessageFormatter"),
+    ("__consumer_offsets", 4, "GroupMetadataMessageFormatter")])
+def test_prints_what_the_cluster_keeps(broker, ottla, states, filled, of, count, formatter):
+    number = coordinator_partition(filled, count)
+    records = sum(row["partition"] == number for row in ottla.lines("consume", of, "-e"))
+    java, ours = both("kafka-console-consumer", broker, "--topic", of, "--partition", number,
+                      "--offset", "earliest", "--max-messages", records, "--timeout-ms", 5000,
+                      "--formatter", "org.apache.kafka.tools.consumer." + formatter)
+    assert ours.stdout == java.stdout and filled in ours.stdout
+
+
 def test_groups_are_shared_with_the_java_tool(broker, ottla, filled):
     group = ["--group", filled + "-g", "--max-messages"]
     assert consume("ottla", broker, filled, *group, 1, "--from-beginning") == "v\n"

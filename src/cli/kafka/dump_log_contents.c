@@ -78,6 +78,7 @@ int dump_log_print_contents(struct dump *dump, const struct record *record, cons
     }
     err_t err =
         state_record_read(dump->decoder, record->key, record->value, &dump->arena, &state, &wrong);
+    state_record_take_apart(&state, &dump->arena);
     if (dump->decoder == STATE_METADATA) {
         print_metadata(record, &state, wrong, prefix);
     } else {

@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 from crc32c import crc32c
+from kafka.record.legacy_records import LegacyRecordBatchBuilder
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -175,3 +176,32 @@ def test_snapshots_and_logs_that_are_damaged(damaged, tmp_path):
     snapshots[2].write_bytes(struct.pack(">hI", 3, 7) + entries)
     code, lines, errors = both_say("--files", ",".join(map(str, snapshots)))
     assert code == 0 and len(errors) == 2 and "OptionalLong[90]" in lines[1]
+
+
+def test_records_from_before_kafka_0_11(tmp_path):
+    """One by one, and in wrappers; inner offsets are absolute with magic 0, relative with magic 1."""
+    path = tmp_path / "00000000000000000000.log"
+    content, offset = bytearray(), 0
+    for magic in (0, 1):
+        for codec in (0, 1, 2):  # none, gzip, snappy
+            start = len(content)
+            builder = LegacyRecordBatchBuilder(magic=magic, compression_type=codec,
+                                               batch_size=1 << 20)
+            for number in range(3):
+                builder.append(number, timestamp=1000 + number if magic else None,
+                               key=b"key" if number != 1 else None,
+                               value=b"value" if number != 2 else None)
+            content += builder.build()
+            if codec:
+                struct.pack_into(">q", content, start, offset + 2)
+            while not codec and start < len(content):
+                size, = struct.unpack_from(">i", content, start + 8)
+                struct.pack_into(">q", content, start, offset)
+                start, offset = start + 12 + size, offset + 1
+            offset += 3 if codec else 0
+    path.write_bytes(content)
+    _, lines, _ = both_say("--print-data-log", "--files", str(path))
+    assert sum(line.startswith("|") for line in lines) == 18
+    path.write_bytes(content[:30] + b"X" + content[31:])
+    assert any("isValid: false" in line for line in both_say("--deep-iteration", "--files",
+                                                             str(path))[1])

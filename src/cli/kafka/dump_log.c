@@ -1,9 +1,10 @@
 /*
  * kafka-dump-log: the files of a partition, read with the node's own readers.
  *
- *     .log .checkpoint        batches and their records            dump_log_batches.c, _contents.c
- *     .index .timeindex       entries, and whether they are true   dump_log_index.c
- *     .txnindex .snapshot     aborted transactions; producers      dump_log_producers.c
+ *     .log .checkpoint     batches        dump_log_batches.c
+ *                          records        dump_log_records.c, dump_log_contents.c
+ *     .index .timeindex    entries        dump_log_index.c
+ *     .txnindex .snapshot  transactions   dump_log_producers.c
  *
  * What does not fit together is told at the end (dump_log_found.c).
  */

@@ -1,4 +1,4 @@
-/* kafka-dump-log: batches and records, of logs and of snapshots of the metadata. */
+/* kafka-dump-log: batches, of logs and of snapshots of the metadata. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,26 +6,10 @@
 #include "cli/kafka/dump_log_int.h"
 #include "cli/kafka/tools.h"
 #include "log/batch_header.h"
-#include "wire/json.h"
-#include "wire/messages.h"
 
-enum {
-    DECOMPRESSED_SIZE_MAX = 1 << 30,
-    VERSION_SIZE = 2,
-    RECORD_SIZE_MIN = 14, /* of a message of magic 0, behind offset and size */
-};
+enum { RECORD_SIZE_MIN = 14 }; /* of a message of magic 0, behind offset and size */
 
 /* --- batches --- */
-
-static const char *yes(bool is) {
-    return is ? "true" : "false";
-}
-
-static const char *time_name(const struct batch_header *header) {
-    return header->magic == 0                                  ? "NoTimestampType"
-           : (header->attributes & BATCH_LOG_APPEND_TIME) != 0 ? "LogAppendTime"
-                                                               : "CreateTime";
-}
 
 static void print_batch_head(const struct batch_header *header) {
     printf("baseOffset: %" PRId64 " lastOffset: %" PRId64 " count: %d baseSequence: %d "
@@ -34,8 +18,8 @@ static void print_batch_head(const struct batch_header *header) {
            header->base_offset, header->last_offset, (int)header->record_count,
            (int)header->base_sequence, (int)batch_last_sequence(header), header->producer_id,
            (int)header->producer_epoch, (int)header->leader_epoch,
-           yes((header->attributes & BATCH_TRANSACTIONAL) != 0),
-           yes((header->attributes & BATCH_CONTROL) != 0));
+           dump_log_yes((header->attributes & BATCH_TRANSACTIONAL) != 0),
+           dump_log_yes((header->attributes & BATCH_CONTROL) != 0));
     if ((header->attributes & RECORD_BATCH_DELETE_HORIZON) != 0) {
         printf("OptionalLong[%" PRId64 "]", header->base_timestamp_ms);
     } else {
@@ -53,131 +37,11 @@ static void print_batch(const struct dump *dump, const struct batch_header *head
     }
     printf(" position: %" PRIu64 " %s: %" PRId64 " size: %u magic: %d compresscodec: %s crc: %u "
            "isvalid: %s\n",
-           position, time_name(header), header->max_timestamp_ms, (unsigned)header->size,
+           position, dump_log_time_name(header), header->max_timestamp_ms, (unsigned)header->size,
            (int)header->magic,
            codec < COMPRESSION_TYPE_COUNT ? compression_name((enum compression_type)codec)
                                           : "unknown",
-           (unsigned)header->crc, yes(batch_crc_good(header, dump->bytes.data)));
-}
-
-/* --- control records --- */
-
-static const struct control {
-    const char *name;
-    const struct wire_type *type;
-} controls[] = {
-    [CONTROL_RECORD_LEADER_CHANGE] = {"LeaderChange:", &leader_change_message_type},
-    [CONTROL_RECORD_SNAPSHOT_HEADER] = {"SnapshotHeader", &snapshot_header_record_type},
-    [CONTROL_RECORD_SNAPSHOT_FOOTER] = {"SnapshotFooter", &snapshot_footer_record_type},
-    [CONTROL_RECORD_KRAFT_VERSION] = {"KRaftVersion", &kraft_version_record_type},
-    [CONTROL_RECORD_KRAFT_VOTERS] = {"KRaftVoters", &voters_record_type},
-};
-
-/* A message that begins with its version, as JSON. False: it is none. */
-static bool print_message(struct dump *dump, const struct control *control, struct bytes value) {
-    void *message = arena_alloc(&dump->arena, wire_struct_size(control->type));
-    int16_t version = value.size < VERSION_SIZE ? -1 : (int16_t)get_be16(value.data);
-    size_t used;
-    if (message == NULL || !wire_version_valid(control->type, version) ||
-        wire_decode(control->type, version, value, &dump->arena, message, &used) != ERR_OK) {
-        return false;
-    }
-    json_t *json = wire_to_json(control->type, version, message);
-    printf(" %s ", control->name);
-    json_dumpf(json, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
-    json_decref(json);
-    return true;
-}
-
-static void print_control(struct dump *dump, const struct batch_header *header,
-                          const struct record *record) {
-    int marker;
-    int32_t epoch;
-    int16_t type;
-    if (batch_marker_read(header, dump->bytes.data, &marker, &epoch)) {
-        printf(" endTxnMarker: %s coordinatorEpoch: %d",
-               marker == MARKER_COMMIT ? "COMMIT" : "ABORT", (int)epoch);
-        return;
-    }
-    if (control_record_key_read(record->key, &type) != ERR_OK) {
-        return;
-    }
-    bool known = type >= 0 && (size_t)type < sizeof controls / sizeof controls[0] &&
-                 controls[type].type != NULL;
-    if (!known || !print_message(dump, &controls[type], record->value)) {
-        printf(" controlType: UNKNOWN(%d)", (int)type);
-    }
-}
-
-/* --- records --- */
-
-static void print_headers(const struct record *record) {
-    size_t position = 0;
-    fputs(" headerKeys: [", stdout);
-    for (int32_t i = 0; i < record->header_count; i++) {
-        struct record_header header;
-        record_header_next(record, &position, &header);
-        printf("%s%.*s", i == 0 ? "" : ",", STR_ARGS(header.key));
-    }
-    putchar(']');
-}
-
-static void print_metadata(struct dump *dump, const struct batch_header *header,
-                           const struct record *record) {
-    int64_t sequence = (int64_t)header->base_sequence + record->offset_delta;
-    sequence = header->base_sequence < 0 ? -1 : sequence & INT32_MAX;
-    printf("| offset: %" PRId64 " %s: %" PRId64 " keySize: %" PRId64 " valueSize: %" PRId64
-           " sequence: %" PRId64,
-           record->offset, time_name(header), record->timestamp,
-           record->key.data == NULL ? -1 : (int64_t)record->key.size,
-           record->value.data == NULL ? -1 : (int64_t)record->value.size, sequence);
-    print_headers(record);
-    if ((header->attributes & BATCH_CONTROL) != 0) {
-        print_control(dump, header, record);
-    }
-}
-
-static int print_record(struct dump *dump, const struct batch_header *header,
-                        const struct record *record) {
-    bool metadata = !tool_has(dump->tool, "skip-record-metadata");
-    int code = TOOL_DONE;
-    arena_reset(&dump->arena);
-    if (metadata) {
-        print_metadata(dump, header, record);
-    }
-    if (dump->contents && (header->attributes & BATCH_CONTROL) == 0) {
-        code = dump_log_print_contents(dump, record, metadata ? " " : "| ");
-    }
-    if (code == TOOL_DONE) {
-        putchar('\n');
-    }
-    return code;
-}
-
-static int print_records(struct dump *dump, const struct batch_header *header,
-                         int64_t *last_offset) {
-    if (header->magic != 2) {
-        return tool_fail(dump->tool, "%s: records of magic %d are not supported yet", dump->path,
-                         (int)header->magic);
-    }
-    struct record_iter iter;
-    struct record record;
-    int code = TOOL_DONE;
-    buffer_clear(&dump->scratch);
-    err_t err = record_iter_init(&iter, dump->bytes.data, header->size, dump->compression,
-                                 &dump->scratch, DECOMPRESSED_SIZE_MAX);
-    while (err == ERR_OK && code == TOOL_DONE &&
-           (err = record_iter_next(&iter, &record)) == ERR_OK) {
-        if (record.offset != *last_offset + 1) {
-            dump_log_found(dump, FINDING_GAP, *last_offset, record.offset);
-        }
-        *last_offset = record.offset;
-        code = print_record(dump, header, &record);
-    }
-    return code != TOOL_DONE || err == ERR_NOT_FOUND
-               ? code
-               : tool_fail(dump->tool, "%s: the records at offset %" PRId64 ": %s", dump->path,
-                           header->base_offset, err_text(err));
+           (unsigned)header->crc, dump_log_yes(batch_crc_good(header, dump->bytes.data)));
 }
 
 /* --- files --- */
@@ -221,7 +85,7 @@ static int dump_batches(struct dump *dump, struct sys_file *file, uint64_t size)
         }
         print_batch(dump, &header, valid);
         valid = walk.position;
-        code = dump->deep ? print_records(dump, &header, &last_offset) : TOOL_DONE;
+        code = dump->deep ? dump_log_records(dump, &header, &last_offset) : TOOL_DONE;
     }
     if (code == TOOL_DONE) {
         code = check_rest(dump, file, valid, end);

@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "cli/kafka/tool.h"
 #include "cli/state_record.h"
+#include "log/batch_header.h"
 #include "sys/file.h"
 #include "sys/sys.h"
 #include "wire/record_batch.h"
@@ -51,6 +52,12 @@ int dump_log_offsets(struct dump *dump);   /* .index */
 int dump_log_times(struct dump *dump);     /* .timeindex */
 int dump_log_aborted(struct dump *dump);   /* .txnindex */
 int dump_log_producers(struct dump *dump); /* .snapshot */
+
+/* The records of the batch in dump->bytes. *last_offset is that of the record before. */
+int dump_log_records(struct dump *dump, const struct batch_header *header, int64_t *last_offset);
+
+const char *dump_log_yes(bool is);                                 /* "true" */
+const char *dump_log_time_name(const struct batch_header *header); /* "CreateTime" */
 
 /* A record's key and value, behind what is in the line. TOOL_FAILED: without a key that there
  * should be. */

@@ -5,7 +5,9 @@
 #include "base/buffer.h"
 #include "cli/log_int.h"
 #include "cli/record_text.h"
+#include "cli/state_record.h"
 #include "cli/when.h"
+#include "wire/enums.h"
 #include "wire/record_batch.h"
 
 enum { DECOMPRESSED_SIZE_MAX = 1 << 30 };
@@ -22,6 +24,7 @@ struct dump {
     const char *path;
     const char *topic;
     int32_t partition;
+    enum state_topic state; /* whose records are told apart; STATE_NONE: bytes */
     int64_t from;
     int64_t left;
     bool bad;
@@ -157,8 +160,79 @@ const struct cli_command log_batches_command = {
 
 /* --- records --- */
 
-static void print(struct dump *dump, const struct batch_header *header,
-                  const struct record *record) {
+static void print_json(json_t *json) {
+    json_dumpf(json, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    putchar('\n');
+    json_decref(json);
+}
+
+static struct ottla_bytes text_of(struct dump *dump, const json_t *json) {
+    if (json == NULL) {
+        return (struct ottla_bytes){0};
+    }
+    char *text = json_dumps(json, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    struct str copy = arena_str(&dump->arena, str_from_c(text));
+    free(text);
+    return (struct ottla_bytes){copy.data, copy.size};
+}
+
+/* A transaction's state by its name. */
+static void name_state(json_t *value) {
+    static const char *const names[] = {
+        [KAFKA_TRANSACTION_STATE_EMPTY] = "Empty",
+        [KAFKA_TRANSACTION_STATE_ONGOING] = "Ongoing",
+        [KAFKA_TRANSACTION_STATE_PREPARE_COMMIT] = "PrepareCommit",
+        [KAFKA_TRANSACTION_STATE_PREPARE_ABORT] = "PrepareAbort",
+        [KAFKA_TRANSACTION_STATE_COMPLETE_COMMIT] = "CompleteCommit",
+        [KAFKA_TRANSACTION_STATE_COMPLETE_ABORT] = "CompleteAbort",
+        [KAFKA_TRANSACTION_STATE_DEAD] = "Dead",
+        [KAFKA_TRANSACTION_STATE_PREPARE_EPOCH_FENCE] = "PrepareEpochFence",
+    };
+    const json_t *number = json_object_get(value, "transactionStatus");
+    json_int_t state = json_integer_value(number);
+    if (json_is_integer(number) && state >= 0 &&
+        state < (json_int_t)(sizeof names / sizeof *names)) {
+        json_object_set_new(value, "transactionStatus", json_string(names[state]));
+    }
+}
+
+/* {"type": …} and what is in the object. */
+static json_t *typed(const char *type, json_t *object) {
+    json_t *json = json_pack("{s:s}", "type", type);
+    json_object_update(json, object);
+    return json;
+}
+
+/* A record of the cluster's own: what it says. False: it says nothing that we know. */
+static bool print_state(struct dump *dump, const struct record *record, struct ottla_record *out) {
+    struct state_record state;
+    const char *wrong;
+    if (state_record_read(dump->state, record->key, record->value, &dump->arena, &state, &wrong) !=
+        ERR_OK) {
+        return false;
+    }
+    state_record_take_apart(&state, &dump->arena);
+    bool keyed = state.key != NULL;
+    json_t *key = keyed ? typed(state.name, state.key) : NULL;
+    json_t *value = keyed ? json_incref(state.value) : typed(state.name, state.value);
+    name_state(value);
+    out->key = text_of(dump, key);
+    out->value = text_of(dump, value);
+    if (dump->format != NULL) {
+        record_format_print(dump->format, out, stdout);
+    } else {
+        json_t *json = record_to_json(out);
+        json_object_set(json, "key", keyed ? key : json_null());
+        json_object_set(json, "value", value != NULL ? value : json_null());
+        print_json(json);
+    }
+    json_decref(key);
+    json_decref(value);
+    state_record_done(&state);
+    return true;
+}
+
+static struct ottla_header *headers_of(struct dump *dump, const struct record *record) {
     struct ottla_header *headers =
         ARENA_ARRAY(&dump->arena, struct ottla_header, (size_t)record->header_count + 1);
     size_t position = 0;
@@ -169,6 +243,11 @@ static void print(struct dump *dump, const struct batch_header *header,
                                            .key_size = one.key.size,
                                            .value = {one.value.data, one.value.size}};
     }
+    return headers;
+}
+
+static void print(struct dump *dump, const struct batch_header *header,
+                  const struct record *record) {
     struct ottla_record out = {
         .topic = dump->topic,
         .partition = dump->partition,
@@ -176,18 +255,19 @@ static void print(struct dump *dump, const struct batch_header *header,
         .timestamp_ms = record->timestamp,
         .key = {record->key.data, record->key.size},
         .value = {record->value.data, record->value.size},
-        .headers = headers,
+        .headers = headers_of(dump, record),
         .header_count = (size_t)record->header_count,
         .leader_epoch = header->leader_epoch,
     };
-    if (dump->format != NULL) {
-        record_format_print(dump->format, &out, stdout);
+    bool control = (header->attributes & BATCH_CONTROL) != 0;
+    if (dump->state != STATE_NONE && !control && print_state(dump, record, &out)) {
         return;
     }
-    json_t *json = record_to_json(&out);
-    json_dumpf(json, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
-    putchar('\n');
-    json_decref(json);
+    if (dump->format != NULL) {
+        record_format_print(dump->format, &out, stdout);
+    } else {
+        print_json(record_to_json(&out));
+    }
 }
 
 static bool print_batch(void *arg, struct sys_file *file, uint64_t position,
@@ -225,6 +305,7 @@ static int dump_records(struct cli *cli, struct sys *sys, const char *path, void
     struct dump *dump = arg;
     dump->path = path;
     dump->topic = log_topic_of(cli_arena(cli), path, &dump->partition);
+    dump->state = cli_has(cli, "raw") ? STATE_NONE : state_topic_of(dump->topic);
     return dump->left == 0 ? CLI_DONE : log_batches_walk(cli, sys, path, print_batch, dump);
 }
 
@@ -253,6 +334,7 @@ static const struct cli_option records_options[] = {
     {"count", 'n', CLI_NUMBER, "COUNT", "so many records at most"},
     {"format", 'f', CLI_TEXT, "FORMAT", "how a record is printed, as with ottla consume"},
     {"control", 0, CLI_FLAG, NULL, "with the records of control batches (markers of transactions)"},
+    {"raw", 0, CLI_FLAG, NULL, "bytes of the cluster's own topics, not what they say"},
     {NULL},
 };
 const struct cli_command log_records_command = {
@@ -261,7 +343,11 @@ const struct cli_command log_records_command = {
     .summary = "the records of a partition, read from its files",
     .examples = "  ottla log records data/orders-0\n"
                 "  ottla log records data/orders-0 --from 1000 -n 10 -f '%o %d %k\\n'\n"
-                "  ottla log records data/orders-0 -o json | jq .value\n",
+                "  ottla log records data/orders-0 -o json | jq .value\n"
+                "  ottla log records data/__transaction_state-3 -o json |\n"
+                "      jq -c 'select(.value.transactionStatus == \"Ongoing\")'\n",
+    .text = "Records of __transaction_state, __consumer_offsets, __share_group_state and\n"
+            "__cluster_metadata are printed as what they say, in JSON.\n",
     .options = records_options,
     .arguments_min = 1,
     .arguments_max = -1,

@@ -117,17 +117,21 @@ err_t txn_index_sync(struct txn_index *index) {
     return err;
 }
 
+int16_t txn_index_entry_read(const uint8_t *data, struct txn_index_entry *ret_entry) {
+    *ret_entry = (struct txn_index_entry){
+        .producer_id = (int64_t)get_be64(data + 2),
+        .first_offset = (int64_t)get_be64(data + 10),
+        .last_offset = (int64_t)get_be64(data + 18),
+        .last_stable_offset = (int64_t)get_be64(data + 26),
+    };
+    return (int16_t)get_be16(data);
+}
+
 static err_t entries_parse(const uint8_t *data, size_t count, int64_t base_offset,
                            struct txn_index_entry *entries) {
     for (size_t i = 0; i < count; i++) {
-        const uint8_t *p = data + i * TXN_INDEX_ENTRY_SIZE;
-        entries[i] = (struct txn_index_entry){
-            .producer_id = (int64_t)get_be64(p + 2),
-            .first_offset = (int64_t)get_be64(p + 10),
-            .last_offset = (int64_t)get_be64(p + 18),
-            .last_stable_offset = (int64_t)get_be64(p + 26),
-        };
-        if (get_be16(p) != 0 || entries[i].last_offset < base_offset) {
+        int16_t version = txn_index_entry_read(data + i * TXN_INDEX_ENTRY_SIZE, &entries[i]);
+        if (version != 0 || entries[i].last_offset < base_offset) {
             return ERR_CORRUPT;
         }
     }

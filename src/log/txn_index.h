@@ -29,6 +29,10 @@ struct txn_index_entry {
 
 enum { TXN_INDEX_ENTRY_SIZE = 34 };
 
+/* An entry as it stands in the file, for those who only look. Returns its version: another than 0
+ * is none that we know. */
+int16_t txn_index_entry_read(const uint8_t *data, struct txn_index_entry *ret_entry);
+
 void txn_index_init(struct txn_index *index, struct log_cache *cache, struct sys_lock *lock,
                     char *path, uint64_t file_size);
 void txn_index_done(struct txn_index *index);

@@ -15,6 +15,7 @@ from node import OTTLA, Node  # noqa: E402
 SETTINGS = {"offsets__topic__replication__factor": 1, "group__initial__rebalance__delay__ms": 0,
             "transaction__state__log__replication__factor": 1,
             "transaction__state__log__min__isr": 1, "offsets__topic__num__partitions": 4,
+            "transaction__state__log__num__partitions": 2,
             "auto__create__topics__enable": "false",
             "transaction__partition__verification__enable": "false",  # so that some can hang
             "group__consumer__min__session__timeout__ms": 1000,

@@ -482,6 +482,31 @@ def test_log(ottla, topic, broker, tmp_path):
     ottla.run("log", "segments", tmp_path / "bin", code=NOT_FOUND)
 
 
+def test_log_of_the_cluster_itself(ottla, topic, broker):
+    """What its own topics hold is printed as what it says."""
+    id = topic + "-id"
+    transactions = Transactions(broker)
+    transactions.commit(id, topic + ":0")
+    transactions.stop()
+    data = broker.settings["log.dirs"]
+    logs = [os.path.join(data, f"__transaction_state-{number}") for number in range(2)]
+    rows = [row for row in ottla.lines("log", "records", *logs)
+            if row["key"]["transactionalId"] == id]
+    assert {row["key"]["type"] for row in rows} == {"TransactionLog"}
+    states = [row["value"]["transactionStatus"] for row in rows]
+    assert (states[0], states[-1]) == ("Empty", "CompleteCommit") and "Ongoing" in states
+    assert rows[states.index("Ongoing")]["value"]["transactionPartitions"] \
+        == [{"topic": topic, "partitionIds": [0]}]
+    text = ottla.out("log", "records", *logs, "-f", "%k %v\\n")
+    assert f'{{"type":"TransactionLog","transactionalId":"{id}"}} {{"producerId":' in text
+    raw = [row for row in ottla.lines("log", "records", *logs, "--raw") if id in str(row["key"])]
+    assert len(raw) == len(rows) and "valueBase64" in raw[0]
+    names = [row["value"].get("name") for row in ottla.lines(
+        "log", "records", os.path.join(data, "__cluster_metadata-0"))
+        if row["value"]["type"] == "TOPIC_RECORD"]
+    assert topic in names
+
+
 def test_log_of_indexes_and_snapshots(ottla, tmp_path):
     """Files as Kafka's page describes them."""
     folder = tmp_path / "x-0"

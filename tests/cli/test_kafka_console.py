@@ -112,6 +112,35 @@ def test_prints_what_the_java_tool_prints(broker, filled, words):
     assert ottla.stderr.splitlines()[-1] == java.stderr.splitlines()[-1]
 
 
+@pytest.fixture
+def states(broker, ottla, filled):
+    """The cluster's own topics have something to tell of a transaction and of a group."""
+    run("ottla", "kafka-producer-perf-test", broker, "--topic", filled, "--num-records", 1,
+        "--payload-monotonic", "--throughput", -1, "--transactional-id", filled)
+    consume("ottla", broker, filled, "--group", filled, "--from-beginning", "--max-messages", 1)
+
+
+def coordinator_partition(name, count):
+    """Where a group or transactional id has its records."""
+    hashed = 0
+    for letter in name:
+        hashed = (31 * hashed + ord(letter)) & 0xffffffff
+    return min(hashed, 2 ** 32 - hashed) % count
+
+
+@pytest.mark.parametrize("of, count, formatter", [
+    ("__transaction_state", 2, "TransactionLogMessageFormatter"),
+    ("__consumer_offsets", 4, "OffsetsMessageFormatter"),
+    ("__consumer_offsets", 4, "GroupMetadataMessageFormatter")])
+def test_prints_what_the_cluster_keeps(broker, ottla, states, filled, of, count, formatter):
+    number = coordinator_partition(filled, count)
+    records = sum(row["partition"] == number for row in ottla.lines("consume", of, "-e"))
+    java, ours = both("kafka-console-consumer", broker, "--topic", of, "--partition", number,
+                      "--offset", "earliest", "--max-messages", records, "--timeout-ms", 5000,
+                      "--formatter", "org.apache.kafka.tools.consumer." + formatter)
+    assert ours.stdout == java.stdout and filled in ours.stdout
+
+
 def test_groups_are_shared_with_the_java_tool(broker, ottla, filled):
     group = ["--group", filled + "-g", "--max-messages"]
     assert consume("ottla", broker, filled, *group, 1, "--from-beginning") == "v\n"
@@ -190,7 +219,6 @@ def test_measuring_in_other_ways(broker, ottla, topic, tmp_path):
     assert {str(n) for n in range(10)} <= set(ottla.out("consume", topic, "-e").split())
     run("ottla", *tool, code=1)
     run("ottla", *tool, "--record-size", 0, code=1)
-    run("ottla", *tool, "--record-size", 1, "--transactional-id", "x", code=1)
     reader = ["kafka-consumer-perf-test", broker, "--topic", topic]
     detailed = run("ottla", *reader, "--num-records", 20, "--show-detailed-stats",
                    "--reporting-interval", 0, "--hide-header").stdout.splitlines()
@@ -199,3 +227,52 @@ def test_measuring_in_other_ways(broker, ottla, topic, tmp_path):
         in run("ottla", *reader, "--num-records", 99, "--timeout", 500).stdout
     run("ottla", *reader, code=1)
     run("ottla", *reader, "--num-records", 1, "--print-metrics", code=1)
+
+
+def markers(ottla, broker, topic):
+    """Which transactions ended in the only partition, by what their markers say."""
+    return [line["key"] == "\0\0\0\1" for line in
+            ottla.lines("log", "records", os.path.join(broker.folder, "data", topic + "-0"),
+                        "--control") if line["key"] in ("\0\0\0\0", "\0\0\0\1")]
+
+
+def test_measuring_transactions(broker, ottla, topic):
+    counts = {}
+    for who in ("java", "ottla"):
+        name = f"{topic}-{who}"
+        ottla.run("topic", "create", name, "-p", 1)
+        out = run(who, "kafka-producer-perf-test", broker, "--topic", name, "--num-records", 1000,
+                  "--record-size", 20, "--throughput", 1000, "--transaction-duration-ms", 200,
+                  "--warmup-records", 100, "--reporting-interval", 10000).stdout
+        ends = markers(ottla, broker, name)
+        assert all(ends)
+        counts[who] = len(ends)
+        assert len(ottla.lines("consume", name, "-e", "-X",
+                               "isolation.level=read_committed")) == 1000
+        assert shape(out).count("\n") == 3 and "900 steady state records sent" in out
+    assert 3 <= counts["ottla"] <= 6 and abs(counts["ottla"] - counts["java"]) <= 2, counts
+    ids = [row["transaction"] for row in ottla.json("transaction", "list")
+           if re.fullmatch(r"performance-producer-[\w-]{22}", row["transaction"])]
+    assert len(ids) >= 2
+
+
+def test_measuring_transactions_of_an_id(broker, ottla, topic):
+    tool = ["kafka-producer-perf-test", broker, "--topic", topic, "--num-records", 10,
+            "--payload-monotonic", "--throughput", -1]
+    run("ottla", *tool, "--command-property", f"transactional.id={topic}-a")
+    run("ottla", *tool, "--transactional-id", f"{topic}-b", "--command-property",
+        f"transactional.id={topic}-c")
+    known = {row["transaction"] for row in ottla.json("transaction", "list")}
+    assert {f"{topic}-a", f"{topic}-b"} <= known and f"{topic}-c" not in known
+
+
+@pytest.mark.parametrize("words", [
+    ["--transaction-duration-ms", 0], ["--reporting-interval", 0], ["--warmup-records", 10],
+    ["--command-property", "a=b", "--producer-props", "c=d"],
+    ["--transactional-id", "x", "--command-property", "enable.idempotence=false"],
+], ids=lambda words: words[0][2:])
+def test_mistakes_in_measuring(broker, topic, words):
+    java, ours = both("kafka-producer-perf-test", broker, "--topic", topic, "--num-records", 10,
+                      "--record-size", 1, "--throughput", -1, *words, code=1)
+    said = " ".join(java.stderr.split())  # which fills its lines up with spaces
+    assert ours.stderr.splitlines()[0] in said and ours.stdout == java.stdout

@@ -47,9 +47,17 @@ class Transactions:
         """And its markers are written: a coordinator answers before."""
         self.begin(id, *partitions)
         self.producers.pop(id).commit_transaction(SECONDS)
+        self.await_state(id, "CompleteCommit")
+
+    def abort(self, id, *partitions):
+        self.begin(id, *partitions)
+        self.producers.pop(id).abort_transaction(SECONDS)
+        self.await_state(id, "CompleteAbort")
+
+    def await_state(self, id, state):
         deadline = time.monotonic() + SECONDS
-        while self.state_of(id) != "CompleteCommit":
-            assert time.monotonic() < deadline, f"{id} is not complete"
+        while self.state_of(id) != state:
+            assert time.monotonic() < deadline, f"{id} is not {state}"
             time.sleep(0.05)
 
     def state_of(self, id):

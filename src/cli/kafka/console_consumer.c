@@ -193,8 +193,7 @@ static bool print(struct consuming *consuming, const struct ottla_record *record
         const char *error;
         good = console_format_print(consuming->format, &records[taken], &error) || skips;
         if (!good) {
-            (void)tool_fail(consuming->tool,
-                            "org.apache.kafka.common.errors.SerializationException: %s", error);
+            (void)tool_fail(consuming->tool, "%s", error);
         }
         taken++;
         consuming->count++;

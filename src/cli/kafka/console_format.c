@@ -4,12 +4,23 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "cli/state_record.h"
 
 /* How bytes become text. */
 enum deserializer { AS_TEXT, AS_SHORT, AS_INT, AS_LONG };
 
+/* A formatter of records of the cluster's own: as JSON, one behind the other. */
+struct state_format {
+    const char *name;
+    enum state_topic topic;
+    int16_t first_type; /* those of other types are passed over */
+    int16_t last_type;
+};
+
 struct console_format {
-    bool silent; /* NoOpMessageFormatter */
+    bool silent;                      /* NoOpMessageFormatter */
+    const struct state_format *state; /* NULL: keys and values */
+    struct arena *arena;              /* of the tool */
     bool timestamp;
     bool partition;
     bool offset;
@@ -64,14 +75,30 @@ static int read_deserializers(struct tool *tool, const struct console_properties
                                  &format->headers_as);
 }
 
-/* The formatters of Kafka that print records; the others are for its own topics. */
+static const struct state_format *state_format_of(const char *name) {
+    static const struct state_format formats[] = {
+        {"TransactionLogMessageFormatter", STATE_TRANSACTIONS, 0, INT16_MAX},
+        {"OffsetsMessageFormatter", STATE_GROUPS, 0, 1},
+        {"GroupMetadataMessageFormatter", STATE_GROUPS, 2, 2},
+        {"ShareGroupMessageFormatter", STATE_GROUPS, 10, 15},
+        {"group.share.ShareGroupStateMessageFormatter", STATE_SHARES, 0, INT16_MAX},
+    };
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        if (strcmp(formats[i].name, name) == 0) {
+            return &formats[i];
+        }
+    }
+    return NULL;
+}
+
 static int read_kind(struct tool *tool, struct console_format *format) {
     static const char prefix[] = "org.apache.kafka.tools.consumer.";
     const char *name = tool_text(tool, "formatter");
     const char *plain =
         strncmp(name, prefix, sizeof prefix - 1) == 0 ? name + sizeof prefix - 1 : "";
     format->silent = strcmp(plain, "NoOpMessageFormatter") == 0;
-    if (format->silent || strcmp(plain, "DefaultMessageFormatter") == 0 ||
+    format->state = state_format_of(plain);
+    if (format->silent || format->state != NULL || strcmp(plain, "DefaultMessageFormatter") == 0 ||
         strcmp(plain, "LoggingMessageFormatter") == 0) {
         return TOOL_DONE;
     }
@@ -92,6 +119,7 @@ int console_format_new(struct tool *tool, struct console_format **ret_format) {
     if (code == TOOL_DONE) {
         code = console_properties_add(tool, &given, "formatter-property");
     }
+    format->arena = tool_arena(tool);
     format->timestamp = console_property_is_true(&given, "print.timestamp", false);
     format->partition = console_property_is_true(&given, "print.partition", false);
     format->offset = console_property_is_true(&given, "print.offset", false);
@@ -118,7 +146,9 @@ static const char *print_bytes(const struct console_format *format, enum deseria
         return NULL;
     }
     if (as != AS_TEXT && bytes.size != sizes[as]) {
-        return "Size of data received by the deserializer is not the size of its type";
+        return "org.apache.kafka.common.errors.SerializationException: Size of data received by "
+               "the "
+               "deserializer is not the size of its type";
     }
     switch (as) {
     case AS_TEXT:
@@ -192,12 +222,58 @@ static void print_numbers(const struct console_format *format, const struct ottl
     }
 }
 
+static json_t *with_number(const char *name, int number, json_t *data) {
+    return json_pack("{s:i, s:O}", name, number, "data", data);
+}
+
+static void print_state_json(const struct state_record *state) {
+    json_t *value =
+        state->value == NULL ? json_null() : with_number("version", state->version, state->value);
+    json_t *json = json_pack("{s:o, s:o}", "key", with_number("type", state->type, state->key),
+                             "value", value);
+    json_dumpf(json, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    json_decref(json);
+}
+
+/* Records without a key, and of types that nobody knows, are passed over. */
+static const char *print_state(const struct console_format *format,
+                               const struct ottla_record *record) {
+    struct bytes key = {.data = record->key.data, .size = record->key.size};
+    struct bytes value = {.data = record->value.data, .size = record->value.size};
+    struct state_record state;
+    struct arena arena;
+    const char *wrong;
+    const char *error = NULL;
+    if (key.data == NULL) {
+        return NULL;
+    }
+    arena_init(&arena, SIZE_MAX);
+    err_t err = state_record_read(format->state->topic, key, value, &arena, &state, &wrong);
+    if (err == ERR_OK && state.type >= format->state->first_type &&
+        state.type <= format->state->last_type) {
+        print_state_json(&state);
+    } else if (err == ERR_MALFORMED) {
+        error = arena_printf(format->arena,
+                             "java.lang.RuntimeException: Could not read record at offset %" PRId64
+                             " due to: %s",
+                             record->offset, wrong)
+                    .data;
+    }
+    state_record_done(&state);
+    arena_done(&arena);
+    return error;
+}
+
 bool console_format_print(const struct console_format *format, const struct ottla_record *record,
                           const char **ret_error) {
     bool any = false;
     const char *error = NULL;
     if (format->silent) {
         return true;
+    }
+    if (format->state != NULL) {
+        *ret_error = print_state(format, record);
+        return *ret_error == NULL;
     }
     print_numbers(format, record, &any);
     if (format->headers) {

@@ -1,44 +1,26 @@
 /*
  * kafka-producer-perf-test: records as fast as they go, or at a rate, and how long each took.
  *
- * A record is due at its number divided by the rate; while none is due the client's loop turns.
- * Latencies are in milliseconds, from the record's hand-over to its delivery. One of so many is
- * kept, so that there are at most SAMPLES_MAX.
+ * A record is due at its number divided by the rate; while none is due the client's loop turns. Its
+ * latency is from its hand-over to its delivery. In transactions the first record behind
+ * --transaction-duration-ms ends one, which waits for the records and for the commit.
  */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/uuid.h"
 #include "cli/kafka/console.h"
+#include "cli/kafka/perf_payloads.h"
+#include "cli/kafka/perf_stats.h"
 #include "cli/kafka/tools.h"
 #include "client/core.h"
 #include "ottla/producer.h"
-#include "sys/file.h"
+#include "sys/linux.h"
 #include "sys/sys.h"
 
-enum { SAMPLES_MAX = 500000, PAYLOAD_FILE_MAX = 1 << 30 };
-
-/* Of all records, or of those behind the warm-up. */
-struct stats {
-    int64_t start_ms;
-    int64_t count;
-    int64_t bytes;
-    int64_t latency_sum;
-    int64_t latency_max;
-    int32_t *latencies;
-    int64_t sampled;
-    int64_t every;
-};
-
-/* Since the last line that was printed. */
-struct window {
-    int64_t start_ms;
-    int64_t count;
-    int64_t bytes;
-    int64_t latency_sum;
-    int64_t latency_max;
-};
+enum { TRANSACTION_DURATION_MS = 3000 };
 
 /* A record on its way; those that are delivered are used again. */
 struct sent {
@@ -49,84 +31,25 @@ struct sent {
     size_t size;
 };
 
-struct payload {
-    char *data;
-    size_t size;
-};
-
 struct perf {
     struct tool *tool;
     struct ottla_client *client;
     struct ottla_producer *producer;
     struct sys *sys;
     int64_t record_count;
+    int64_t record_size;
     int64_t warmup_count;
     int64_t interval_ms;
-    double throughput; /* records a second; negative: no bound */
-    bool monotonic;
-    struct payload *payloads;
-    size_t payload_count;
-    char *text; /* of the payload file */
-    struct stats all;
-    struct stats steady;
-    struct window window;
+    int64_t transaction_ms; /* 0: no transactions */
+    double throughput;      /* records a second; negative: no bound */
+    struct perf_payloads payloads;
+    struct perf_stats all;
+    struct perf_stats steady;
     struct sent *idle;
 };
 
-/* --- numbers --- */
-
-static void stats_init(struct stats *stats, int64_t count, int64_t now_ms) {
-    int64_t kept = count < SAMPLES_MAX ? count : SAMPLES_MAX;
-    *stats = (struct stats){.start_ms = now_ms, .every = kept == 0 ? 1 : count / kept};
-    stats->latencies = calloc((size_t)(count / stats->every) + 2, sizeof *stats->latencies);
-}
-
-static void stats_add(struct stats *stats, int64_t latency_ms, size_t size) {
-    if (stats->count % stats->every == 0) {
-        stats->latencies[stats->sampled++] = (int32_t)latency_ms;
-    }
-    stats->count++;
-    stats->bytes += (int64_t)size;
-    stats->latency_sum += latency_ms;
-    stats->latency_max = latency_ms > stats->latency_max ? latency_ms : stats->latency_max;
-}
-
-static int order(const void *a, const void *b) {
-    int32_t left = *(const int32_t *)a;
-    int32_t right = *(const int32_t *)b;
-    return (left > right) - (left < right);
-}
-
-static int32_t percentile(const struct stats *stats, double part) {
-    int64_t index = (int64_t)(part * (double)stats->sampled);
-    return stats->sampled == 0
-               ? 0
-               : stats->latencies[index < stats->sampled ? index : stats->sampled - 1];
-}
-
-static void stats_print(struct stats *stats, const char *what, int64_t now_ms) {
-    double elapsed_ms = (double)(now_ms > stats->start_ms ? now_ms - stats->start_ms : 1);
-    double count = (double)(stats->count == 0 ? 1 : stats->count);
-    qsort(stats->latencies, (size_t)stats->sampled, sizeof *stats->latencies, order);
-    printf("%" PRId64 "%s records sent, %f records/sec (%.2f MB/sec), %.2f ms avg latency, %.2f ms "
-           "max latency, %" PRId32 " ms 50th, %" PRId32 " ms 95th, %" PRId32 " ms 99th, %" PRId32
-           " ms 99.9th.\n",
-           stats->count, what, 1000.0 * (double)stats->count / elapsed_ms,
-           1000.0 * (double)stats->bytes / elapsed_ms / (1024.0 * 1024.0),
-           (double)stats->latency_sum / count, (double)stats->latency_max, percentile(stats, 0.5),
-           percentile(stats, 0.95), percentile(stats, 0.99), percentile(stats, 0.999));
-}
-
-static void window_print(struct perf *perf, int64_t now_ms) {
-    struct window *window = &perf->window;
-    double elapsed_ms = (double)(now_ms - window->start_ms);
-    printf("%" PRId64 " records sent, %.1f records/sec (%.2f MB/sec), %.1f ms avg latency, %.1f ms "
-           "max latency.\n",
-           window->count, 1000.0 * (double)window->count / elapsed_ms,
-           1000.0 * (double)window->bytes / elapsed_ms / (1024.0 * 1024.0),
-           (double)window->latency_sum / (double)window->count, (double)window->latency_max);
-    fflush(stdout);
-    *window = (struct window){.start_ms = now_ms};
+static int fail(struct perf *perf, const struct ottla_error *error) {
+    return tool_fail(perf->tool, "%s: %s", tool_exception(perf->tool, error->code), error->text);
 }
 
 /* --- sending --- */
@@ -137,19 +60,11 @@ static void on_delivery(void *arg, const struct ottla_delivery *delivery) {
     int64_t now_ms = sys_mono_ms(perf->sys);
     int64_t latency_ms = now_ms - sent->start_ms;
     if (delivery->code == OTTLA_OK) {
-        struct window *window = &perf->window;
-        stats_add(&perf->all, latency_ms, sent->size);
-        if (sent->number >= perf->warmup_count && perf->warmup_count > 0) {
-            stats_add(&perf->steady, latency_ms, sent->size);
+        perf_stats_add(&perf->all, latency_ms, sent->size, now_ms);
+        if (perf->warmup_count > 0 && sent->number >= perf->warmup_count) {
+            perf_stats_add(&perf->steady, latency_ms, sent->size, now_ms);
         }
-        window->count++;
-        window->bytes += (int64_t)sent->size;
-        window->latency_sum += latency_ms;
-        window->latency_max = latency_ms > window->latency_max ? latency_ms : window->latency_max;
-        if (now_ms - window->start_ms >= perf->interval_ms) {
-            window_print(perf, now_ms);
-        }
-    } else {
+    } else if (delivery->code != OTTLA_CLOSED) { /* freed behind an error, which was printed */
         fprintf(stderr, "%s: %s\n", tool_exception(perf->tool, delivery->code), delivery->text);
     }
     sent->next = perf->idle;
@@ -177,155 +92,166 @@ static void pace(struct perf *perf, int64_t number) {
     }
 }
 
-static int send(struct perf *perf, int64_t number) {
-    char text[24];
-    struct ottla_bytes value = {text, 0};
-    uint32_t random;
-    if (perf->monotonic) {
-        value.size = (size_t)snprintf(text, sizeof text, "%" PRId64, number);
-    } else {
-        sys_random(perf->sys, &random, sizeof random);
-        const struct payload *payload = &perf->payloads[random % perf->payload_count];
-        value = (struct ottla_bytes){payload->data, payload->size};
-    }
+static int send(struct perf *perf, int64_t number, int64_t now_ms) {
+    struct ottla_bytes value = perf_payload(&perf->payloads, number);
     struct ottla_record record = {.topic = tool_text(perf->tool, "topic"),
                                   .partition = OTTLA_PARTITION_ANY,
                                   .timestamp_ms = OTTLA_TIMESTAMP_NOW,
                                   .value = value};
     struct sent *sent = take_sent(perf);
-    *sent = (struct sent){
-        .perf = perf, .start_ms = sys_mono_ms(perf->sys), .number = number, .size = value.size};
+    *sent = (struct sent){.perf = perf, .start_ms = now_ms, .number = number, .size = value.size};
     struct ottla_error error;
     return ottla_produce_wait(perf->producer, &record, on_delivery, sent, &error) == OTTLA_OK
                ? TOOL_DONE
-               : tool_fail(perf->tool, "%s: %s", tool_exception(perf->tool, error.code),
-                           error.text);
+               : fail(perf, &error);
+}
+
+static int commit(struct perf *perf) {
+    struct ottla_error error;
+    int64_t wait_ms = client_settings(perf->client)->max_block_ms;
+    return ottla_transaction_commit(perf->producer, wait_ms, &error) == OTTLA_OK
+               ? TOOL_DONE
+               : fail(perf, &error);
+}
+
+/* The record, and the transaction around it: begun with the first record, and committed behind one
+ * that was sent when its time was over. *since_ms is -1 while none is open. */
+static int send_in_transaction(struct perf *perf, int64_t number, int64_t *since_ms) {
+    struct ottla_error error;
+    bool first = *since_ms < 0;
+    if (first && ottla_transaction_begin(perf->producer, &error) != OTTLA_OK) {
+        return fail(perf, &error);
+    }
+    int64_t now_ms = sys_mono_ms(perf->sys);
+    *since_ms = first ? now_ms : *since_ms;
+    int code = send(perf, number, now_ms);
+    if (code == TOOL_DONE && now_ms - *since_ms >= perf->transaction_ms) {
+        *since_ms = -1;
+        code = commit(perf);
+    }
+    return code;
+}
+
+static int send_records(struct perf *perf) {
+    int64_t since_ms = -1;
+    int code = TOOL_DONE;
+    for (int64_t i = 0; i < perf->record_count && code == TOOL_DONE; i++) {
+        pace(perf, i);
+        if (i == perf->warmup_count && i > 0) {
+            perf_stats_init(&perf->steady, perf->record_count - i, perf->interval_ms, true,
+                            sys_mono_ms(perf->sys));
+            perf->all.silent = true;
+        }
+        code = perf->transaction_ms > 0 ? send_in_transaction(perf, i, &since_ms)
+                                        : send(perf, i, sys_mono_ms(perf->sys));
+    }
+    if (code == TOOL_DONE && since_ms >= 0) {
+        code = commit(perf);
+    }
+    return code;
 }
 
 static int send_all(struct perf *perf) {
-    int64_t now_ms = sys_mono_ms(perf->sys);
-    int code = TOOL_DONE;
-    stats_init(&perf->all, perf->record_count, now_ms);
-    perf->window.start_ms = now_ms;
+    perf_stats_init(&perf->all, perf->record_count, perf->interval_ms, false,
+                    sys_mono_ms(perf->sys));
     if (perf->warmup_count > 0) {
         printf("Warmup first %" PRId64 " records. Steady state results will print after the "
                "complete test summary.\n",
                perf->warmup_count);
     }
-    for (int64_t i = 0; i < perf->record_count && code == TOOL_DONE; i++) {
-        pace(perf, i);
-        if (i == perf->warmup_count && i > 0) {
-            stats_init(&perf->steady, perf->record_count - i, sys_mono_ms(perf->sys));
+    int code = send_records(perf);
+    if (code == TOOL_DONE) {
+        (void)ottla_producer_flush(perf->producer, -1);
+        int64_t now_ms = sys_mono_ms(perf->sys);
+        perf_stats_print(&perf->all, now_ms);
+        if (perf->steady.latencies != NULL) {
+            perf_stats_print(&perf->steady, now_ms);
         }
-        code = send(perf, i);
     }
-    (void)ottla_producer_flush(perf->producer, -1);
-    now_ms = sys_mono_ms(perf->sys);
-    stats_print(&perf->all, "", now_ms);
-    if (perf->steady.latencies != NULL) {
-        stats_print(&perf->steady, " steady state", now_ms);
-    }
-    free(perf->all.latencies);
-    free(perf->steady.latencies);
     return code;
-}
-
-/* --- payloads --- */
-
-static int random_payload(struct perf *perf, int64_t size) {
-    if (size <= 0) {
-        return tool_fail(perf->tool, "--record-size should be greater than zero.");
-    }
-    uint8_t *data = arena_alloc(tool_arena(perf->tool), (size_t)size);
-    sys_random(perf->sys, data, (size_t)size);
-    for (int64_t i = 0; i < size; i++) {
-        data[i] = (uint8_t)('A' + data[i] % 26);
-    }
-    perf->payloads = ARENA_NEW(tool_arena(perf->tool), struct payload);
-    perf->payloads[0] = (struct payload){(char *)data, (size_t)size};
-    perf->payload_count = 1;
-    return TOOL_DONE;
-}
-
-/* "\n" as two characters is a line's end, too. */
-static const char *delimiter_of(struct tool *tool) {
-    const char *text = tool_text(tool, "payload-delimiter");
-    return strcmp(text, "\\n") == 0 ? "\n" : text;
-}
-
-static int file_payloads(struct perf *perf, const char *path) {
-    const char *delimiter = delimiter_of(perf->tool);
-    size_t delimiter_size = strlen(delimiter);
-    size_t size = 0;
-    if (sys_file_read_all(perf->sys, path, PAYLOAD_FILE_MAX, &perf->text, &size) != ERR_OK ||
-        size == 0 || delimiter_size == 0) {
-        return tool_fail(perf->tool, "File does not exist or empty file provided.");
-    }
-    printf("Reading payloads from: %s\n", path);
-    char *end = perf->text + size;
-    size_t capacity = 1;
-    for (const char *at = perf->text;
-         (at = memmem(at, (size_t)(end - at), delimiter, delimiter_size)) != NULL;
-         at += delimiter_size) {
-        capacity++;
-    }
-    perf->payloads = ARENA_ARRAY(tool_arena(perf->tool), struct payload, capacity);
-    for (char *at = perf->text; at < end;) {
-        char *found = memmem(at, (size_t)(end - at), delimiter, delimiter_size);
-        char *stop = found == NULL ? end : found;
-        perf->payloads[perf->payload_count++] = (struct payload){at, (size_t)(stop - at)};
-        at = found == NULL ? end : found + delimiter_size;
-    }
-    printf("Number of records read: %zu\n", perf->payload_count);
-    return TOOL_DONE;
 }
 
 /* --- options --- */
 
-static int parse_number(struct tool *tool, const char *option, int64_t *ret_number) {
+static int parse_number(struct tool *tool, const char *option, int64_t max, int64_t *ret_number) {
     char *end;
     const char *text = tool_text(tool, option);
+    if (text == NULL) {
+        return TOOL_DONE;
+    }
     *ret_number = strtoll(text, &end, 10);
-    return text[0] != '\0' && *end == '\0'
+    return text[0] != '\0' && *end == '\0' && *ret_number <= max
                ? TOOL_DONE
                : tool_usage(tool, "argument --%s: could not convert '%s' to a number", option,
                             text);
 }
 
-static int read_options(struct perf *perf) {
-    struct tool *tool = perf->tool;
+static int parse_throughput(struct perf *perf) {
     char *end;
-    const char *throughput = tool_text(tool, "throughput");
-    int code = parse_number(tool, "num-records", &perf->record_count);
-    if (code == TOOL_DONE) {
-        code = parse_number(tool, "warmup-records", &perf->warmup_count);
+    const char *text = tool_text(perf->tool, "throughput");
+    perf->throughput = strtod(text, &end);
+    return *end != '\0' || text[0] == '\0' || perf->throughput == 0 || isnan(perf->throughput)
+               ? tool_usage(perf->tool, "argument --throughput: could not convert '%s' to a rate",
+                            text)
+               : TOOL_DONE;
+}
+
+static int parse_numbers(struct perf *perf) {
+    const struct {
+        const char *option;
+        int64_t max;
+        int64_t *number;
+    } numbers[] = {
+        {"num-records", INT64_MAX, &perf->record_count},
+        {"record-size", INT32_MAX, &perf->record_size},
+        {"warmup-records", INT64_MAX, &perf->warmup_count},
+        {"transaction-duration-ms", INT64_MAX, &perf->transaction_ms},
+        {"reporting-interval", INT64_MAX, &perf->interval_ms},
+    };
+    int code = parse_throughput(perf);
+    for (size_t i = 0; code == TOOL_DONE && i < sizeof numbers / sizeof numbers[0]; i++) {
+        code = parse_number(perf->tool, numbers[i].option, numbers[i].max, numbers[i].number);
     }
-    if (code == TOOL_DONE) {
-        code = parse_number(tool, "reporting-interval", &perf->interval_ms);
-    }
-    if (code != TOOL_DONE) {
-        return code;
-    }
-    perf->throughput = strtod(throughput, &end);
-    if (*end != '\0' || throughput[0] == '\0' || perf->throughput == 0 || isnan(perf->throughput)) {
-        return tool_usage(tool, "argument --throughput: could not convert '%s' to a rate",
-                          throughput);
-    }
-    if (perf->record_count <= 0) {
-        return tool_fail(tool, "--num-records should be greater than zero.");
-    }
-    if (perf->warmup_count >= perf->record_count) {
-        return tool_fail(tool, "The value for --warmup-records must be strictly fewer than the "
-                               "number of records in the test, --num-records.");
-    }
-    static const char *const missing[] = {"transactional-id", "transaction-duration-ms",
-                                          "print-metrics"};
-    for (size_t i = 0; i < sizeof missing / sizeof missing[0]; i++) {
-        if (tool_has(tool, missing[i])) {
-            return tool_unsupported(tool, missing[i]);
+    return code;
+}
+
+static bool has_cluster(struct tool *tool) {
+    static const char *const options[] = {"bootstrap-server", "command-property", "producer-props",
+                                          "producer.config", "command-config"};
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        if (tool_has(tool, options[i])) {
+            return true;
         }
     }
-    return TOOL_DONE;
+    return false;
+}
+
+static int check_options(struct perf *perf) {
+    struct tool *tool = perf->tool;
+    const char *wrong = NULL;
+    if (perf->record_count <= 0) {
+        wrong = "--num-records should be greater than zero.";
+    } else if (perf->warmup_count >= perf->record_count) {
+        wrong = "The value for --warmup-records must be strictly fewer than the number of records "
+                "in the test, --num-records.";
+    } else if (tool_has(tool, "record-size") && perf->record_size <= 0) {
+        wrong = "--record-size should be greater than zero.";
+    } else if (!has_cluster(tool)) {
+        wrong = "At least one of --bootstrap-server, --command-property, --producer-props, "
+                "--producer.config or --command-config must be specified.";
+    } else if (tool_has(tool, "command-property") && tool_has(tool, "producer-props")) {
+        wrong = "--command-property and --producer-props cannot be specified together.";
+    } else if (tool_has(tool, "command-config") && tool_has(tool, "producer.config")) {
+        wrong = "--command-config and --producer.config cannot be specified together.";
+    } else if (tool_has(tool, "transaction-duration-ms") && perf->transaction_ms <= 0) {
+        wrong = "--transaction-duration-ms should be greater than zero.";
+    } else if (perf->interval_ms <= 0) {
+        wrong = "--reporting-interval should be greater than zero.";
+    }
+    if (wrong != NULL) {
+        return tool_usage(tool, "%s", wrong);
+    }
+    return tool_has(tool, "print-metrics") ? tool_unsupported(tool, "print-metrics") : TOOL_DONE;
 }
 
 static void warn_of(struct tool *tool, const char *old, const char *option) {
@@ -352,51 +278,84 @@ static int read_settings(struct tool *tool, struct console_properties *settings)
     if (code == TOOL_DONE) {
         code = console_properties_add(tool, settings, "command-property");
     }
-    if (code == TOOL_DONE && !tool_has(tool, "bootstrap-server") &&
-        console_property(settings, "bootstrap.servers", NULL) == NULL) {
-        code = tool_usage(tool, "At least one of --bootstrap-server, --command-property, "
-                                "--producer-props, --producer.config or --command-config must be "
-                                "specified.");
+    return code;
+}
+
+static const char *random_id(struct perf *perf) {
+    char text[UUID_TEXT_SIZE + 1];
+    uint8_t random[16];
+    struct uuid id;
+    do {
+        sys_random(perf->sys, random, sizeof random);
+    } while (!uuid_from_random(random, &id));
+    uuid_format(id, text);
+    return arena_printf(tool_arena(perf->tool), "performance-producer-%s", text).data;
+}
+
+/* An id, or how long they last, asks for transactions; an option counts more than a setting. */
+static void choose_transactions(struct perf *perf, struct console_properties *settings) {
+    const char *id = tool_text(perf->tool, "transactional-id");
+    id = id == NULL ? console_property(settings, "transactional.id", NULL) : id;
+    if (id == NULL && perf->transaction_ms == 0) {
+        return;
+    }
+    console_properties_set(perf->tool, settings, "transactional.id",
+                           id == NULL ? random_id(perf) : id);
+    perf->transaction_ms =
+        perf->transaction_ms == 0 ? TRANSACTION_DURATION_MS : perf->transaction_ms;
+}
+
+/* --- the run --- */
+
+static int prepare(struct perf *perf) {
+    struct console_properties settings = {0};
+    int code = parse_numbers(perf);
+    if (code == TOOL_DONE) {
+        code = check_options(perf);
+    }
+    if (code == TOOL_DONE) {
+        code =
+            perf_payloads_init(&perf->payloads, perf->tool, perf->sys, (size_t)perf->record_size);
+    }
+    if (code == TOOL_DONE) {
+        code = read_settings(perf->tool, &settings);
+    }
+    if (code == TOOL_DONE) {
+        choose_transactions(perf, &settings);
+        code = console_connect(perf->tool, &settings, &perf->client);
     }
     return code;
 }
 
-static int read_payloads(struct perf *perf) {
-    int64_t size;
-    const char *file = tool_text(perf->tool, "payload-file");
-    perf->monotonic = tool_has(perf->tool, "payload-monotonic");
-    if (perf->monotonic) {
-        return TOOL_DONE;
+static int make_producer(struct perf *perf) {
+    struct ottla_error error;
+    if (ottla_producer_new(perf->client, &perf->producer, &error) != OTTLA_OK) {
+        return tool_fail(perf->tool, "org.apache.kafka.common.config.ConfigException: %s",
+                         error.text);
     }
-    if (file != NULL) {
-        return file_payloads(perf, file);
-    }
-    int code = parse_number(perf->tool, "record-size", &size);
-    return code == TOOL_DONE ? random_payload(perf, size) : code;
+    int64_t wait_ms = client_settings(perf->client)->max_block_ms;
+    return perf->transaction_ms == 0 ||
+                   ottla_transactions_init(perf->producer, wait_ms, &error) == OTTLA_OK
+               ? TOOL_DONE
+               : fail(perf, &error);
 }
 
 int kafka_producer_perf_test(struct tool *tool) {
     struct perf perf = {.tool = tool};
-    struct console_properties settings = {0};
-    struct ottla_error error;
-    int code = read_options(&perf);
-    if (code == TOOL_DONE) {
-        code = read_settings(tool, &settings);
+    if (sys_linux_new(&perf.sys) != ERR_OK) {
+        return tool_fail(tool, "no memory");
     }
+    int code = prepare(&perf);
     if (code == TOOL_DONE) {
-        code = console_connect(tool, &settings, &perf.client);
-    }
-    if (code == TOOL_DONE) {
-        perf.sys = client_sys(perf.client);
-        code = read_payloads(&perf);
-    }
-    if (code == TOOL_DONE && ottla_producer_new(perf.client, &perf.producer, &error) != OTTLA_OK) {
-        code = tool_fail(tool, "org.apache.kafka.common.config.ConfigException: %s", error.text);
+        code = make_producer(&perf);
     }
     if (code == TOOL_DONE) {
         code = send_all(&perf);
     }
     ottla_producer_free(perf.producer);
-    free(perf.text);
+    perf_stats_done(&perf.all);
+    perf_stats_done(&perf.steady);
+    perf_payloads_done(&perf.payloads);
+    sys_linux_free(perf.sys);
     return code;
 }

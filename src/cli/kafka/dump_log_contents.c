@@ -1,0 +1,89 @@
+/* kafka-dump-log: what is in a record, by one of the decoders. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "cli/kafka/dump_log_int.h"
+
+static void print_bytes(const char *prefix, const char *name, struct bytes data) {
+    printf("%s%s: ", prefix, name);
+    fwrite(data.data, 1, data.size, stdout);
+}
+
+/* {"first": …, "data": …}; what numbers a coordinator's record are texts. */
+static void print_json(const char *prefix, const char *name, json_t *object) {
+    printf("%s%s: ", prefix, name);
+    json_dumpf(object, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    json_decref(object);
+}
+
+static json_t *number_text(int64_t number) {
+    return json_sprintf("%" PRId64, number);
+}
+
+static void print_text(const struct record *record, const char *prefix) {
+    if (record->key.data != NULL) {
+        print_bytes(prefix, "key", record->key);
+        prefix = " ";
+    }
+    if (record->value.data != NULL) {
+        print_bytes(prefix, "payload", record->value);
+    }
+}
+
+static void print_metadata(const struct record *record, const struct state_record *state,
+                           const char *wrong, const char *prefix) {
+    if (wrong != NULL) {
+        printf("%spayload: Error at %" PRId64 ", skipping. %s", prefix, record->offset, wrong);
+        return;
+    }
+    print_json(prefix, "payload",
+               json_pack("{s:s, s:i, s:O}", "type", state->name, "version", (int)state->version,
+                         "data", state->value));
+}
+
+static void print_coordinator(const struct record *record, const struct state_record *state,
+                              err_t err, const char *wrong, const char *prefix) {
+    if (err == ERR_UNSUPPORTED) {
+        printf("%skey: Unknown record type %d at offset %" PRId64 ", skipping.", prefix,
+               (int)state->type, record->offset);
+        return;
+    }
+    if (err != ERR_OK) {
+        printf("%skey: Error at offset %" PRId64 ", skipping. %s", prefix, record->offset, wrong);
+        return;
+    }
+    print_json(prefix, "key",
+               json_pack("{s:o, s:O}", "type", number_text(state->type), "data", state->key));
+    if (state->value == NULL) {
+        fputs(" payload: <DELETE>", stdout);
+        return;
+    }
+    print_json(
+        " ", "payload",
+        json_pack("{s:o, s:O}", "version", number_text(state->version), "data", state->value));
+}
+
+int dump_log_print_contents(struct dump *dump, const struct record *record, const char *prefix) {
+    struct state_record state;
+    const char *wrong;
+    if (dump->decoder == STATE_NONE) {
+        print_text(record, prefix);
+        return TOOL_DONE;
+    }
+    if (dump->decoder != STATE_METADATA && record->key.data == NULL) {
+        return tool_fail(dump->tool,
+                         "java.lang.RuntimeException: Failed to decode message at offset %" PRId64
+                         " using the specified decoder (message had a missing key)",
+                         record->offset);
+    }
+    err_t err =
+        state_record_read(dump->decoder, record->key, record->value, &dump->arena, &state, &wrong);
+    state_record_take_apart(&state, &dump->arena);
+    if (dump->decoder == STATE_METADATA) {
+        print_metadata(record, &state, wrong, prefix);
+    } else {
+        print_coordinator(record, &state, err, wrong, prefix);
+    }
+    state_record_done(&state);
+    return TOOL_DONE;
+}

@@ -28,16 +28,22 @@ struct dump_found {
     enum dump_finding kind;
 };
 
+/* Of Kafka's own decoders for keys and values; its DefaultDecoder prints where bytes are in memory.
+ */
+enum dump_as { DUMP_AS_TEXT, DUMP_AS_INT, DUMP_AS_LONG };
+
 struct dump {
     struct tool *tool;
     struct sys *sys;
-    enum state_topic decoder; /* STATE_NONE: keys and values are text */
-    bool contents;            /* print keys and values */
-    bool deep;                /* look at records */
-    const char *path;         /* of the file that it is about, as it was given */
-    const char *name;         /* behind the folders */
-    const char *whole_path;   /* from the root; NULL while nobody has asked */
-    int64_t base_offset;      /* as the file's name says */
+    enum state_topic decoder; /* STATE_NONE: as the next two say */
+    enum dump_as key_as;
+    enum dump_as value_as;
+    bool contents;          /* print keys and values */
+    bool deep;              /* look at records */
+    const char *path;       /* of the file that it is about, as it was given */
+    const char *name;       /* behind the folders */
+    const char *whole_path; /* from the root; NULL while nobody has asked */
+    int64_t base_offset;    /* as the file's name says */
     struct compression *compression;
     struct buffer scratch;
     struct buffer bytes; /* of one batch */

@@ -23,7 +23,7 @@ static bool print_bytes(const struct dump *dump, const char *prefix, const char 
     return true;
 }
 
-/* {"first": …, "data": …}; what numbers a coordinator's record are texts. */
+/* {"type" or "version": …, "data": …}. Of a coordinator's records both are texts. */
 static void print_json(const char *prefix, const char *name, json_t *object) {
     printf("%s%s: ", prefix, name);
     json_dumpf(object, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);

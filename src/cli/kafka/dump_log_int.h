@@ -28,8 +28,7 @@ struct dump_found {
     enum dump_finding kind;
 };
 
-/* Of Kafka's own decoders for keys and values; its DefaultDecoder prints where bytes are in memory.
- */
+/* Kafka's own decoders for keys and values. Its fourth one prints where the bytes are in memory. */
 enum dump_as { DUMP_AS_TEXT, DUMP_AS_INT, DUMP_AS_LONG };
 
 struct dump {
@@ -65,8 +64,8 @@ int dump_log_records(struct dump *dump, const struct batch_header *header, int64
 const char *dump_log_yes(bool is);                                 /* "true" */
 const char *dump_log_time_name(const struct batch_header *header); /* "CreateTime" */
 
-/* A record's key and value, behind what is in the line. TOOL_FAILED: without a key that there
- * should be. */
+/* A record's key and value, behind what is in the line. TOOL_FAILED: the decoder needs a key, or
+ * more bytes. */
 int dump_log_print_contents(struct dump *dump, const struct record *record, const char *prefix);
 
 /* The whole batch at a position of a file into dump->bytes. */

@@ -88,24 +88,34 @@ static int dump_file(struct dump *dump, const char *path) {
 
 /* --- options --- */
 
-static bool check(struct tool *tool) {
-    static const char *const files[] = {"files", NULL};
-    static const char *const decoders[] = {"key-decoder-class", "value-decoder-class"};
-    if (!tool_require(tool, files)) {
-        return false;
-    }
-    if (tool_has(tool, "remote-log-metadata-decoder")) {
-        (void)tool_unsupported(tool, "remote-log-metadata-decoder");
-        return false;
-    }
-    for (size_t i = 0; i < sizeof decoders / sizeof decoders[0]; i++) {
-        const char *name = tool_text(tool, decoders[i]);
-        if (name != NULL && strstr(name, "StringDecoder") == NULL) {
-            (void)tool_unsupported(tool, decoders[i]);
-            return false;
+/* By the class's name, given or not. */
+static int decoder_of(struct tool *tool, const char *option, enum dump_as *ret_as) {
+    static const char prefix[] = "org.apache.kafka.tools.api.";
+    static const char *const names[] = {[DUMP_AS_TEXT] = "StringDecoder",
+                                        [DUMP_AS_INT] = "IntegerDecoder",
+                                        [DUMP_AS_LONG] = "LongDecoder"};
+    const char *name = tool_text(tool, option);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strncmp(name, prefix, sizeof prefix - 1) == 0 &&
+            strcmp(name + sizeof prefix - 1, names[i]) == 0) {
+            *ret_as = (enum dump_as)i;
+            return TOOL_DONE;
         }
     }
-    return true;
+    return tool_fail(tool, "java.lang.RuntimeException: Failed to load decoder class: %s", name);
+}
+
+static int check(struct dump *dump) {
+    static const char *const files[] = {"files", NULL};
+    struct tool *tool = dump->tool;
+    if (!tool_require(tool, files)) {
+        return TOOL_FAILED;
+    }
+    if (tool_has(tool, "remote-log-metadata-decoder")) {
+        return tool_unsupported(tool, "remote-log-metadata-decoder");
+    }
+    int code = decoder_of(tool, "key-decoder-class", &dump->key_as);
+    return code == TOOL_DONE ? decoder_of(tool, "value-decoder-class", &dump->value_as) : code;
 }
 
 /* What is asked for prints contents, and contents are found by looking at records. */
@@ -131,7 +141,7 @@ static void choose(struct dump *dump) {
 
 int kafka_dump_log(struct tool *tool) {
     struct dump dump = {.tool = tool};
-    if (!check(tool)) {
+    if (check(&dump) != TOOL_DONE) {
         return TOOL_FAILED;
     }
     if (sys_linux_new(&dump.sys) != ERR_OK) {

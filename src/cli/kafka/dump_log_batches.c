@@ -1,10 +1,8 @@
 /* kafka-dump-log: batches, of logs and of snapshots of the metadata. */
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/kafka/dump_log_int.h"
-#include "cli/kafka/tools.h"
 #include "log/batch_header.h"
 
 enum { RECORD_SIZE_MIN = 14 }; /* of a message of magic 0, behind offset and size */

@@ -4,12 +4,26 @@
 
 #include "cli/kafka/dump_log_int.h"
 
-static void print_bytes(const char *prefix, const char *name, struct bytes data) {
+/* False, printed: there are too few bytes for a number. */
+static bool print_bytes(const struct dump *dump, const char *prefix, const char *name,
+                        enum dump_as as, struct bytes data) {
+    static const size_t sizes[] = {[DUMP_AS_TEXT] = 0, [DUMP_AS_INT] = 4, [DUMP_AS_LONG] = 8};
+    if (data.size < sizes[as]) {
+        (void)tool_fail(dump->tool, "java.nio.BufferUnderflowException");
+        return false;
+    }
     printf("%s%s: ", prefix, name);
-    fwrite(data.data, 1, data.size, stdout);
+    if (as == DUMP_AS_INT) {
+        printf("%" PRId32, (int32_t)get_be32(data.data));
+    } else if (as == DUMP_AS_LONG) {
+        printf("%" PRId64, (int64_t)get_be64(data.data));
+    } else {
+        fwrite(data.data, 1, data.size, stdout);
+    }
+    return true;
 }
 
-/* {"first": …, "data": …}; what numbers a coordinator's record are texts. */
+/* {"type" or "version": …, "data": …}. Of a coordinator's records both are texts. */
 static void print_json(const char *prefix, const char *name, json_t *object) {
     printf("%s%s: ", prefix, name);
     json_dumpf(object, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
@@ -20,14 +34,16 @@ static json_t *number_text(int64_t number) {
     return json_sprintf("%" PRId64, number);
 }
 
-static void print_text(const struct record *record, const char *prefix) {
+static int print_plain(const struct dump *dump, const struct record *record, const char *prefix) {
+    bool good = true;
     if (record->key.data != NULL) {
-        print_bytes(prefix, "key", record->key);
+        good = print_bytes(dump, prefix, "key", dump->key_as, record->key);
         prefix = " ";
     }
-    if (record->value.data != NULL) {
-        print_bytes(prefix, "payload", record->value);
+    if (good && record->value.data != NULL) {
+        good = print_bytes(dump, prefix, "payload", dump->value_as, record->value);
     }
+    return good ? TOOL_DONE : TOOL_FAILED;
 }
 
 static void print_metadata(const struct record *record, const struct state_record *state,
@@ -67,8 +83,7 @@ int dump_log_print_contents(struct dump *dump, const struct record *record, cons
     struct state_record state;
     const char *wrong;
     if (dump->decoder == STATE_NONE) {
-        print_text(record, prefix);
-        return TOOL_DONE;
+        return print_plain(dump, record, prefix);
     }
     if (dump->decoder != STATE_METADATA && record->key.data == NULL) {
         return tool_fail(dump->tool,

@@ -28,16 +28,21 @@ struct dump_found {
     enum dump_finding kind;
 };
 
+/* Kafka's own decoders for keys and values. Its fourth one prints where the bytes are in memory. */
+enum dump_as { DUMP_AS_TEXT, DUMP_AS_INT, DUMP_AS_LONG };
+
 struct dump {
     struct tool *tool;
     struct sys *sys;
-    enum state_topic decoder; /* STATE_NONE: keys and values are text */
-    bool contents;            /* print keys and values */
-    bool deep;                /* look at records */
-    const char *path;         /* of the file that it is about, as it was given */
-    const char *name;         /* behind the folders */
-    const char *whole_path;   /* from the root; NULL while nobody has asked */
-    int64_t base_offset;      /* as the file's name says */
+    enum state_topic decoder; /* STATE_NONE: as the next two say */
+    enum dump_as key_as;
+    enum dump_as value_as;
+    bool contents;          /* print keys and values */
+    bool deep;              /* look at records */
+    const char *path;       /* of the file that it is about, as it was given */
+    const char *name;       /* behind the folders */
+    const char *whole_path; /* from the root; NULL while nobody has asked */
+    int64_t base_offset;    /* as the file's name says */
     struct compression *compression;
     struct buffer scratch;
     struct buffer bytes; /* of one batch */
@@ -59,8 +64,8 @@ int dump_log_records(struct dump *dump, const struct batch_header *header, int64
 const char *dump_log_yes(bool is);                                 /* "true" */
 const char *dump_log_time_name(const struct batch_header *header); /* "CreateTime" */
 
-/* A record's key and value, behind what is in the line. TOOL_FAILED: without a key that there
- * should be. */
+/* A record's key and value, behind what is in the line. TOOL_FAILED: the decoder needs a key, or
+ * more bytes. */
 int dump_log_print_contents(struct dump *dump, const struct record *record, const char *prefix);
 
 /* The whole batch at a position of a file into dump->bytes. */

@@ -112,10 +112,9 @@ static err_t check_threads(const struct config *now, const struct config *next, 
     if (why == NULL) {
         return ERR_OK;
     }
-    *ret_message = arena_printf(arena,
-                                "Dynamic thread count update validation failed for %s=%" PRId32
-                                ", %s %" PRId32,
-                                config_row(key)->name, after, why, before);
+    *ret_message = arena_printf(
+        arena, "Dynamic thread count update validation failed for %s=%" PRId32 ", %s %" PRId32,
+        config_row(key)->name, after, why, before);
     return ERR_INVALID_CONFIG;
 }
 
@@ -135,9 +134,9 @@ err_t config_validate_broker_change(const struct config *now, const struct confi
     }
     config_report_done(&report);
     if (err == ERR_OK) {
-        err = check_cleaner_threads(config_int(now, CONFIG_LOG_CLEANER_THREADS),
-                                    config_int(next, CONFIG_LOG_CLEANER_THREADS), arena,
-                                    ret_message);
+        err =
+            check_cleaner_threads(config_int(now, CONFIG_LOG_CLEANER_THREADS),
+                                  config_int(next, CONFIG_LOG_CLEANER_THREADS), arena, ret_message);
     }
     for (size_t i = 0; i < sizeof pools / sizeof pools[0] && err == ERR_OK; i++) {
         err = check_threads(now, next, pools[i], arena, ret_message);

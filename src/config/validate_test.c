@@ -137,8 +137,7 @@ static void what_a_running_broker_cannot_go_on_with(void **state) {
     change("log.cleaner.threads", "5", "2", NULL);
     change("log.cleaner.threads", "4", "1",
            "Log cleaner threads cannot be reduced to less than half the current value 4");
-    const char *small =
-        "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.";
+    const char *small = "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.";
     change("log.cleaner.dedupe.buffer.size", "5000000", "1048576", small);
     change("log.cleaner.dedupe.buffer.size", "5000000", "-5", small);
     change("log.cleaner.dedupe.buffer.size", "5000000", "1048577", NULL);

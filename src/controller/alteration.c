@@ -332,10 +332,9 @@ static struct api_error check_all(const struct alteration *alteration) {
     struct str message = STR_NULL;
     err_t err;
     if (alteration->type == META_RESOURCE_BROKER) {
-        err = config_validate_broker(alteration->set, alteration->set_count,
-                                     alteration->name.size > 0,
-                                     alteration->controller->options.config, alteration->arena,
-                                     &message);
+        err = config_validate_broker(
+            alteration->set, alteration->set_count, alteration->name.size > 0,
+            alteration->controller->options.config, alteration->arena, &message);
     } else {
         struct config_layers below = controller_config_layers(alteration->controller, STR_NULL);
         err = config_validate(scope_of(alteration->type), alteration->set, alteration->set_count,

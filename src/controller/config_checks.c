@@ -31,8 +31,7 @@ static bool index_get(const void *arg, struct str name, struct str *ret_value) {
 
 struct api_error config_check_broker_change(const struct alteration *alteration) {
     const struct controller *controller = alteration->controller;
-    struct str this_node =
-        arena_printf(alteration->arena, "%" PRId32, controller->options.node_id);
+    struct str this_node = arena_printf(alteration->arena, "%" PRId32, controller->options.node_id);
     if (alteration->name.size > 0 && !str_equal(alteration->name, this_node)) {
         return API_OK;
     }

@@ -59,10 +59,11 @@ static bool look_at(struct cleaner_run *run, struct partition *partition) {
     struct log *log = partition_log(partition);
     struct log_config config;
     struct log_cleanable cleanable;
-    if (log == NULL || atomic_load(&partition->uncleanable)) {
+    if (log == NULL || atomic_load(&partition->uncleanable) ||
+        atomic_load(&partition->cleaned_now)) {
         return false;
     }
-    if (!atomic_load(&partition->cleaned_now) && log_retention_possible(log)) {
+    if (log_retention_possible(log)) {
         tending_submit(partition, &(struct tending_due){.retention = true});
     }
     log_config_read(log, &config);
@@ -74,7 +75,7 @@ static bool look_at(struct cleaner_run *run, struct partition *partition) {
         run->dirtiest = cleanable.ratio > run->dirtiest ? cleanable.ratio : run->dirtiest;
         run->delay_ms = cleanable.delay_ms > run->delay_ms ? cleanable.delay_ms : run->delay_ms;
         bool better = run->best == NULL || cleanable.ratio > run->cleanable.ratio;
-        if (better && !atomic_load(&partition->cleaned_now) && log_cleanable_due(log, &cleanable)) {
+        if (better && log_cleanable_due(log, &cleanable)) {
             run->best = partition;
             run->cleanable = cleanable;
         }

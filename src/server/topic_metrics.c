@@ -33,6 +33,16 @@ static const char *const names[TOPIC_METRICS] = {
     [FAILED_FETCH] = "FailedFetchRequestsPerSec",
 };
 
+/* Of the broker only. */
+enum fault_metric { NO_KEY, CHECKSUM, NUMBERS, MAGIC, FAULT_METRICS };
+
+static const char *const fault_names[FAULT_METRICS] = {
+    [NO_KEY] = "NoKeyCompactedTopicRecordsPerSec",
+    [CHECKSUM] = "InvalidMessageCrcRecordsPerSec",
+    [NUMBERS] = "InvalidOffsetOrSequenceRecordsPerSec",
+    [MAGIC] = "InvalidMagicNumberRecordsPerSec", /* of formats that nobody may send any more */
+};
+
 struct topic_set {
     struct metrics_counter *counters[TOPIC_METRICS];
     char name[LOG_TOPIC_NAME_MAX + 1];
@@ -41,6 +51,7 @@ struct topic_set {
 struct topic_metrics {
     struct metrics *metrics;
     struct topic_set all;
+    struct metrics_counter *faults[FAULT_METRICS];
     struct sys_lock lock; /* guards topics */
     struct map topics;    /* struct topic_set by name */
 };
@@ -68,6 +79,11 @@ struct topic_metrics *topic_metrics_new(struct metrics *metrics) {
     sys_lock_init(&all->lock, SYS_RANK_CACHE);
     map_init(&all->topics);
     open_set(all, &all->all);
+    for (int i = 0; i < FAULT_METRICS; i++) {
+        struct metrics_id id = {
+            .group = "kafka.server", .type = "BrokerTopicMetrics", .name = fault_names[i]};
+        all->faults[i] = metrics_counter_get(metrics, &id, METRICS_SHARDED);
+    }
     return all;
 }
 
@@ -82,6 +98,9 @@ void topic_metrics_free(struct topic_metrics *metrics) {
         free(set);
     }
     close_set(metrics, &metrics->all);
+    for (int i = 0; i < FAULT_METRICS; i++) {
+        metrics_counter_put(metrics->metrics, metrics->faults[i]);
+    }
     map_done(&metrics->topics);
     free(metrics);
 }
@@ -132,6 +151,18 @@ void topic_metrics_produced(struct request *request, struct str topic, err_t err
             err == ERR_MESSAGE_TOO_LARGE || err == ERR_RECORD_LIST_TOO_LARGE ? offered_size : 0;
     }
     count(request, topic, &tally);
+}
+
+void topic_metrics_refused(struct request *request, const struct record_set_refusal *refusal) {
+    static const enum fault_metric metric_of[] = {
+        [RECORD_SET_FAULT_CHECKSUM] = CHECKSUM,
+        [RECORD_SET_FAULT_NUMBERS] = NUMBERS,
+        [RECORD_SET_FAULT_NO_KEY] = NO_KEY,
+    };
+    if (refusal->fault != RECORD_SET_FAULT_NONE) {
+        metrics_count_at(request->node->topic_metrics->faults[metric_of[refusal->fault]],
+                         request->reactor->index, (uint64_t)refusal->fault_count);
+    }
 }
 
 void topic_metrics_fetched(struct request *request, struct str topic, err_t err, size_t size) {

@@ -96,7 +96,12 @@ bool record_set_needs_decompression(struct bytes records) {
 
 /* --- the header --- */
 
-static err_t check_size_and_crc(const struct record_check *check) {
+static void note_fault(struct record_check *check, enum record_set_fault fault) {
+    check->refusal.fault = fault;
+    check->refusal.fault_count++;
+}
+
+static err_t check_size_and_crc(struct record_check *check) {
     if (check->rules->origin == RECORD_SET_CLIENT && record_batch_base_offset(check->batch) != 0) {
         return ERR_INVALID_RECORD;
     }
@@ -104,6 +109,7 @@ static err_t check_size_and_crc(const struct record_check *check) {
         return ERR_MESSAGE_TOO_LARGE;
     }
     if (!record_batch_crc_matches(check->batch, check->size)) {
+        note_fault(check, RECORD_SET_FAULT_CHECKSUM);
         return ERR_CORRUPT_MESSAGE;
     }
     if (record_batch_compression(check->batch) >= COMPRESSION_TYPE_COUNT) {
@@ -112,20 +118,21 @@ static err_t check_size_and_crc(const struct record_check *check) {
     return ERR_OK;
 }
 
-static err_t check_header(const struct record_check *check) {
-    const uint8_t *batch = check->batch;
+static bool numbers_fit(const uint8_t *batch) {
     int64_t count = record_batch_record_count(batch);
+    bool sequence_wrong = record_batch_producer_id(batch) > RECORD_NO_PRODUCER_ID &&
+                          record_batch_base_sequence(batch) < 0;
+    return count > 0 && (int64_t)record_batch_last_offset_delta(batch) + 1 == count &&
+           !record_batch_is_control(batch) && !sequence_wrong;
+}
+
+static err_t check_header(struct record_check *check) {
+    const uint8_t *batch = check->batch;
     if (check->rules->origin != RECORD_SET_CLIENT) {
-        return count < 0 ? ERR_INVALID_RECORD : ERR_OK;
+        return record_batch_record_count(batch) < 0 ? ERR_INVALID_RECORD : ERR_OK;
     }
-    if (count <= 0 || (int64_t)record_batch_last_offset_delta(batch) + 1 != count) {
-        return ERR_INVALID_RECORD;
-    }
-    if (record_batch_is_control(batch)) {
-        return ERR_INVALID_RECORD;
-    }
-    if (record_batch_producer_id(batch) > RECORD_NO_PRODUCER_ID &&
-        record_batch_base_sequence(batch) < 0) {
+    if (!numbers_fit(batch)) {
+        note_fault(check, RECORD_SET_FAULT_NUMBERS);
         return ERR_INVALID_RECORD;
     }
     return ERR_OK;
@@ -209,6 +216,7 @@ static void check_timestamp(struct record_check *check, int32_t record_index,
 }
 
 static void refuse_null_key(struct record_check *check, int32_t record_index) {
+    note_fault(check, RECORD_SET_FAULT_NO_KEY);
     if (count_error(check)) {
         add_error(check, record_index,
                   arena_printf(check->arena,

@@ -38,10 +38,20 @@ struct record_set_error {
     struct str message;   /* may be null */
 };
 
+/* What the metrics tell apart of refused records. */
+enum record_set_fault {
+    RECORD_SET_FAULT_NONE, /* or none of these */
+    RECORD_SET_FAULT_CHECKSUM,
+    RECORD_SET_FAULT_NUMBERS, /* offsets, counts, a sequence; a client's control batch */
+    RECORD_SET_FAULT_NO_KEY,
+};
+
 struct record_set_refusal {
     struct str message; /* error_message of the partition; may be null */
     struct record_set_error *errors;
     int32_t error_count;
+    enum record_set_fault fault;
+    int32_t fault_count; /* batches; of NO_KEY: records */
 };
 
 struct record_set_result {

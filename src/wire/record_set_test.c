@@ -162,6 +162,9 @@ static void headers_that_are_refused(void **state) {
         assert_int_equal(validate(f), ERR_INVALID_RECORD);
         assert_null(f->refusal.message.data);
         assert_int_equal(f->refusal.error_count, 0);
+        assert_int_equal(f->refusal.fault, rows[i].field == RECORD_BATCH_BASE_OFFSET + 4
+                                               ? RECORD_SET_FAULT_NONE
+                                               : RECORD_SET_FAULT_NUMBERS);
     }
     build(f, COMPRESSION_NONE);
     put_be16(f->in.data + RECORD_BATCH_ATTRIBUTES, RECORD_BATCH_CONTROL);
@@ -207,6 +210,7 @@ static void sizes_and_checksum(void **state) {
     build(f, COMPRESSION_NONE);
     f->in.data[f->in.size - 1] ^= 1;
     assert_int_equal(validate(f), ERR_CORRUPT_MESSAGE);
+    assert_int_equal(f->refusal.fault, RECORD_SET_FAULT_CHECKSUM);
     f->rules.message_size_max = (int32_t)f->in.size - 1;
     assert_int_equal(validate(f), ERR_MESSAGE_TOO_LARGE); /* before the checksum */
     f->rules.message_size_max++;
@@ -278,6 +282,8 @@ static void compacted_topics_need_keys(void **state) {
     build(f, COMPRESSION_LZ4);
     assert_int_equal(validate(f), ERR_INVALID_RECORD);
     assert_int_equal(f->refusal.error_count, 1);
+    assert_int_equal(f->refusal.fault, RECORD_SET_FAULT_NO_KEY);
+    assert_int_equal(f->refusal.fault_count, 1);
     assert_int_equal(f->refusal.errors[0].record_index, 2);
     assert_true(str_equal(f->refusal.errors[0].message,
                           STR("Compacted topic cannot accept message without key in topic "

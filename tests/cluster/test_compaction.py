@@ -70,6 +70,9 @@ def test_records_without_a_key_are_refused(cleaning_node):
         producer.send(topic, b"value", partition=0).get(10)
     producer.send(topic, b"value", key=b"key", partition=0).get(10)
     producer.close()
+    metric = "kafka_server_brokertopicmetrics_%s_total"
+    assert cleaning_node.metric(metric % "nokeycompactedtopicrecords") == 1
+    assert cleaning_node.metric(metric % "invalidmessagecrcrecords") == 0
 
 
 def test_what_is_damaged_is_left_alone(cleaning_node):

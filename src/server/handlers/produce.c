@@ -150,6 +150,7 @@ static void fill_answer(struct produce_part *part) {
     if (err != ERR_OK) {
         produce->failed = true;
         fill_record_errors(request, part);
+        topic_metrics_refused(request, &append->refusal);
         if (err == ERR_NOT_LEADER_OR_FOLLOWER && request->version >= VERSION_OF_LEADERS) {
             fill_leader(request, part);
         }

@@ -34,4 +34,6 @@ err_t topic_read_code(err_t err);
 /* One append, for the metrics of the broker and of the topic (null: unknown topic). */
 void topic_metrics_produced(struct request *request, struct str topic, err_t err,
                             int32_t record_count, size_t appended_size, size_t offered_size);
+/* And what was wrong with its records, for those of the broker. */
+void topic_metrics_refused(struct request *request, const struct record_set_refusal *refusal);
 void topic_metrics_fetched(struct request *request, struct str topic, err_t err, size_t size);

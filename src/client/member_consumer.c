@@ -17,8 +17,9 @@
  * the same id, with epoch 0.
  *
  * What a heartbeat says: who it is, always. The subscription, when it changed; what it owns, when
- * that changed; all of it when it joins, and after a heartbeat that failed, because nobody knows
- * whether the broker heard it.
+ * that changed; all of it when it joins, and after a heartbeat that failed or when one is tried
+ * again, because nobody knows whether the broker heard the one before. If it did, it has moved on
+ * with the member, and tells an assignment for a second time only to who says all.
  *
  * A target whose topics have no names yet is reconciled in part: the rest follows when metadata
  * knows them.
@@ -305,6 +306,7 @@ static void look_at_clock(struct member_consumer *member, int64_t now_ms) {
 
 static enum member_action send_heartbeat(struct member_consumer *member, int64_t now_ms) {
     member->in_flight = true;
+    member->said = false;
     member->soon = false;
     member->sent_subscription = member->full || take(&member->subscription_changed);
     member->sent_owned = member->full || take(&member->owned_changed);
@@ -317,6 +319,14 @@ static enum member_action send_heartbeat(struct member_consumer *member, int64_t
         member_consumer_reconcile(member);
     }
     return MEMBER_HEARTBEAT;
+}
+
+void member_consumer_say(struct member_consumer *member) {
+    if (member->said) {
+        member->sent_subscription = true;
+        member->sent_owned = true;
+    }
+    member->said = true;
 }
 
 enum member_action member_consumer_next(struct member_consumer *member, int64_t now_ms) {

@@ -52,6 +52,7 @@ struct member_consumer {
     bool owned_changed; /* the broker has not heard yet what it owns */
     bool soon;          /* a heartbeat without waiting for its time */
     bool in_flight;
+    bool said;       /* the heartbeat in flight has been, once at least */
     bool sent_owned; /* of the heartbeat in flight, and so on */
     bool sent_subscription;
     bool awaiting_release;
@@ -78,6 +79,10 @@ void member_consumer_done(struct member_consumer *member);
 
 enum member_action member_consumer_next(struct member_consumer *member, int64_t now_ms);
 int64_t member_consumer_deadline_ms(const struct member_consumer *member);
+
+/* The heartbeat that was asked for is about to be written, at each try: those after the first say
+ * all. */
+void member_consumer_say(struct member_consumer *member);
 
 /* --- what the consumer wants --- */
 

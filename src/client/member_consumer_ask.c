@@ -63,8 +63,9 @@ static void say_owned(const struct client_member *member, struct arena *arena,
 static err_t heartbeat_build(void *arg, int16_t version, int32_t broker_id, struct arena *arena,
                              const void **ret_request) {
     (void)broker_id;
-    const struct client_member *member = arg;
+    struct client_member *member = arg;
     heartbeat_request *request = ARENA_NEW(arena, heartbeat_request);
+    member_consumer_say(&member->consumer);
     say_who(member, request);
     err_t err = ERR_OK;
     if (member->consumer.sent_subscription) {
@@ -120,7 +121,7 @@ static void heartbeat_done(void *arg, const struct client_answer *answer) {
 }
 
 /* An error of the coordinator's place has to reach client_ask, which then looks for it anew. What
- * is asked again is said as the machine stands; one try more is harmless, as it is the same. */
+ * is asked again is said as the machine stands. */
 static err_t heartbeat_judge(void *arg, int16_t version, const void *response) {
     (void)arg;
     (void)version;

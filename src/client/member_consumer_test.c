@@ -5,6 +5,7 @@
  *   name TOPIC…                     metadata knows these from now on
  *   subscribe
  *   answer EPOCH [INTERVAL [TOPIC-P…]]   `answer 3 5000 none` assigns nothing
+ *   again                           no answer came: the heartbeat is tried again
  *   refused ERR
  *   resolved                        the names that were asked for came, or did not
  *   released, polled, left, leave MS, commit EPOCH ERR
@@ -49,8 +50,9 @@ static void print_set(FILE *out, const struct member_set *set) {
     fprintf(out, "\n");
 }
 
-static void print_heartbeat(struct test *test) {
-    const struct member_consumer *member = &test->member;
+static void say_heartbeat(struct test *test) {
+    struct member_consumer *member = &test->member;
+    member_consumer_say(member);
     fprintf(test->out, "  heartbeat of epoch %d at %" PRId64, member->epoch, test->now_ms);
     if (member->sent_subscription) {
         fprintf(test->out, ", subscription");
@@ -71,7 +73,7 @@ static void act(struct test *test, enum member_action action) {
         fprintf(out, "  cancel\n");
         break;
     case MEMBER_HEARTBEAT:
-        print_heartbeat(test);
+        say_heartbeat(test);
         break;
     case MEMBER_LEAVE:
         fprintf(out, "  leave, epoch %d\n", member->leave_epoch);
@@ -189,6 +191,8 @@ static void command(struct test *test, const char *word, char *rest) {
     struct member_consumer *member = &test->member;
     if (strcmp(word, "answer") == 0) {
         command_answer(test, rest);
+    } else if (strcmp(word, "again") == 0) {
+        say_heartbeat(test);
     } else if (strcmp(word, "refused") == 0) {
         struct consumer_heartbeat heartbeat = {.err = err_named(rest)};
         member_consumer_answered(member, &heartbeat, test->now_ms);

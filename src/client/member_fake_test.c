@@ -74,6 +74,11 @@ static void answer_sync(struct fake_call *call) {
     }
 }
 
+static bool says_all(const struct consumer_group_heartbeat_request *request) {
+    return request->rebalance_timeout_ms >= 0 && request->subscribed_topic_names_count >= 0 &&
+           request->topic_partitions_count >= 0;
+}
+
 static void answer_consumer(struct fake_call *call) {
     const struct consumer_group_heartbeat_request *request = call->request;
     struct consumer_group_heartbeat_response *response = call->response;
@@ -95,7 +100,7 @@ static void answer_consumer(struct fake_call *call) {
     if (request->topic_partitions_count > 0) {
         coordinator.told_owned = request->topic_partitions[0].partitions_count;
     }
-    if (coordinator.assign) {
+    if (coordinator.assign || says_all(request)) {
         coordinator.assign = false;
         response->assignment =
             ARENA_NEW(call->arena, struct consumer_group_heartbeat_response_assignment);
@@ -183,6 +188,8 @@ static enum fake_do hook(void *arg, struct fake_call *call) {
         break;
     case API_CONSUMER_GROUP_HEARTBEAT:
         answer_consumer(call);
+        what = coordinator.lose_answer ? FAKE_CLOSE : what;
+        coordinator.lose_answer = false;
         break;
     case API_METADATA:
         answer_ids(call);

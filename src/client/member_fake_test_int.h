@@ -25,7 +25,8 @@ struct coordinator {
     int32_t left_epoch;
     bool left;
 
-    bool assign; /* consumer protocol: says the assignment with the next answer */
+    bool assign;      /* consumer protocol: says the assignment with the next answer */
+    bool lose_answer; /* the next one, and the connection with it */
     struct uuid assigned_topic;
     int32_t assigned[ASSIGNED_MAX];
     int32_t assigned_count;

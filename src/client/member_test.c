@@ -231,6 +231,24 @@ static void fenced_it_joins_again(void **state) {
     assert_int_equal(owner.owned_count, 6);
 }
 
+/* The coordinator tells what is new once, but to who says all. */
+static void an_assignment_whose_answer_is_lost_is_told_again(void **state) {
+    (void)state;
+    start("consumer", "c", NULL);
+    assign(0, 0);
+    subscribe("orders");
+    run(1000);
+    assert_int_equal(owner.assigned_calls, 1);
+    assert_int_equal(owner.owned_count, 0);
+    assign(0, 2);
+    coordinator.lose_answer = true;
+    run(3000);
+    assert_false(coordinator.lose_answer);
+    assert_int_equal(owner.owned_count, 2);
+    assert_int_equal(owner.lost_calls, 0);
+    assert_int_equal(coordinator.told_owned, -1);
+}
+
 /* --- at random --- */
 
 /* Whatever a coordinator says: the owner's functions are called in their order (they assert that),
@@ -290,6 +308,7 @@ int main(void) {
         world_test(a_member_gets_gives_back_and_leaves),
         world_test(names_of_a_patterns_topics_are_looked_up),
         world_test(fenced_it_joins_again),
+        world_test(an_assignment_whose_answer_is_lost_is_told_again),
         cmocka_unit_test(classic_members_stand_random_answers),
         cmocka_unit_test(consumer_members_stand_random_answers),
     };

@@ -98,11 +98,21 @@ bool library_txn_is_ending(const struct library_txn *txn) {
 
 /* --- failures --- */
 
+/* Whether a zombie is at it now: an abort of its own may end with that, too. */
+static bool is_being_fenced(const struct library_txn *txn) {
+    bool found = false;
+    for (const struct library_txn *user = txn->id->users; user != NULL; user = user->next) {
+        found = found || (user != txn && user->zombie && user->producer != NULL &&
+                          library_txn_state(user) == OTTLA_TRANSACTION_INITIALIZING);
+    }
+    return found;
+}
+
 bool library_txn_may_be_fenced(const struct library_txn *txn) {
     bool too_long = txn->open != NULL && now_ms(txn) - txn->begin_ms >= txn->timeout_ms;
     bool initialised = txn->init_ms >= 0;
     bool loose = (initialised ? txn->init_ms : now_ms(txn)) < txn->id->loose_until_ms;
-    return txn->zombie || too_long || loose;
+    return txn->zombie || too_long || loose || is_being_fenced(txn);
 }
 
 static bool is_about_group(int code) {
@@ -118,6 +128,9 @@ static void note_fatal(struct library_txn *txn, const char *what, int code, cons
                   what, ottla_code_name(code), text);
     }
     library_point(sim, txn->name, txn->zombie ? "library_txn_zombie_fenced" : "library_txn_fatal");
+    if (txn->zombie) {
+        loosen(txn); /* it may have asked for a next epoch until now */
+    }
     if (txn->call == TXN_CALL_COMMIT) {
         library_point(sim, txn->name, "library_txn_commit_unknown");
     }

@@ -9,25 +9,14 @@
 /* Of the complete set; false when it is not set. */
 static bool set_get(const void *arg, struct str name, struct str *ret_value) {
     const struct alteration *alteration = arg;
-    for (size_t i = 0; i < alteration->set_count; i++) {
-        if (str_equal(alteration->set[i].name, name)) {
-            *ret_value = alteration->set[i].value;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* --- brokers: what this one would go on with --- */
-
-static bool index_get(const void *arg, struct str name, struct str *ret_value) {
-    const struct alteration *alteration = arg;
     const struct config_pair *pair = map_get(&alteration->index, str_bytes(name));
     if (pair != NULL) {
         *ret_value = pair->value;
     }
     return pair != NULL;
 }
+
+/* --- brokers: what this one would go on with --- */
 
 struct api_error config_check_broker_change(const struct alteration *alteration) {
     const struct controller *controller = alteration->controller;
@@ -37,7 +26,7 @@ struct api_error config_check_broker_change(const struct alteration *alteration)
     }
     struct config_layers layers = controller_config_layers(controller, STR_NULL);
     struct config *now = config_with_dynamic(&layers);
-    struct config_lookup set = {.get = index_get, .arg = alteration};
+    struct config_lookup set = {.get = set_get, .arg = alteration};
     *(alteration->name.size > 0 ? &layers.broker : &layers.cluster) = set;
     struct config *next = config_with_dynamic(&layers);
     struct api_error error = API_OK;

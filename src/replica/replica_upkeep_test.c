@@ -64,10 +64,8 @@ static void a_sealed_segment_is_synced_at_the_next_look(void **state) {
     assert_true(sim_disk_dirty_bytes(f->host, "/d0/t-0/00000000000000000001.log") > 0);
 }
 
-static void old_segments_go(void **state) {
-    struct fixture *f = *state;
-    fixture_set(f, "log.retention.check.interval.ms", "2000");
-    fixture_start(f);
+/* Of a record each; two are kept. */
+static struct uuid topic_of_eight_segments(struct fixture *f) {
     struct uuid id = fixture_topic(f, "t", 1);
     fixture_config(f, META_RESOURCE_TOPIC, "t", "segment.bytes", "1048576");
     fixture_config(f, META_RESOURCE_TOPIC, "t", "retention.bytes", "1048576");
@@ -77,6 +75,14 @@ static void old_segments_go(void **state) {
         append(f, partition, &(struct batch){.value_size = 900 * 1000});
     }
     partition_unref(partition);
+    return id;
+}
+
+static void old_segments_go(void **state) {
+    struct fixture *f = *state;
+    fixture_set(f, "log.retention.check.interval.ms", "2000");
+    fixture_start(f);
+    struct uuid id = topic_of_eight_segments(f);
     fixture_run_for(f, 10 * 1000);
     assert_int_equal(offsets_of(f, id).log_start_offset, 6);
     assert_int_equal(count_names(f, "/d0/t-0", "0000000000000000000"), 2 * 4);
@@ -88,15 +94,7 @@ static void old_segments_stay_when_nobody_looks(void **state) {
     fixture_set(f, "log.retention.check.interval.ms", "9223372036854775807");
     fixture_start(f);
     fixture_run_for(f, 5 * 1000); /* the look after the start */
-    struct uuid id = fixture_topic(f, "t", 1);
-    fixture_config(f, META_RESOURCE_TOPIC, "t", "segment.bytes", "1048576");
-    fixture_config(f, META_RESOURCE_TOPIC, "t", "retention.bytes", "1048576");
-    fixture_commit(f);
-    struct partition *partition = find(f, id, 0);
-    for (int i = 0; i < 8; i++) {
-        append(f, partition, &(struct batch){.value_size = 900 * 1000});
-    }
-    partition_unref(partition);
+    struct uuid id = topic_of_eight_segments(f);
     fixture_run_for(f, 60 * 1000);
     assert_int_equal(offsets_of(f, id).log_start_offset, 0);
 }

@@ -244,8 +244,7 @@ void ottla_client_run(struct ottla_client *client, int64_t timeout_ms) {
 }
 
 int64_t client_deadline_ms(struct ottla_client *client, int64_t timeout_ms) {
-    int64_t now_ms = sys_mono_ms(client->sys);
-    return timeout_ms < 0 || timeout_ms > INT64_MAX - now_ms ? INT64_MAX : now_ms + timeout_ms;
+    return timeout_ms < 0 ? INT64_MAX : sys_later_ms(sys_mono_ms(client->sys), timeout_ms);
 }
 
 err_t client_wait(struct ottla_client *client, const bool *done, int64_t deadline_ms) {

@@ -34,7 +34,7 @@ static bool is_looked_at(const struct cleaner *cleaner, int volume_index) {
 
 int64_t cleaner_next_look_ms(const struct cleaner *cleaner, int64_t now_ms) {
     int64_t backoff_ms = config_long(cleaner->replicas->config, CONFIG_LOG_CLEANER_BACKOFF_MS);
-    return backoff_ms < INT64_MAX - now_ms ? now_ms + backoff_ms : INT64_MAX;
+    return sys_later_ms(now_ms, backoff_ms);
 }
 
 static void begin(struct cleaner *cleaner, int volume_index, int64_t now_ms) {

@@ -125,16 +125,12 @@ static int64_t expiry_interval_ms(const struct replicas *replicas) {
     return config_int(replicas->config, CONFIG_PRODUCER_ID_EXPIRATION_CHECK_INTERVAL_MS);
 }
 
-static int64_t later(int64_t now_ms, int64_t interval_ms) {
-    return interval_ms < INT64_MAX - now_ms ? now_ms + interval_ms : INT64_MAX;
-}
-
 /* Whether that time has come; from then on the next is an interval later. While nothing is there to
  * do, the interval begins anew. */
 static bool is_over(int64_t *at_ms, int64_t now_ms, bool pending, int64_t interval_ms) {
     bool over = pending && now_ms >= *at_ms;
     if (over || !pending) {
-        *at_ms = later(now_ms, interval_ms);
+        *at_ms = sys_later_ms(now_ms, interval_ms);
     }
     return over;
 }
@@ -213,7 +209,7 @@ void replicas_upkeep_start(struct replicas *replicas) {
         struct upkeep *upkeep = &replicas->upkeep[i];
         upkeep->flush_all_at_ms = now_ms + FLUSH_INTERVAL_MS;
         upkeep->retention_at_ms =
-            later(now_ms, config_long(replicas->config, CONFIG_LOG_INITIAL_TASK_DELAY_MS));
+            sys_later_ms(now_ms, config_long(replicas->config, CONFIG_LOG_INITIAL_TASK_DELAY_MS));
         upkeep->producers_at_ms = now_ms + expiry_interval_ms(replicas);
         upkeep->trash_at_ms = now_ms;
     }
@@ -239,7 +235,7 @@ void replicas_upkeep_free(struct replicas *replicas) {
 }
 
 void replicas_upkeep_configure(struct replicas *replicas) {
-    int64_t latest_ms = later(sys_mono_ms(replicas->sys), retention_interval_ms(replicas));
+    int64_t latest_ms = sys_later_ms(sys_mono_ms(replicas->sys), retention_interval_ms(replicas));
     for (int i = 0; i < replicas->volume_count; i++) {
         if (replicas->upkeep[i].retention_at_ms > latest_ms) {
             replicas->upkeep[i].retention_at_ms = latest_ms;

@@ -25,6 +25,11 @@ int64_t sys_wall_ms(struct sys *sys);
 int64_t sys_mono_ms(struct sys *sys);
 int64_t sys_mono_ns(struct sys *sys);
 
+/* A deadline; INT64_MAX, never, where the sum would be more. after_ms: not negative. */
+static inline int64_t sys_later_ms(int64_t now_ms, int64_t after_ms) {
+    return after_ms > INT64_MAX - now_ms ? INT64_MAX : now_ms + after_ms;
+}
+
 /* Random bytes fit for ids and secrets (in the simulator: from the seed). */
 void sys_random(struct sys *sys, void *data, size_t size);
 

@@ -270,8 +270,24 @@ static err_t scan_begin(struct log *log, size_t index) {
             ? recovery->expected_offset
             : segment->base_offset;
     recovery_seek(recovery, index, 0, expected);
+    if (index == recovery->scan_from) {
+        recovery->batches_end = expected;
+    }
     log_segment_unsynced(log, segment);
     return log_note(log, segment_reset_indexes(segment, true));
+}
+
+static err_t scan_done(struct log *log) {
+    struct recovery *recovery = log->recovery;
+    err_t err = recovery_drop_hole_at_end(log, recovery);
+    if (err != ERR_OK) {
+        return err;
+    }
+    log_active(log)->next_offset = recovery->expected_offset;
+    log->end_offset = recovery->expected_offset;
+    log->producers.end_offset = log->end_offset;
+    recovery->phase = RECOVERY_FINISH;
+    return ERR_OK;
 }
 
 static err_t scan_segment_done(struct log *log) {
@@ -288,11 +304,7 @@ static err_t scan_segment_done(struct log *log) {
     }
     size_t next = recovery->segment + 1;
     if (next == log->segment_count) {
-        segment->next_offset = recovery->expected_offset;
-        log->end_offset = recovery->expected_offset;
-        log->producers.end_offset = log->end_offset;
-        recovery->phase = RECOVERY_FINISH;
-        return ERR_OK;
+        return scan_done(log);
     }
     log->producers.end_offset = log->segments[next]->base_offset;
     err = log_snapshot_write(log);
@@ -312,6 +324,7 @@ static err_t scan_batch(struct log *log, bool *ret_step_done) {
         return scan_segment_done(log);
     }
     if (err == ERR_OK) {
+        recovery->batches_end = recovery->expected_offset;
         err = batch_index(log, &batch);
     }
     if (err == ERR_OK) {

@@ -13,6 +13,9 @@
  * A power cut may also keep a later segment and lose the end of an earlier one, at the end of a
  * batch. A segment begins where the one before ended, so the hole shows; only the cleaner makes
  * others, in logs that are compacted, or were.
+ *
+ * In those a hole counts only when nothing follows it but empty segments: nobody could read up to
+ * the log's end. Our cleaner leaves none there, for the batch at the end of what it cleans stays.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -167,4 +170,33 @@ err_t recovery_end_at_hole(struct log *log, struct recovery *recovery) {
             log->segments[recovery->segment]->log.path, recovery->expected_offset,
             log->segments[recovery->segment + 1]->base_offset);
     return following_set_aside(log, recovery);
+}
+
+/* How many segments are left without those that begin above the last batch, and so are empty. What
+ * begins at or below the recovery point, where the scan began, or the end of what is compacted was
+ * synced and stays. Below the log's start there is nothing to read, and nobody misses it. */
+static size_t count_before_hole(const struct log *log, const struct recovery *recovery) {
+    int64_t reachable = recovery->batches_end;
+    reachable = log->start_offset > reachable ? log->start_offset : reachable;
+    reachable = log->cleaned_offset > reachable ? log->cleaned_offset : reachable;
+    size_t count = log->segment_count;
+    while (log->segments[count - 1]->base_offset > reachable) {
+        count--;
+    }
+    return count;
+}
+
+err_t recovery_drop_hole_at_end(struct log *log, struct recovery *recovery) {
+    size_t count = count_before_hole(log, recovery);
+    if (count == log->segment_count) {
+        return ERR_OK;
+    }
+    const struct log_segment *last = log->segments[count - 1];
+    bool empty = last->base_offset > recovery->batches_end;
+    recovery_seek(recovery, count - 1, last->size,
+                  empty ? last->base_offset : recovery->batches_end);
+    if (log->snapshot_offset > recovery->expected_offset) {
+        log->snapshot_offset = -1; /* it goes with its segment */
+    }
+    return recovery_end_at_hole(log, recovery);
 }

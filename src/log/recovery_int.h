@@ -22,6 +22,7 @@ struct recovery {
     size_t segment; /* where the phase is */
     uint64_t position;
     int64_t expected_offset; /* no batch from here on may begin below */
+    int64_t batches_end;     /* of the SCAN: where its last batch ended, or where it began */
     uint64_t bytes_done;
     uint64_t bytes_total;
     uint8_t *buffer; /* LOG_RECOVERY_CHUNK bytes of the segment */
@@ -52,6 +53,10 @@ err_t recovery_cut(struct log *log, struct recovery *recovery, const struct reco
  * was between was lost: then the log ends here. */
 bool recovery_at_hole(const struct log *log, const struct recovery *recovery);
 err_t recovery_end_at_hole(struct log *log, struct recovery *recovery);
+
+/* After the last segment: drops those at the log's end that are empty and begin above the last
+ * batch, when what was between was lost. The place is then the end of the last one that stays. */
+err_t recovery_drop_hole_at_end(struct log *log, struct recovery *recovery);
 
 /* The last phase; afterwards log->recovery is NULL. */
 err_t recovery_finish(struct log *log);

@@ -24,6 +24,10 @@
  * A value knows where it was first seen (offset), so that a second place is a duplicate. Values
  * that were forgotten may appear again elsewhere: a producer that got no answer sends them again.
  * So may those that were deleted: after a crash a producer is known by what is left of it.
+ *
+ * And so may those that were under way to a compacted log in a power cut. A hole that the cut left
+ * there is not told from one that a cleaner made, and what follows it stays: a producer whose
+ * oldest batch fell into the hole cannot know that, and writes all that it had under way again.
  */
 #include "audit.h"
 
@@ -81,6 +85,7 @@ struct value {
     struct audit_partition *partition;
     struct audit_producer *producer;
     int64_t offset; /* where it was seen, or OFFSET_NONE */
+    uint32_t cut;   /* of audit->cut_count, when it was sent */
     bool acknowledged;
     bool refused;
 };
@@ -168,6 +173,10 @@ struct audit_producer *audit_producer(struct audit *audit, bool ordered, bool id
     return producer;
 }
 
+void audit_producer_unordered(struct audit_producer *producer) {
+    producer->ordered = false;
+}
+
 const char *audit_partition_topic(const struct audit_partition *partition) {
     return partition->topic;
 }
@@ -187,8 +196,10 @@ uint64_t audit_send(struct audit_producer *producer, struct audit_partition *par
         audit->values = realloc(audit->values, audit->value_capacity * sizeof(struct value));
         assert(audit->values != NULL);
     }
-    audit->values[audit->value_count++] =
-        (struct value){.partition = partition, .producer = producer, .offset = OFFSET_NONE};
+    audit->values[audit->value_count++] = (struct value){.partition = partition,
+                                                         .producer = producer,
+                                                         .offset = OFFSET_NONE,
+                                                         .cut = audit->cut_count};
     audit->figures.sent++;
     return audit->value_count;
 }
@@ -241,11 +252,17 @@ static void grow(struct audit_partition *partition, int64_t offset) {
     }
 }
 
+/* What it was to follow may have fallen into a hole, and be sent again with it. */
+static bool is_behind_hole(const struct audit_partition *partition, const struct value *value) {
+    return partition->compacted && value->cut < partition->audit->cut_count;
+}
+
 static void check_order(struct audit_partition *partition, int64_t offset, uint64_t id) {
     enum { LOOK_BACK = 1024 };
     struct audit *audit = partition->audit;
-    const struct audit_producer *producer = value_of(audit, id)->producer;
-    if (!producer->ordered) {
+    const struct value *value = value_of(audit, id);
+    const struct audit_producer *producer = value->producer;
+    if (!producer->ordered || is_behind_hole(partition, value)) {
         return;
     }
     int64_t last = offset - LOOK_BACK > partition->start ? offset - LOOK_BACK : partition->start;
@@ -275,6 +292,9 @@ static void note_new(struct audit_partition *partition, int64_t offset, uint64_t
     } else if (twice && is_old(partition, value->offset) &&
                value->offset >= partition->synced_end) {
         forget_from(partition, value->offset); /* its place of before was lost with the power */
+        twice = false;
+    } else if (twice && is_behind_hole(partition, value)) {
+        value->offset = OFFSET_NONE;
         twice = false;
     }
     if (twice) {

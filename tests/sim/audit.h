@@ -18,7 +18,8 @@
  *                               may be gone together with all that followed it
  *   5. order                    of an ordered producer the sequences rise with the offsets
  *   6. no duplicates            a value of an idempotent producer is at one offset only
- *      In a compacted log records may be missing (3, 4): which ones, audit_compaction.h tells.
+ *      In a compacted log records may be missing (3, 4): which ones, audit_compaction.h tells; and
+ *      what was under way there in a power cut may be written in another order, and again (5, 6).
  *   7. nothing goes back        the end of a log falls only by a power cut; its start never falls
  *                               below what was promised, and while the node lives not at all
  *
@@ -41,6 +42,9 @@ void audit_fail(struct audit *audit, const char *format, ...) __attribute__((for
 struct audit_partition *audit_partition(struct audit *audit, const char *topic, int32_t partition);
 
 struct audit_producer *audit_producer(struct audit *audit, bool ordered, bool idempotent);
+
+/* From now on its order (5) is not held: a log that has forgotten a producer takes any sequence. */
+void audit_producer_unordered(struct audit_producer *producer);
 
 /* --- sending --- */
 

@@ -132,6 +132,55 @@ static void a_wrong_order_is_found(void **state) {
     expect(&f, "sent value 9 before 10");
 }
 
+static void a_log_that_forgets_may_mix_them(void **state) {
+    (void)state;
+    struct fixture f = begin(AUDIT_WRITTEN);
+    uint64_t first = audit_send(f.idempotent, f.p);
+    uint64_t second = audit_send(f.idempotent, f.p);
+    audit_producer_unordered(f.idempotent);
+    audit_ack(f.audit, second, 8, AUDIT_WRITTEN);
+    audit_ack(f.audit, first, 9, AUDIT_WRITTEN);
+    assert_null(audit_failure(f.audit));
+    audit_read(f.p, 10, second);
+    expect(&f, "is at offsets 8 and 10"); /* duplicates are another thing */
+}
+
+/* The oldest of three fell into a hole of a compacted log; its producer sends them all again. */
+static void what_was_under_way_may_be_behind_a_hole(void **state) {
+    (void)state;
+    for (int compacted = 0; compacted <= 1; compacted++) {
+        struct fixture f = begin(AUDIT_WRITTEN);
+        if (compacted) {
+            audit_compacted(f.p);
+        }
+        uint64_t sent[3];
+        for (int i = 0; i < 3; i++) {
+            sent[i] = audit_send(f.idempotent, f.p);
+        }
+        audit_power_cut(f.audit);
+        audit_read(f.p, 9, sent[1]);
+        audit_read(f.p, 10, sent[2]);
+        for (int i = 0; i < 3; i++) {
+            audit_ack(f.audit, sent[i], 11 + i, AUDIT_WRITTEN);
+        }
+        expect(&f, compacted ? NULL : "sent value 9 before 11");
+    }
+}
+
+static void what_is_sent_after_the_hole_is_held_to_all(void **state) {
+    (void)state;
+    for (int again = 0; again <= 1; again++) {
+        struct fixture f = begin(AUDIT_WRITTEN);
+        audit_compacted(f.p);
+        audit_power_cut(f.audit);
+        uint64_t first = audit_send(f.idempotent, f.p);
+        uint64_t second = audit_send(f.idempotent, f.p);
+        audit_ack(f.audit, second, 8, AUDIT_WRITTEN);
+        audit_ack(f.audit, again ? second : first, 9, AUDIT_WRITTEN);
+        expect(&f, again ? "is at offsets 8 and 9" : "sent value 9 before 10");
+    }
+}
+
 static void a_power_cut_may_take_an_end_that_was_not_synced(void **state) {
     (void)state;
     struct fixture f = begin(AUDIT_WRITTEN);
@@ -230,6 +279,9 @@ int main(void) {
         cmocka_unit_test(inventions_are_found),
         cmocka_unit_test(duplicates_of_an_idempotent_producer_are_found),
         cmocka_unit_test(a_wrong_order_is_found),
+        cmocka_unit_test(a_log_that_forgets_may_mix_them),
+        cmocka_unit_test(what_was_under_way_may_be_behind_a_hole),
+        cmocka_unit_test(what_is_sent_after_the_hole_is_held_to_all),
         cmocka_unit_test(a_power_cut_may_take_an_end_that_was_not_synced),
         cmocka_unit_test(what_was_synced_must_outlive_a_power_cut),
         cmocka_unit_test(deleted_records_may_be_gone),

@@ -8,6 +8,10 @@
  *   4. an idempotent producer loses its sequences only where the broker may have forgotten them, or
  *      after a record ran out of time
  *
+ * A log that has forgotten a producer with the power takes any sequence. When it refuses a batch as
+ * too large, it may take the one in flight behind it before the halves come: then there is no order
+ * (5), and no protocol that would save it.
+ *
  * The library does not tell when an answer was given, and keeps it until it knows of all records
  * before it. What was produced before a power cut and told of after it says nothing of records that
  * are not synced: the auditor is not told.
@@ -85,11 +89,26 @@ static void draw_settings(struct library_producer *producer, struct ottla_config
     }
 }
 
+static void said(void *arg, enum ottla_log_level level, const char *text) {
+    struct library_producer *producer = arg;
+    struct run *run = producer->client.sim->run;
+    (void)level;
+    run_say(run, "  libottla: %s", text);
+    if (producer->producer != NULL) {
+        struct ottla_producer_stats stats;
+        ottla_producer_stats(producer->producer, &stats);
+        if (stats.splits > 0 && producer->begin_cut != run->power_cut_count) {
+            audit_producer_unordered(producer->audit);
+        }
+    }
+}
+
 static void live(struct library_producer *producer) {
     struct node_sim *sim = producer->client.sim;
     struct ottla_config *config = library_config_new(sim);
     draw_settings(producer, config);
     producer->library = library_client_new(sim, config);
+    ottla_client_on_log(producer->library, said, producer);
     struct ottla_error error;
     if (ottla_producer_new(producer->library, &producer->producer, &error) != OTTLA_OK) {
         node_fail(sim, "%s: libottla makes no producer: %s", producer->name, error.text);
@@ -106,6 +125,7 @@ static void live(struct library_producer *producer) {
 static void die(struct library_producer *producer) {
     producer->ending = true;
     ottla_producer_free(producer->producer);
+    producer->producer = NULL;
     ottla_client_free(producer->library);
     producer->ending = false;
     if (!list_empty(&producer->sent)) {

@@ -17,6 +17,7 @@ The settings are named as in Java. So are those of ottla.Member (java/), go/memb
 member_aiokafka.py and tests/client/group_member.c. For libottla, librdkafka, ottla.Member and go/member the
 topic may be an expression, from ^ to $.
 """
+import faulthandler
 import importlib.util
 import os
 import select
@@ -30,6 +31,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 OTTLA = os.environ.get("OTTLA", os.path.join(HERE, "..", "..", "build", "ottla"))
 CACHE = os.path.join(os.path.dirname(os.path.dirname(HERE)), ".cache")
 POLL_S = 0.1
+SLOW_TO_LEAVE_S = 30
 
 
 # --- the programs of other languages ---
@@ -160,8 +162,17 @@ class Member:
         """It leaves the group."""
         if self.process.poll() is None:
             self.process.stdin.close()
-            self.process.wait(timeout)
+            try:
+                self.process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                raise AssertionError(f"{self.name} does not end; it has {sorted(self.mine)}, last: "
+                                     f"{self.last()}, and said:\n{self.said()}") from None
         self.end()
+
+    def said(self, lines=60):
+        """The end of what its library wrote."""
+        with open(self.log.name, errors="replace") as log:
+            return "".join(log.readlines()[-lines:])
 
     def end(self):
         self.process.wait()
@@ -183,7 +194,11 @@ def say_partitions(kind, partitions):
 
 
 def input_ended():
-    return bool(select.select([sys.stdin], [], [], 0)[0]) and sys.stdin.readline() == ""
+    """From then on it is to leave; where it is held up is told on standard error."""
+    ended = bool(select.select([sys.stdin], [], [], 0)[0]) and sys.stdin.readline() == ""
+    if ended:
+        faulthandler.dump_traceback_later(SLOW_TO_LEAVE_S)
+    return ended
 
 
 def run_kafka_python(bootstrap, group, topic, settings):
@@ -236,7 +251,8 @@ def run_librdkafka(bootstrap, group, topic, settings):
     from confluent_kafka import Consumer, KafkaException, TopicPartition
 
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group,
-                         "enable.auto.commit": False, "auto.offset.reset": "earliest", **settings})
+                         "enable.auto.commit": False, "auto.offset.reset": "earliest",
+                         "debug": "cgrp", **settings})
     consumer.subscribe([topic], on_assign=lambda _, got: say_partitions("assigned", got),
                        on_revoke=lambda _, gone: say_partitions("revoked", gone),
                        on_lost=lambda _, gone: say_partitions("lost", gone))
@@ -265,6 +281,7 @@ def main():
     client, bootstrap, group, topic, *pairs = sys.argv[1:]
     run = {"kafka-python": run_kafka_python, "librdkafka": run_librdkafka}[client]
     run(bootstrap, group, topic, dict(pair.split("=", 1) for pair in pairs))
+    faulthandler.cancel_dump_traceback_later()
     say("stopped")
 
 

@@ -12,12 +12,4 @@ for profile in baseline overlay; do
     again mvn -q -B -f tests/compat/java-codec/pom.xml -P $profile compile dependency:build-classpath \
         -Dmdep.outputFile="$PWD/.cache/java-codec-$profile.classpath"
 done
-again mvn -q -B -f tests/cluster/java/pom.xml compile dependency:copy-dependencies \
-    -DoutputDirectory="$PWD/.cache/java-clients/lib"
-mkdir -p .cache/node-clients
-cp tests/cluster/node/package*.json .cache/node-clients/
-(cd .cache/node-clients && again npm ci --silent --prefer-offline --ignore-scripts --no-audit --no-fund)
-cd tests/cluster/go
-GOFLAGS=-mod=readonly again go build -o ../../../.cache/go-clients .
-GOFLAGS=-mod=readonly again go build -o ../../../.cache/go-member ./member
-GOFLAGS=-mod=readonly again go build -o ../../../.cache/go-exactly-once ./exactlyonce
+again python3 tests/cluster/builds.py

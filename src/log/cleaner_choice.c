@@ -3,7 +3,8 @@
  *
  *   the active segment       its records are still coming
  *   the last stable offset   whether a transaction was aborted must be known
- *   the recovery point       what is not synced may be lost, and older records of its keys with it
+ *   the recovery point       what is not synced may be lost, and older records of its keys with it;
+ *                            as it is in the checkpoint: a start takes gaps above it for a loss
  *   a young segment          it has a record younger than min.compaction.lag.ms
  *
  * rounded down to the base of a segment.
@@ -41,7 +42,7 @@ static void sealed_take(struct log *log, struct sealed *sealed) {
         sealed->segments[i] = segment_ref(log->segments[i]);
     }
     sealed->end_offset = log_active(log)->base_offset;
-    sealed->bound = least(sealed->end_offset, log->recovery_point);
+    sealed->bound = least(sealed->end_offset, least(log->recovery_point, log->checkpointed_point));
     sealed->first_dirty = first_dirty(log);
     sealed->truncations = log->truncations;
     sealed->config = log->config;

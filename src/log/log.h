@@ -147,6 +147,10 @@ int64_t log_start_offset(const struct log *log);
 int64_t log_end_offset(const struct log *log);     /* of the next record */
 int64_t log_recovery_point(const struct log *log); /* everything below is on the disk */
 
+/* This recovery point is in the checkpoint, and that on the disk. A log is not cleaned beyond it: a
+ * start that recovers takes gaps from there on for the loss of what was not synced. */
+void log_recovery_point_checkpointed(struct log *log, int64_t offset);
+
 /* The partition tells its log how far records are committed: retention stops there, and the last
  * stable offset follows. Never moves beyond the end. Starts at the checkpoint's, bounded by the
  * log's start and end. */

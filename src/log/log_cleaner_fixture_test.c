@@ -54,6 +54,7 @@ void end_txn(struct fixture *f, int64_t producer_id, bool commit) {
 void seal(struct fixture *f) {
     assert_int_equal(log_roll(f->log), ERR_OK);
     assert_int_equal(log_flush(f->log, INT64_MAX), ERR_OK);
+    fixture_checkpoint(f);
 }
 
 struct log_cleaning_settings settings_of(const struct fixture *f) {

@@ -78,6 +78,7 @@ void fixture_checkpoint(struct fixture *f) {
     assert_int_equal(
         log_directory_checkpoint_write(f->directory, LOG_CHECKPOINT_RECOVERY_POINT, &entry, 1),
         ERR_OK);
+    log_recovery_point_checkpointed(f->log, entry.offset);
     entry.offset = log_high_watermark(f->log);
     assert_int_equal(
         log_directory_checkpoint_write(f->directory, LOG_CHECKPOINT_HIGH_WATERMARK, &entry, 1),

@@ -34,6 +34,7 @@ struct log {
     int64_t end_offset;              /* lock */
     int64_t high_watermark;          /* lock */
     int64_t recovery_point;          /* lock, flush */
+    int64_t checkpointed_point;      /* lock: the recovery point that the next start will read */
     int64_t dirty_bytes;             /* lock, flush: appended and not synced */
     int64_t last_flush_ms;           /* lock, flush: wall clock */
     uint64_t truncations;            /* lock: how often what may have been found was taken back, or

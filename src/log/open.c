@@ -198,7 +198,7 @@ err_t log_open(struct log_directory *directory, const char *name, const struct l
         int64_t offset = 0;
         bool has_recovery_point = log_directory_checkpoint_get(
             directory, LOG_CHECKPOINT_RECOVERY_POINT, log_topic(log), log_partition(log), &offset);
-        log->recovery_point = offset;
+        log->recovery_point = log->checkpointed_point = offset;
         (void)log_directory_checkpoint_get(directory, LOG_CHECKPOINT_CLEANER, log_topic(log),
                                            log_partition(log), &log->cleaned_offset);
         if (log_directory_was_clean(directory, NULL)) {

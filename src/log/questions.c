@@ -69,6 +69,12 @@ int64_t log_recovery_point(const struct log *log) {
     return offset_read(log, &log->recovery_point);
 }
 
+void log_recovery_point_checkpointed(struct log *log, int64_t offset) {
+    sys_lock_take(&log->lock);
+    log->checkpointed_point = offset;
+    sys_lock_give(&log->lock);
+}
+
 int64_t log_high_watermark(const struct log *log) {
     return offset_read(log, &log->high_watermark);
 }

@@ -5,6 +5,7 @@
  * log when the name is used again (replicas_forget), and must not be lost because its log could not
  * be opened this time: where the log was cut off from below (DeleteRecords) stands nowhere else.
  */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "log/cleaner.h"
@@ -27,9 +28,24 @@ static bool read_log(struct log *log, enum log_checkpoint kind, int64_t *ret_off
     }
 }
 
+/* Writes them, of which these logs are open, the others NULL. */
+static err_t write_entries(struct volume *volume, enum log_checkpoint kind,
+                           const struct log_checkpoint_entry *entries, struct log *const *logs,
+                           size_t count) {
+    err_t err = log_directory_checkpoint_write(volume->directory, kind, entries, count);
+    for (size_t i = 0; i < count && err == ERR_OK && kind == LOG_CHECKPOINT_RECOVERY_POINT; i++) {
+        if (logs[i] != NULL) {
+            log_recovery_point_checkpointed(logs[i], entries[i].offset);
+        }
+    }
+    return volume_note(volume, err);
+}
+
 err_t checkpoint_write(struct volume *volume, enum log_checkpoint kind,
                        const struct checkpoint_part *parts, size_t count) {
     struct log_checkpoint_entry *entries = calloc(count + 1, sizeof *entries);
+    struct log **logs = calloc(count + 1, sizeof *logs);
+    assert(entries != NULL && logs != NULL);
     size_t entry_count = 0;
     for (size_t i = 0; i < count; i++) {
         struct partition *partition = parts[i].partition;
@@ -42,12 +58,14 @@ err_t checkpoint_write(struct volume *volume, enum log_checkpoint kind,
                                   log_directory_checkpoint_get(volume->directory, kind, entry.topic,
                                                                entry.partition, &entry.offset);
         if (has_line) {
+            logs[entry_count] = log;
             entries[entry_count++] = entry;
         }
     }
-    err_t err = log_directory_checkpoint_write(volume->directory, kind, entries, entry_count);
+    err_t err = write_entries(volume, kind, entries, logs, entry_count);
+    free(logs);
     free(entries);
-    return volume_note(volume, err);
+    return err;
 }
 
 bool checkpoint_names(const struct volume *volume, struct str topic, int32_t index) {

@@ -204,6 +204,9 @@ err_t log_load(struct log *log, int64_t **ret_snapshots, size_t *ret_snapshot_co
     if (err == ERR_OK) {
         err = segments_load(log, &list, ret_snapshots, ret_snapshot_count, ret_index_missing);
     }
+    if (err == ERR_OK) {
+        err = log_gaps_load(log, &list);
+    }
     sys_dir_list_free(&list);
     if (err == ERR_OK) {
         err = epochs_load(log);

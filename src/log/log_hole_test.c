@@ -1,5 +1,6 @@
-/* Compacted logs whose tail was lost in a power cut: what is empty behind a hole at their end.
- * Forty records lie in segments that begin at 0, 11, 22 and 33. */
+/* Compacted logs whose tail was lost in a power cut: what is empty behind a hole at their end goes,
+ * a hole with records behind it stays. Forty records lie in segments that begin at 0, 11, 22
+ * and 33. */
 #include <stdlib.h>
 
 #include "log/log_fixture_test.h"
@@ -280,6 +281,95 @@ static void a_hole_with_records_behind_it_stays(void **state) {
     assert_int_equal(fixture_read_all(f, 0), 31);
 }
 
+/* --- what was let pass once --- */
+
+#define GAPS "gap-offset-checkpoint"
+
+/* A log without compaction whose hole passed while it had it. */
+static void let_pass(struct fixture *f) {
+    a_hole_with_records_behind_it_stays((void **)&f);
+    assert_int_equal(append_next(f, 34), ERR_OK);
+    f->config.cleanup_compact = false;
+    f->config.cleanup_delete = true;
+}
+
+static void it_passes_whatever_the_policy_is(void **state) {
+    struct fixture *f = *state;
+    let_pass(f);
+    for (int i = 0; i < 2; i++) {
+        crash(f);
+        fixture_open(f);
+        told_nothing(f);
+        assert_int_equal(fixture_read_all(f, 0), 32);
+        assert_true(file_exists(f, GAPS));
+    }
+}
+
+static void once_it_is_synced_nothing_is_kept_of_it(void **state) {
+    struct fixture *f = *state;
+    let_pass(f);
+    assert_int_equal(log_flush(f->log, INT64_MAX), ERR_OK);
+    fixture_checkpoint(f);
+    crash(f);
+    fixture_open(f);
+    told_nothing(f);
+    assert_int_equal(fixture_read_all(f, 0), 32);
+    assert_false(file_exists(f, GAPS));
+}
+
+static void after_a_clean_end_too(void **state) {
+    struct fixture *f = *state;
+    let_pass(f);
+    fixture_close(f);
+    fixture_open(f);
+    told_nothing(f);
+    assert_int_equal(fixture_read_all(f, 0), 32);
+    assert_false(file_exists(f, GAPS));
+}
+
+static void one_behind_it_does_not(void **state) {
+    struct fixture *f = *state;
+    let_pass(f);
+    f->config.segment_bytes = BATCH;
+    log_configure(f->log, &f->config);
+    for (int i = 35; i < 40; i++) {
+        assert_int_equal(append_next(f, i), ERR_OK);
+    }
+    crash(f);
+    lose(f, "00000000000000000037.log", 0);
+    fixture_open(f);
+    assert_true(told(f, "00000000000000000037.log ends at offset 37, but the segment after it "
+                        "begins at 38"));
+    assert_int_equal(log_end_offset(f->log), 37);
+    assert_int_equal(fixture_read_all(f, 0), 34);
+}
+
+static void what_is_cut_is_not_let_pass_again(void **state) {
+    struct fixture *f = *state;
+    let_pass(f);
+    assert_int_equal(log_truncate_to(f->log, 20), ERR_OK);
+    for (int i = 20; i < RECORDS; i++) {
+        assert_int_equal(append_next(f, i), ERR_OK);
+    }
+    crash(f);
+    lose(f, SEGMENT_22, 8 * BATCH);
+    fixture_open(f);
+    assert_true(told(f, SEGMENT_22 " ends at offset 30, but the segment after it begins at 33"));
+    assert_true(log_truncate_fully(f->log, 50) == ERR_OK);
+    assert_false(file_exists(f, GAPS));
+}
+
+static void a_file_that_says_nothing(void **state) {
+    struct fixture *f = *state;
+    let_pass(f);
+    crash(f);
+    file_write(f, GAPS, "0\n1\nx\n", 6);
+    fixture_open(f);
+    assert_true(told(f, GAPS " cannot be used and counts as absent"));
+    assert_int_equal(log_end_offset(f->log), 30);
+    assert_false(file_exists(f, GAPS));
+}
+
 /* --- power cuts while it is dropped --- */
 
 struct strike {
@@ -363,6 +453,12 @@ int main(void) {
         CASE(a_hole_in_what_is_compacted_stays),
         CASE(a_hole_below_the_start_offset_stays),
         CASE(a_hole_with_records_behind_it_stays),
+        CASE(it_passes_whatever_the_policy_is),
+        CASE(once_it_is_synced_nothing_is_kept_of_it),
+        CASE(after_a_clean_end_too),
+        CASE(one_behind_it_does_not),
+        CASE(what_is_cut_is_not_let_pass_again),
+        CASE(a_file_that_says_nothing),
         cmocka_unit_test(power_cuts_at_every_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

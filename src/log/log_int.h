@@ -52,6 +52,7 @@ struct log {
     bool tail_checked;       /* the last segment was seen to end where it should */
     bool closed;             /* log_close or log_delete has run */
     int64_t snapshot_offset; /* of the newest producer snapshot; -1: none */
+    int64_t gaps_end;        /* gaps between segments below are no loss: gaps.c */
     struct producer_append append;
     struct recovery *recovery; /* until it is done */
 };
@@ -133,6 +134,15 @@ err_t log_load(struct log *log, int64_t **ret_snapshots, size_t *ret_snapshot_co
 
 /* The offsets of the producer snapshots in the folder, rising; freed with free(). */
 err_t log_snapshots_list(struct log *log, int64_t **ret_snapshots, size_t *ret_count);
+
+/* --- gaps.c --- */
+
+/* Reads the file, if the folder's listing has it. */
+err_t log_gaps_load(struct log *log, const struct sys_dir_list *list);
+
+/* [writer] Gaps between segments below `end` are no loss; 0: none are known. It is on the disk, or
+ * was before. */
+err_t log_gaps_note(struct log *log, int64_t end);
 
 /* --- leftovers.c --- */
 

@@ -181,7 +181,7 @@ static err_t open_clean(struct log *log, struct recovery_plan *plan, bool has_re
     high_watermark_load(log);
     log_cleaned_check(log);
     log->untouched = true;
-    return err;
+    return err == ERR_OK ? log_gaps_note(log, 0) : err;
 }
 
 err_t log_open(struct log_directory *directory, const char *name, const struct log_config *config,

@@ -11,8 +11,9 @@
  * Kafka ignores such names. Nothing removes these files but people.
  *
  * A power cut may also keep a later segment and lose the end of an earlier one, at the end of a
- * batch. A segment begins where the one before ended, so the hole shows; only the cleaner makes
- * others, in logs that are compacted, or were.
+ * batch. A segment begins where the one before ended, so the hole shows. A cleaner makes others, in
+ * logs that are compacted: ours below the recovery point only, Kafka's anywhere below the active
+ * segment, so in those a hole passes, and passes from then on (gaps.c).
  *
  * In those a hole counts only when nothing follows it but empty segments: nobody could read up to
  * the log's end. Our cleaner leaves none there, for the batch at the end of what it cleans stays.
@@ -155,12 +156,16 @@ err_t recovery_cut(struct log *log, struct recovery *recovery, const struct reco
     return err == ERR_OK ? log_note(log, sys_dir_sync(log->sys, log->path)) : err;
 }
 
-bool recovery_at_hole(const struct log *log, const struct recovery *recovery) {
+bool recovery_at_hole(const struct log *log, struct recovery *recovery) {
     size_t next = recovery->segment + 1;
+    int64_t end = next < log->segment_count ? log->segments[next]->base_offset : 0;
+    if (end <= recovery->synced_offset || end <= recovery->expected_offset) {
+        return false;
+    }
     bool compacted = recovery->config.cleanup_compact || log->cleaned_offset >= 0;
-    return !compacted && next < log->segment_count &&
-           log->segments[next]->base_offset > recovery->synced_offset &&
-           log->segments[next]->base_offset > recovery->expected_offset;
+    bool passes = compacted || end <= log->gaps_end;
+    recovery->gaps_end = passes ? end : recovery->gaps_end;
+    return !passes;
 }
 
 err_t recovery_end_at_hole(struct log *log, struct recovery *recovery) {

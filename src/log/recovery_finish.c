@@ -35,6 +35,11 @@ static err_t stray_snapshots_remove(struct log *log) {
     return ERR_OK;
 }
 
+static err_t gaps_settle(struct log *log) {
+    int64_t end = log->recovery->plan.truncated ? log->gaps_end : log->recovery->gaps_end;
+    return log_gaps_note(log, end < log->end_offset ? end : log->end_offset);
+}
+
 static void offsets_settle(struct log *log) {
     sys_lock_take(&log->lock);
     if (log->recovery_point > log->end_offset) {
@@ -76,6 +81,9 @@ err_t recovery_finish(struct log *log) {
     }
     if (err == ERR_OK) {
         err = stray_snapshots_remove(log);
+    }
+    if (err == ERR_OK) {
+        err = gaps_settle(log);
     }
     if (err == ERR_OK) {
         offsets_settle(log);

@@ -23,6 +23,7 @@ struct recovery {
     uint64_t position;
     int64_t expected_offset; /* no batch from here on may begin below */
     int64_t batches_end;     /* of the SCAN: where its last batch ended, or where it began */
+    int64_t gaps_end;        /* of the SCAN: where the last gap that it let pass ended, or 0 */
     uint64_t bytes_done;
     uint64_t bytes_total;
     uint8_t *buffer; /* LOG_RECOVERY_CHUNK bytes of the segment */
@@ -51,7 +52,7 @@ err_t recovery_cut(struct log *log, struct recovery *recovery, const struct reco
 
 /* Whether the segment that was read to its end is followed by one that does not follow on, and what
  * was between was lost: then the log ends here. */
-bool recovery_at_hole(const struct log *log, const struct recovery *recovery);
+bool recovery_at_hole(const struct log *log, struct recovery *recovery);
 err_t recovery_end_at_hole(struct log *log, struct recovery *recovery);
 
 /* After the last segment: drops those at the log's end that are empty and begin above the last

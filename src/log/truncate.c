@@ -180,6 +180,9 @@ err_t log_truncate_fully(struct log *log, int64_t offset) {
         err = log_epochs_write(log);
     }
     if (err == ERR_OK) {
+        err = log_gaps_note(log, 0);
+    }
+    if (err == ERR_OK) {
         err = log_folder_sync(log);
     }
     if (err != ERR_OK) {

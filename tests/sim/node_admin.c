@@ -228,6 +228,9 @@ static void set(void *arg, const struct client_response *response) {
     }
     if (code == ERR_OK) {
         admin->topic->setting = admin->topic->setting_asked;
+        if (admin->topic->changes_policy) {
+            points_add(admin->client.sim->run->points, "policy_changed", 1);
+        }
     } else {
         refused(admin, "A setting", code);
     }
@@ -241,13 +244,16 @@ static void change_setting(struct admin *admin, struct node_topic *topic) {
     admin->topic = topic;
     char text[TEXT_MAX];
     snprintf(text, sizeof text, "%" PRId64, topic->setting_asked);
-    struct incremental_alter_configs_request_alterable_config config = {
-        .name = STR(SETTING_NAME), .config_operation = 0, .value = str_from_c(text)};
+    struct incremental_alter_configs_request_alterable_config configs[] = {
+        {.name = STR(SETTING_NAME), .value = str_from_c(text)},
+        {.name = STR("cleanup.policy"),
+         .value = topic->setting_asked % 2 == 0 ? STR("compact") : STR("delete")},
+    };
     struct incremental_alter_configs_request_alter_configs_resource resource = {
         .resource_type = RESOURCE_TOPIC,
         .resource_name = str_from_c(topic->name),
-        .configs = &config,
-        .configs_count = 1,
+        .configs = configs,
+        .configs_count = topic->changes_policy ? 2 : 1,
     };
     struct incremental_alter_configs_request request;
     wire_init(&incremental_alter_configs_request_type, &request);

@@ -41,6 +41,7 @@
  *   config  sim.dirs=1-3                        so many log directories, each a disk of its own
  *   topic   orders partitions=3 synced=yes segment=8KiB
  *   topic   versions compacted=yes tombstones=2s-10s
+ *   topic   states compacted=yes changes_policy=yes
  *   client  produce count=3 in_flight=1-5 records=1-10 size=30-300 wait=10ms-100ms
  *   client  read count=2 wait=10ms-200ms
  *   client  admin wait=200ms-2s
@@ -99,6 +100,7 @@ struct node_topic {
     bool deletes_records; /* DeleteRecords is called on it */
     bool grows;           /* gets partitions */
     bool compacted;       /* its records have keys (audit_compaction_key) */
+    bool changes_policy;  /* is compacted now, and now not; nothing of it is ever deleted */
     bool is_input;        /* of programs that transform */
     int64_t segment_bytes;
     int64_t retention_bytes; /* -1: none */

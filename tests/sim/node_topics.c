@@ -35,6 +35,7 @@ static void read_line(struct node_sim *sim, struct scenario_line *line) {
         .deletes_records = scenario_flag(line, "deletes_records", false),
         .grows = scenario_flag(line, "grows", false),
         .compacted = scenario_flag(line, "compacted", false),
+        .changes_policy = scenario_flag(line, "changes_policy", false),
         .segment_bytes = node_draw(sim, scenario_range(line, "segment", "16KiB")),
         .retention_bytes = node_draw(sim, scenario_range(line, "retention", "-1")),
         .tombstones_ms = -1,

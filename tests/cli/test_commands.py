@@ -441,6 +441,8 @@ def test_help_teaches(ottla):
     assert "ottla topic trim orders" in ottla.out("topic", "trim", "--help")
     run = ottla.run("topic", "lits", code=USAGE)
     assert "list" in run.stderr
+    run = ottla.run("config", "describe", "topic/x", code=USAGE)
+    assert "did you mean ottla config get?" in run.stderr
     assert "partitions" in ottla.run("topic", "create", "x", "--partition", "3", code=USAGE).stderr
 
 

@@ -27,6 +27,7 @@ struct dump {
     enum state_topic state; /* whose records are told apart; STATE_NONE: bytes */
     int64_t from;
     int64_t left;
+    bool printed; /* a record */
     bool bad;
 };
 
@@ -292,6 +293,7 @@ static bool print_batch(void *arg, struct sys_file *file, uint64_t position,
         arena_reset(&dump->arena);
         if (record.offset >= dump->from) {
             print(dump, header, &record);
+            dump->printed = true;
             dump->left--;
         }
     }
@@ -324,6 +326,9 @@ static int log_records(struct cli *cli) {
     }
     if (code == CLI_DONE) {
         code = log_files_each(cli, ".log", dump_records, &dump);
+        if (code == CLI_DONE && !dump.printed && !dump.bad && !cli_wants_json(cli)) {
+            cli_note(cli, "No records.");
+        }
     }
     dump_done(&dump);
     return dump.bad && code == CLI_DONE ? CLI_FAILED : code;

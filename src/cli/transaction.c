@@ -81,7 +81,7 @@ static int transaction_list(struct cli *cli) {
     code = items_wait(&items, call);
     json_t *rows = listings_json(cli, call);
     if (code == CLI_DONE || json_array_size(rows) > 0) {
-        cli_print_rows(cli, list_columns, rows);
+        cli_print_found(cli, list_columns, rows, "No transactional id was found.");
     } else {
         json_decref(rows);
     }
@@ -239,7 +239,9 @@ static int print_producers(const struct items *items, const struct items_partiti
         add_producers(list, &rows[i], cli_has(cli, "open"), now_ms);
     }
     if (code == CLI_DONE || code == CLI_PARTLY) {
-        cli_print_rows(cli, producer_columns, list);
+        cli_print_found(cli, producer_columns, list,
+                        cli_has(cli, "open") ? "No transaction is open there."
+                                             : "No producer with an id is remembered there.");
     } else {
         json_decref(list);
     }

@@ -480,6 +480,9 @@ def test_log(ottla, topic, broker, tmp_path):
     run = ottla.run("log", "batches", bad, "-o", "json", code=FAILED)
     assert [batch["crc"] for batch in json.loads(run.stdout)][:2] == ["bad", "good"]
     assert "checksum" in run.stderr and f"position {len(damaged)}" in run.stderr
+    run = ottla.run("log", "records", folder, "--from", 3)
+    assert (run.stdout, run.stderr) == ("", "No records.\n")
+    assert ottla.run("log", "records", folder, "--from", 3, "-o", "json").stderr == ""
     ottla.run("log", "records", "/no/such/folder", code=NOT_FOUND)
     ottla.run("log", "segments", tmp_path / "bin", code=NOT_FOUND)
 
@@ -560,6 +563,9 @@ def test_transactions_that_are_well(ottla, topic, transactions):
     assert [row["transaction"] for row in
             ottla.json("transaction", "list", topic + "*", "--older-than", "0s")] == [going]
     assert ottla.json("transaction", "list", topic + "*", "--older-than", "1h") == []
+    none = ["transaction", "list", topic + "-none"]
+    assert "No transactional id" in ottla.run(*none).stderr
+    assert ottla.run(*none, "-o", "json").stderr == ottla.run(*none, "-q").stderr == ""
     assert "Tired" in ottla.run("transaction", "list", "--state", "Tired", code=USAGE).stderr
     ottla.run("transaction", "list", "--older-than", "soon", code=USAGE)
     first, second = ottla.json("transaction", "describe", done, going)
@@ -574,6 +580,9 @@ def test_transactions_that_are_well(ottla, topic, transactions):
     assert [row["partition"] for row in ottla.json("transaction", "producers", topic, "--open")] \
         == [0, 2]
     assert len(ottla.table("transaction", "producers", f"{topic}:2", "--broker", 1)) == 2
+    run = ottla.run("transaction", "producers", f"{topic}:1", "--open")
+    assert (run.stdout, run.stderr) == ("", "No transaction is open there.\n")
+    assert "No producer" in ottla.run("transaction", "producers", f"{topic}:1").stderr
     ottla.run("transaction", "producers", f"{topic}:7", code=NOT_FOUND)
     offered = ottla.out("__complete", "transaction", "describe", topic).splitlines()
     assert offered == [done, going]

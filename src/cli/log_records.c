@@ -10,8 +10,6 @@
 #include "wire/enums.h"
 #include "wire/record_batch.h"
 
-enum { DECOMPRESSED_SIZE_MAX = 1 << 30 };
-
 /* One walk over segments. */
 struct dump {
     struct cli *cli;
@@ -288,7 +286,7 @@ static bool print_batch(void *arg, struct sys_file *file, uint64_t position,
     struct record record;
     buffer_clear(&dump->scratch);
     err_t err = record_iter_init(&iter, dump->bytes.data, header->size, dump->compression,
-                                 &dump->scratch, DECOMPRESSED_SIZE_MAX);
+                                 &dump->scratch, LOG_DECOMPRESSED_SIZE_MAX);
     while (err == ERR_OK && dump->left > 0 && (err = record_iter_next(&iter, &record)) == ERR_OK) {
         arena_reset(&dump->arena);
         if (record.offset >= dump->from) {

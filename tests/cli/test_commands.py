@@ -11,6 +11,7 @@ import pytest
 from conftest import Commands
 from crc32c import crc32c
 from node import OTTLA, Node
+from raw import varint
 from transactions import Transactions, has_apis
 
 USAGE, NOT_FOUND, UNREACHABLE, PARTLY, INTERRUPTED = 2, 3, 4, 5, 130
@@ -485,6 +486,34 @@ def test_log(ottla, topic, broker, tmp_path):
     assert ottla.run("log", "records", folder, "--from", 3, "-o", "json").stderr == ""
     ottla.run("log", "records", "/no/such/folder", code=NOT_FOUND)
     ottla.run("log", "segments", tmp_path / "bin", code=NOT_FOUND)
+
+
+def log_batch(offset, attributes, base_ms, latest_ms, *deltas_ms):
+    """With a record for each delta of a timestamp."""
+    records = b""
+    for index, delta in enumerate(deltas_ms):
+        body = b"\0" + varint(delta) + varint(index) + varint(1) + b"k" + varint(-1) + b"\0"
+        records += varint(len(body)) + body
+    tail = struct.pack(">hiqqqhii", attributes, max(len(deltas_ms) - 1, 0), base_ms, latest_ms, 7,
+                       0, 0, len(deltas_ms)) + records
+    return struct.pack(">qiibI", offset, 9 + len(tail), 0, 2, crc32c(tail)) + tail
+
+
+def test_log_of_what_was_compacted(ottla, tmp_path):
+    """The cleaner leaves heads without records and times, and batches with a delete horizon."""
+    folder = tmp_path / "x-0"
+    folder.mkdir()
+    of = {0: log_batch(0, 0, -1, 900),
+          10: log_batch(10, 0, -1, 500) + log_batch(11, 0x40, 90_000, 2000, -89_000, -88_000),
+          20: log_batch(20, 0, 3000, 3500, 0, 500) + log_batch(22, 0x08, 3100, 3600, 0)}
+    for base, batches in of.items():
+        (folder / f"{base:020}.log").write_bytes(batches)
+    rows = ottla.json("log", "segments", folder)
+    assert [(row["records"], row["earliest"], row["latest"]) for row in rows] == [
+        (0, None, None), (2, "1970-01-01T00:00:01.000Z", "1970-01-01T00:00:02.000Z"),
+        (3, "1970-01-01T00:00:03.000Z", "1970-01-01T00:00:03.600Z")]
+    assert [row["timestamp"] for row in ottla.lines("log", "records", folder)] \
+        == [1000, 2000, 3000, 3500, 3600]
 
 
 def test_log_of_the_cluster_itself(ottla, topic, broker):

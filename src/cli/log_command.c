@@ -29,9 +29,9 @@ static const struct cli_column segment_columns[] = {
     {"BYTES", "bytes", true},
     {"EARLIEST", "earliest"},
     {"LATEST", "latest"},
-    {"INDEX", "indexBytes", true},
-    {"TIMES", "timeIndexBytes", true},
-    {"ABORTED", "txnIndexBytes", true},
+    {"INDEX BYTES", "indexBytes", true},
+    {"TIMES BYTES", "timeIndexBytes", true},
+    {"ABORTED BYTES", "txnIndexBytes", true},
     {"FILE", "file"},
     {NULL},
 };
@@ -142,6 +142,10 @@ static const struct cli_command segments_command = {
     .name = "segments",
     .arguments = "FOLDER|FILE.log…",
     .summary = "the segments of a partition: offsets, times, sizes",
+    .text =
+        "EARLIEST is the timestamp of the first record, LATEST the largest. Sizes of indexes (of\n"
+        "offsets, of times, of aborted transactions) are those of their files; ottla log index\n"
+        "shows what is in them.\n",
     .examples = "  ottla log segments data/orders-0\n",
     .arguments_min = 1,
     .arguments_max = -1,

@@ -457,7 +457,9 @@ def test_log(ottla, topic, broker, tmp_path):
               "gzip", "--timestamp", then)
     ottla.run("produce", topic, "-p", 1, input="a\nb\n")
     ottla.environment.pop("OTTLA_BOOTSTRAP_SERVERS")
+    assert "ABORTED BYTES" in ottla.out("log", "segments", folder)
     segment = ottla.json("log", "segments", folder)[0]
+    assert segment["indexBytes"] == os.path.getsize(segment["file"][:-4] + ".index")
     assert (segment["firstOffset"], segment["nextOffset"], segment["records"]) == (0, 3, 3)
     assert segment["earliest"] == (time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(then // 1000))
                                    + f".{then % 1000:03}Z")

@@ -579,7 +579,7 @@ def transactions(broker):
     made.stop()
 
 
-def test_transactions_that_are_well(ottla, topic, transactions):
+def test_transactions_that_are_well(ottla, topic, broker, transactions):
     done, going = topic + "-done", topic + "-going"
     transactions.commit(done, f"{topic}:0")
     transactions.begin(going, f"{topic}:0", f"{topic}:2")
@@ -603,6 +603,10 @@ def test_transactions_that_are_well(ottla, topic, transactions):
     assert (first["openFor"], first["partitions"]) == (None, [])
     assert second["partitions"] == [f"{topic}:0", f"{topic}:2"] and second["timeoutMs"] == 600_000
     assert second["startMs"] <= time.time() * 1000 and second["producerEpoch"] >= 0
+    for row in [first, second]:
+        log = os.path.join(broker.settings["log.dirs"], row["log"])
+        assert row["transaction"] in {written["key"]["transactionalId"]
+                                      for written in ottla.lines("log", "records", log)}
     run = ottla.run("transaction", "describe", going, topic + "-none", code=PARTLY)
     assert "TRANSACTIONAL_ID_NOT_FOUND" in run.stderr and "ottla transaction list" in run.stderr
     ottla.run("transaction", "describe", topic + "-none", code=NOT_FOUND)

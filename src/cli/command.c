@@ -277,13 +277,22 @@ static const struct cli_command *below(const struct cli_command *command, const 
     return *at;
 }
 
-static int fail_word(const struct cli_command *command, const char *path, const char *word) {
+/* The name of what was meant with a word; NULL when that cannot be told. */
+static const char *meant(const struct cli_command *command, const char *word) {
     const char *names[64];
     size_t count = 0;
     for (size_t i = 0; command->commands[i] != NULL && count < 64; i++) {
-        names[count++] = command->commands[i]->name;
+        const struct cli_command *one = command->commands[i];
+        if (one->others != NULL && is_choice(one->others, word)) {
+            return one->name;
+        }
+        names[count++] = one->name;
     }
-    const char *nearest = cli_nearest(word, names, count);
+    return cli_nearest(word, names, count);
+}
+
+static int fail_word(const struct cli_command *command, const char *path, const char *word) {
+    const char *nearest = meant(command, word);
     fprintf(stderr, "%s %s: no such command", path, word);
     if (nearest != NULL) {
         fprintf(stderr, "; did you mean %s %s?\n", path, nearest);

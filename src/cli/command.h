@@ -70,6 +70,7 @@ struct cli_option {
 
 struct cli_command {
     const char *name;
+    const char *others;    /* "show|list": what others call it; who types that is told the name */
     const char *arguments; /* "TOPIC…", "[GROUP]"; NULL: none are taken */
     const char *summary;   /* one line, not a sentence */
     const char *text;      /* paragraphs of the help, may be NULL */

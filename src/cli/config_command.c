@@ -186,6 +186,7 @@ static const struct cli_option get_options[] = {
 };
 static const struct cli_command get_command = {
     .name = "get",
+    .others = "describe|show",
     .arguments = "KIND/NAME [KEY…]",
     .summary = "settings in force, and where they come from",
     .examples = "  ottla config get topic/orders\n"
@@ -289,6 +290,7 @@ static int config_replace(struct cli *cli) {
 
 static const struct cli_command set_command = {
     .name = "set",
+    .others = "alter",
     .arguments = "KIND/NAME KEY=VALUE…",
     .summary = "change settings while everything runs",
     .text = "All changes of one command are made together, or none is. A list takes += and -=.\n",
@@ -301,6 +303,7 @@ static const struct cli_command set_command = {
 };
 static const struct cli_command unset_command = {
     .name = "unset",
+    .others = "delete|remove",
     .arguments = "KIND/NAME KEY…",
     .summary = "let settings fall back to their default",
     .examples = "  ottla config unset topic/orders retention.ms\n",

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/bytes.h"
 #include "cli/commands.h"
 #include "cli/log_int.h"
@@ -14,6 +15,7 @@
 #include "log/producer_snapshot.h"
 #include "log/time_index.h"
 #include "log/txn_index.h"
+#include "wire/record_batch.h"
 
 enum { INDEX_SIZE_MAX = 1 << 30 };
 
@@ -27,9 +29,9 @@ static const struct cli_column segment_columns[] = {
     {"BYTES", "bytes", true},
     {"EARLIEST", "earliest"},
     {"LATEST", "latest"},
-    {"INDEX", "indexBytes", true},
-    {"TIMES", "timeIndexBytes", true},
-    {"ABORTED", "txnIndexBytes", true},
+    {"INDEX BYTES", "indexBytes", true},
+    {"TIMES BYTES", "timeIndexBytes", true},
+    {"ABORTED BYTES", "txnIndexBytes", true},
     {"FILE", "file"},
     {NULL},
 };
@@ -43,13 +45,47 @@ struct segment_sum {
     int64_t last_ms;
 };
 
+/* The timestamp of a batch's first record, read from the batch; -1 when it cannot be. */
+static int64_t read_first_ms(struct sys_file *file, uint64_t position, uint32_t size) {
+    struct compression *compression = compression_new();
+    struct buffer bytes = {0};
+    struct buffer scratch = {0};
+    struct record_iter iter;
+    struct record record;
+    size_t got = 0;
+    uint8_t *data = buffer_extend(&bytes, size);
+    bool good = sys_file_read(file, position, data, size, &got) == ERR_OK && got == size &&
+                record_iter_init(&iter, data, size, compression, &scratch,
+                                 LOG_DECOMPRESSED_SIZE_MAX) == ERR_OK &&
+                record_iter_next(&iter, &record) == ERR_OK;
+    int64_t first_ms = good ? record.timestamp : -1;
+    buffer_done(&scratch);
+    buffer_done(&bytes);
+    compression_free(compression);
+    return first_ms;
+}
+
+/* Mostly the head tells it. The cleaner puts the delete horizon in its place. */
+static int64_t first_ms_of(struct sys_file *file, uint64_t position,
+                           const struct batch_header *header) {
+    if ((header->attributes & BATCH_LOG_APPEND_TIME) != 0) {
+        return header->max_timestamp_ms;
+    }
+    return (header->attributes & RECORD_BATCH_DELETE_HORIZON) != 0
+               ? read_first_ms(file, position, header->size)
+               : header->base_timestamp_ms;
+}
+
+/* Of a batch that the cleaner emptied there is only the head. */
 static bool sum_batch(void *arg, struct sys_file *file, uint64_t position,
                       const struct batch_header *header) {
     struct segment_sum *sum = arg;
-    (void)file;
-    sum->first_ms = sum->batches == 0 ? header->base_timestamp_ms : sum->first_ms;
-    sum->last_ms =
-        header->max_timestamp_ms > sum->last_ms ? header->max_timestamp_ms : sum->last_ms;
+    if (sum->records == 0 && header->record_count > 0) {
+        sum->first_ms = first_ms_of(file, position, header);
+    }
+    if (header->record_count > 0 && header->max_timestamp_ms > sum->last_ms) {
+        sum->last_ms = header->max_timestamp_ms;
+    }
     sum->next_offset = header->last_offset + 1;
     sum->bytes = (int64_t)(position + header->size);
     sum->batches++;
@@ -106,6 +142,10 @@ static const struct cli_command segments_command = {
     .name = "segments",
     .arguments = "FOLDER|FILE.log…",
     .summary = "the segments of a partition: offsets, times, sizes",
+    .text =
+        "EARLIEST is the timestamp of the first record, LATEST the largest. Sizes of indexes (of\n"
+        "offsets, of times, of aborted transactions) are those of their files; ottla log index\n"
+        "shows what is in them.\n",
     .examples = "  ottla log segments data/orders-0\n",
     .arguments_min = 1,
     .arguments_max = -1,

@@ -7,6 +7,8 @@
 
 /* What the files of `ottla log` share: finding files of a partition's folder, and reading them. */
 
+enum { LOG_DECOMPRESSED_SIZE_MAX = 1 << 30 }; /* of a batch */
+
 extern const struct cli_command log_batches_command;
 extern const struct cli_command log_records_command;
 

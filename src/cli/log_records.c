@@ -10,8 +10,6 @@
 #include "wire/enums.h"
 #include "wire/record_batch.h"
 
-enum { DECOMPRESSED_SIZE_MAX = 1 << 30 };
-
 /* One walk over segments. */
 struct dump {
     struct cli *cli;
@@ -27,6 +25,7 @@ struct dump {
     enum state_topic state; /* whose records are told apart; STATE_NONE: bytes */
     int64_t from;
     int64_t left;
+    bool printed; /* a record */
     bool bad;
 };
 
@@ -287,11 +286,12 @@ static bool print_batch(void *arg, struct sys_file *file, uint64_t position,
     struct record record;
     buffer_clear(&dump->scratch);
     err_t err = record_iter_init(&iter, dump->bytes.data, header->size, dump->compression,
-                                 &dump->scratch, DECOMPRESSED_SIZE_MAX);
+                                 &dump->scratch, LOG_DECOMPRESSED_SIZE_MAX);
     while (err == ERR_OK && dump->left > 0 && (err = record_iter_next(&iter, &record)) == ERR_OK) {
         arena_reset(&dump->arena);
         if (record.offset >= dump->from) {
             print(dump, header, &record);
+            dump->printed = true;
             dump->left--;
         }
     }
@@ -324,6 +324,9 @@ static int log_records(struct cli *cli) {
     }
     if (code == CLI_DONE) {
         code = log_files_each(cli, ".log", dump_records, &dump);
+        if (code == CLI_DONE && !dump.printed && !dump.bad && !cli_wants_json(cli)) {
+            cli_note(cli, "No records.");
+        }
     }
     dump_done(&dump);
     return dump.bad && code == CLI_DONE ? CLI_FAILED : code;

@@ -132,6 +132,14 @@ int cli_print_rows(const struct cli *cli, const struct cli_column *columns, json
     return CLI_DONE;
 }
 
+int cli_print_found(const struct cli *cli, const struct cli_column *columns, json_t *rows,
+                    const char *none) {
+    if (json_array_size(rows) == 0 && !cli_wants_json(cli)) {
+        cli_note(cli, "%s", none);
+    }
+    return cli_print_rows(cli, columns, rows);
+}
+
 int cli_print_object(const struct cli *cli, const struct cli_column *columns, json_t *object) {
     if (cli_wants_json(cli)) {
         return cli_print_json(object);

@@ -22,6 +22,10 @@ struct cli_column {
 /* An array of objects. Takes the reference. Returns CLI_DONE. */
 int cli_print_rows(const struct cli *cli, const struct cli_column *columns, json_t *rows);
 
+/* The same; people are told on stderr when there are no rows. */
+int cli_print_found(const struct cli *cli, const struct cli_column *columns, json_t *rows,
+                    const char *none);
+
 /* For a command whose JSON is more than one table: the table of some rows, or the JSON of all.
  * Both take the reference. */
 void cli_print_table(const struct cli_column *columns, json_t *rows);

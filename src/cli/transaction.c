@@ -1,6 +1,7 @@
 /* ottla transaction: what transactions there are, and who writes to partitions in them. */
 #include <string.h>
 
+#include "base/java_hash.h"
 #include "cli/cluster.h"
 #include "cli/commands.h"
 #include "cli/items.h"
@@ -81,7 +82,7 @@ static int transaction_list(struct cli *cli) {
     code = items_wait(&items, call);
     json_t *rows = listings_json(cli, call);
     if (code == CLI_DONE || json_array_size(rows) > 0) {
-        cli_print_rows(cli, list_columns, rows);
+        cli_print_found(cli, list_columns, rows, "No transactional id was found.");
     } else {
         json_decref(rows);
     }
@@ -114,6 +115,8 @@ static const struct cli_command list_command = {
 
 /* --- describe --- */
 
+static const char state_topic[] = "__transaction_state";
+
 static const struct cli_column describe_columns[] = {
     {"TRANSACTION", "transaction"},
     {"STATE", "state"},
@@ -122,6 +125,7 @@ static const struct cli_column describe_columns[] = {
     {"PRODUCER", "producerId", true},
     {"EPOCH", "producerEpoch", true},
     {"COORDINATOR", "coordinator", true},
+    {"LOG", "log"},
     {"PARTITIONS", "partitions"},
     {NULL},
 };
@@ -132,7 +136,16 @@ static bool is_open(const struct ottla_transaction_description *row) {
            (strcmp(row->state, "Ongoing") == 0 || strncmp(row->state, "Prepare", 7) == 0);
 }
 
-static json_t *description_json(const struct ottla_transaction_description *row, int64_t now_ms) {
+/* The partition that holds what its coordinator writes down; null when it cannot be told. */
+static json_t *log_json(const char *transactional_id, int32_t log_count) {
+    return log_count <= 0
+               ? json_null()
+               : json_sprintf("%s-%d", state_topic,
+                              (int)java_hash_place(str_from_c(transactional_id), log_count));
+}
+
+static json_t *description_json(const struct ottla_transaction_description *row, int32_t log_count,
+                                int64_t now_ms) {
     json_t *partitions = json_array();
     for (size_t i = 0; i < row->partition_count; i++) {
         json_array_append_new(partitions, json_sprintf("%s:%d", row->partitions[i].topic,
@@ -140,12 +153,22 @@ static json_t *description_json(const struct ottla_transaction_description *row,
     }
     char timeout[WHEN_TEXT_SIZE];
     when_duration_format(row->timeout_ms, timeout);
-    return json_pack("{s:s, s:s, s:o, s:o, s:s, s:i, s:I, s:i, s:i, s:o}", "transaction",
+    return json_pack("{s:s, s:s, s:o, s:o, s:s, s:i, s:I, s:i, s:i, s:o, s:o}", "transaction",
                      row->transactional_id, "state", row->state, "openFor",
                      is_open(row) ? ago_json(row->start_ms, now_ms) : json_null(), "startMs",
                      known_json(row->start_ms), "timeout", timeout, "timeoutMs", row->timeout_ms,
                      "producerId", (json_int_t)row->producer_id, "producerEpoch",
-                     row->producer_epoch, "coordinator", row->broker_id, "partitions", partitions);
+                     row->producer_epoch, "coordinator", row->broker_id, "log",
+                     log_json(row->transactional_id, log_count), "partitions", partitions);
+}
+
+/* How many partitions the coordinators' topic has; 0 when nobody says, which hinders nothing. */
+static int32_t log_count_of(const struct items *items) {
+    struct ottla_error error;
+    int32_t count = 0;
+    int code = ottla_client_partition_count(items->client, state_topic, cli_timeout_ms(items->cli),
+                                            &count, &error);
+    return code == OTTLA_OK ? count : 0;
 }
 
 static int transaction_describe(struct cli *cli) {
@@ -163,10 +186,11 @@ static int transaction_describe(struct cli *cli) {
     size_t count;
     const struct ottla_transaction_description *rows =
         ottla_call_transaction_descriptions(call, &count);
+    int32_t log_count = code == CLI_DONE || code == CLI_PARTLY ? log_count_of(&items) : 0;
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++) {
         if (rows[i].code == OTTLA_OK) {
-            json_array_append_new(list, description_json(&rows[i], now_ms));
+            json_array_append_new(list, description_json(&rows[i], log_count, now_ms));
         }
     }
     if (code == CLI_DONE || code == CLI_PARTLY) {
@@ -183,6 +207,9 @@ static const struct cli_command describe_command = {
     .name = "describe",
     .arguments = "ID…",
     .summary = "transactions: since when they are open, and in which partitions",
+    .text = "What its coordinator wrote down, step by step, is in LOG, a partition on the "
+            "coordinator:\n"
+            "ottla log records DATA/LOG, with the coordinator's log directory, prints it.\n",
     .examples = "  ottla transaction describe payments-1\n"
                 "  ottla transaction describe payments-1 payments-2 -o json\n",
     .arguments_min = 1,
@@ -239,7 +266,9 @@ static int print_producers(const struct items *items, const struct items_partiti
         add_producers(list, &rows[i], cli_has(cli, "open"), now_ms);
     }
     if (code == CLI_DONE || code == CLI_PARTLY) {
-        cli_print_rows(cli, producer_columns, list);
+        cli_print_found(cli, producer_columns, list,
+                        cli_has(cli, "open") ? "No transaction is open there."
+                                             : "No producer with an id is remembered there.");
     } else {
         json_decref(list);
     }

@@ -27,6 +27,14 @@ enum { INLINE_WRITES_MAX = 16 };
 static err_t run_append(struct partition_write *write, struct partition *partition,
                         struct log *log);
 
+/* Every way that a write ends: an append that was refused is remembered (refused.c). */
+static void end_write(struct partition *partition, struct partition_write *write, err_t err) {
+    write->err = err;
+    if (err != ERR_OK && write->run == run_append) {
+        refused_note(partition, container_of(write, struct partition_append, write), err);
+    }
+}
+
 static void run_write(struct partition *partition, struct partition_write *write, bool inlined) {
     sys_lock_take(&partition->lock);
     struct log *log = partition->log;
@@ -47,10 +55,7 @@ static void run_write(struct partition *partition, struct partition_write *write
             volume_note_write(volume, sys_mono_ns(partition->sys) - start_ns);
         }
     }
-    write->err = err;
-    if (err != ERR_OK && write->run == run_append) {
-        refused_note(partition, container_of(write, struct partition_append, write), err);
-    }
+    end_write(partition, write, err);
 }
 
 /* The next write, or NULL: then the token was given back. */
@@ -137,9 +142,10 @@ void partition_drain(struct partition *partition) {
 err_t partition_submit(struct partition *partition, struct partition_write *write) {
     sys_lock_take(&partition->lock);
     if (partition->log == NULL && partition->state != PARTITION_OPENING) {
-        write->err = partition->state == PARTITION_DELETED ? ERR_UNKNOWN_TOPIC_OR_PARTITION
-                                                           : ERR_KAFKA_STORAGE_ERROR;
+        err_t err = partition->state == PARTITION_DELETED ? ERR_UNKNOWN_TOPIC_OR_PARTITION
+                                                          : ERR_KAFKA_STORAGE_ERROR;
         sys_lock_give(&partition->lock);
+        end_write(partition, write, err);
         return ERR_OK;
     }
     bool idle = !partition->writing;
@@ -317,11 +323,7 @@ err_t partition_append(struct partition *partition, struct partition_append *app
         append->long_validation || flushes || !epoch_started ||
         (log != NULL && log_roll_due(log, append->validated.size, append->validated.max_timestamp,
                                      sys_wall_ms(partition->sys)));
-    err = partition_submit(partition, &append->write);
-    if (err == ERR_OK && append->write.err != ERR_OK) {
-        refused_note(partition, append, append->write.err); /* there was no log to ask */
-    }
-    return err;
+    return partition_submit(partition, &append->write);
 }
 
 void partition_append_refuse(struct partition *partition, struct partition_append *append,

@@ -162,7 +162,6 @@ static void end_round(struct txn_hanging *hanging, int64_t next_ms) {
 static const char *reason(enum coord_fate fate) {
     switch (fate) {
     case COORD_FATE_COMMITTED:
-        return "as its coordinator's log says; the marker had been lost";
     case COORD_FATE_ABORTED:
         return "as its coordinator's log says; the marker had been lost";
     case COORD_FATE_LOST:

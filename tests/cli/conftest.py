@@ -8,6 +8,7 @@ import pytest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(HERE, "..", "transcripts")]
+sys.path.append(os.path.join(HERE, "..", "cluster"))  # last: it has a conftest of its own
 
 from kafka_node import KafkaNode  # noqa: E402
 from node import OTTLA, Node  # noqa: E402

@@ -11,6 +11,7 @@ import pytest
 from conftest import Commands
 from crc32c import crc32c
 from node import OTTLA, Node
+from raw import varint
 from transactions import Transactions, has_apis
 
 USAGE, NOT_FOUND, UNREACHABLE, PARTLY, INTERRUPTED = 2, 3, 4, 5, 130
@@ -441,6 +442,8 @@ def test_help_teaches(ottla):
     assert "ottla topic trim orders" in ottla.out("topic", "trim", "--help")
     run = ottla.run("topic", "lits", code=USAGE)
     assert "list" in run.stderr
+    run = ottla.run("config", "describe", "topic/x", code=USAGE)
+    assert "did you mean ottla config get?" in run.stderr
     assert "partitions" in ottla.run("topic", "create", "x", "--partition", "3", code=USAGE).stderr
 
 
@@ -454,7 +457,9 @@ def test_log(ottla, topic, broker, tmp_path):
               "gzip", "--timestamp", then)
     ottla.run("produce", topic, "-p", 1, input="a\nb\n")
     ottla.environment.pop("OTTLA_BOOTSTRAP_SERVERS")
+    assert "ABORTED BYTES" in ottla.out("log", "segments", folder)
     segment = ottla.json("log", "segments", folder)[0]
+    assert segment["indexBytes"] == os.path.getsize(segment["file"][:-4] + ".index")
     assert (segment["firstOffset"], segment["nextOffset"], segment["records"]) == (0, 3, 3)
     assert segment["earliest"] == (time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(then // 1000))
                                    + f".{then % 1000:03}Z")
@@ -478,8 +483,39 @@ def test_log(ottla, topic, broker, tmp_path):
     run = ottla.run("log", "batches", bad, "-o", "json", code=FAILED)
     assert [batch["crc"] for batch in json.loads(run.stdout)][:2] == ["bad", "good"]
     assert "checksum" in run.stderr and f"position {len(damaged)}" in run.stderr
+    run = ottla.run("log", "records", folder, "--from", 3)
+    assert (run.stdout, run.stderr) == ("", "No records.\n")
+    assert ottla.run("log", "records", folder, "--from", 3, "-o", "json").stderr == ""
     ottla.run("log", "records", "/no/such/folder", code=NOT_FOUND)
     ottla.run("log", "segments", tmp_path / "bin", code=NOT_FOUND)
+
+
+def log_batch(offset, attributes, base_ms, latest_ms, *deltas_ms):
+    """With a record for each delta of a timestamp."""
+    records = b""
+    for index, delta in enumerate(deltas_ms):
+        body = b"\0" + varint(delta) + varint(index) + varint(1) + b"k" + varint(-1) + b"\0"
+        records += varint(len(body)) + body
+    tail = struct.pack(">hiqqqhii", attributes, max(len(deltas_ms) - 1, 0), base_ms, latest_ms, 7,
+                       0, 0, len(deltas_ms)) + records
+    return struct.pack(">qiibI", offset, 9 + len(tail), 0, 2, crc32c(tail)) + tail
+
+
+def test_log_of_what_was_compacted(ottla, tmp_path):
+    """The cleaner leaves heads without records and times, and batches with a delete horizon."""
+    folder = tmp_path / "x-0"
+    folder.mkdir()
+    of = {0: log_batch(0, 0, -1, 900),
+          10: log_batch(10, 0, -1, 500) + log_batch(11, 0x40, 90_000, 2000, -89_000, -88_000),
+          20: log_batch(20, 0, 3000, 3500, 0, 500) + log_batch(22, 0x08, 3100, 3600, 0)}
+    for base, batches in of.items():
+        (folder / f"{base:020}.log").write_bytes(batches)
+    rows = ottla.json("log", "segments", folder)
+    assert [(row["records"], row["earliest"], row["latest"]) for row in rows] == [
+        (0, None, None), (2, "1970-01-01T00:00:01.000Z", "1970-01-01T00:00:02.000Z"),
+        (3, "1970-01-01T00:00:03.000Z", "1970-01-01T00:00:03.600Z")]
+    assert [row["timestamp"] for row in ottla.lines("log", "records", folder)] \
+        == [1000, 2000, 3000, 3500, 3600]
 
 
 def test_log_of_the_cluster_itself(ottla, topic, broker):
@@ -543,7 +579,7 @@ def transactions(broker):
     made.stop()
 
 
-def test_transactions_that_are_well(ottla, topic, transactions):
+def test_transactions_that_are_well(ottla, topic, broker, transactions):
     done, going = topic + "-done", topic + "-going"
     transactions.commit(done, f"{topic}:0")
     transactions.begin(going, f"{topic}:0", f"{topic}:2")
@@ -558,12 +594,19 @@ def test_transactions_that_are_well(ottla, topic, transactions):
     assert [row["transaction"] for row in
             ottla.json("transaction", "list", topic + "*", "--older-than", "0s")] == [going]
     assert ottla.json("transaction", "list", topic + "*", "--older-than", "1h") == []
+    none = ["transaction", "list", topic + "-none"]
+    assert "No transactional id" in ottla.run(*none).stderr
+    assert ottla.run(*none, "-o", "json").stderr == ottla.run(*none, "-q").stderr == ""
     assert "Tired" in ottla.run("transaction", "list", "--state", "Tired", code=USAGE).stderr
     ottla.run("transaction", "list", "--older-than", "soon", code=USAGE)
     first, second = ottla.json("transaction", "describe", done, going)
     assert (first["openFor"], first["partitions"]) == (None, [])
     assert second["partitions"] == [f"{topic}:0", f"{topic}:2"] and second["timeoutMs"] == 600_000
     assert second["startMs"] <= time.time() * 1000 and second["producerEpoch"] >= 0
+    for row in [first, second]:
+        log = os.path.join(broker.settings["log.dirs"], row["log"])
+        assert row["transaction"] in {written["key"]["transactionalId"]
+                                      for written in ottla.lines("log", "records", log)}
     run = ottla.run("transaction", "describe", going, topic + "-none", code=PARTLY)
     assert "TRANSACTIONAL_ID_NOT_FOUND" in run.stderr and "ottla transaction list" in run.stderr
     ottla.run("transaction", "describe", topic + "-none", code=NOT_FOUND)
@@ -572,6 +615,9 @@ def test_transactions_that_are_well(ottla, topic, transactions):
     assert [row["partition"] for row in ottla.json("transaction", "producers", topic, "--open")] \
         == [0, 2]
     assert len(ottla.table("transaction", "producers", f"{topic}:2", "--broker", 1)) == 2
+    run = ottla.run("transaction", "producers", f"{topic}:1", "--open")
+    assert (run.stdout, run.stderr) == ("", "No transaction is open there.\n")
+    assert "No producer" in ottla.run("transaction", "producers", f"{topic}:1").stderr
     ottla.run("transaction", "producers", f"{topic}:7", code=NOT_FOUND)
     offered = ottla.out("__complete", "transaction", "describe", topic).splitlines()
     assert offered == [done, going]

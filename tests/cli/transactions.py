@@ -1,17 +1,12 @@
 """Transactions for the tests of what looks at them: some that go on, some that ended, and some that
 hang, which no client library makes."""
 import json
-import os
 import subprocess
-import sys
 import time
 
+import raw
 from confluent_kafka import Producer
 from node import OTTLA
-
-sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cluster"))
-
-import raw  # noqa: E402
 
 TIMEOUT_MS = 600_000
 SECONDS = 30

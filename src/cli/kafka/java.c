@@ -2,15 +2,9 @@
 
 #include <stdlib.h>
 
-enum { TABLE_SIZE_FIRST = 16 };
+#include "base/java_hash.h"
 
-uint32_t java_hash(const char *text) {
-    uint32_t hash = 0;
-    for (; *text != '\0'; text++) {
-        hash = 31 * hash + (uint8_t)*text;
-    }
-    return hash;
-}
+enum { TABLE_SIZE_FIRST = 16 };
 
 /* The table doubles when it is filled to more than three quarters. */
 static size_t table_size(size_t count) {
@@ -38,7 +32,7 @@ size_t *java_map_order(struct arena *arena, const char *const *keys, size_t coun
     struct place *places = ARENA_ARRAY(arena, struct place, count + 1);
     size_t size = table_size(count);
     for (size_t i = 0; i < count; i++) {
-        uint32_t hash = java_hash(keys[i]);
+        uint32_t hash = (uint32_t)java_hash(str_from_c(keys[i]));
         places[i] = (struct place){.bucket = (hash ^ hash >> 16) & (size - 1), .index = i};
     }
     qsort(places, count, sizeof *places, order_places);

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <stddef.h>
-#include <stdint.h>
 
 #include "base/arena.h"
 
@@ -12,6 +11,3 @@
 /* The order in which a java.util.HashMap names its keys, which were put into it in the order
  * given; all differ. Returns indexes into keys. */
 size_t *java_map_order(struct arena *arena, const char *const *keys, size_t count);
-
-/* String.hashCode() of ASCII. */
-uint32_t java_hash(const char *text);

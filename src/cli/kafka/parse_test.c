@@ -143,8 +143,6 @@ static void map_order_test(void **state) {
     static const char *const wanted[] = {"cleanup.policy", "min.insync.replicas", "retention.ms"};
     struct arena arena;
     arena_init(&arena, SIZE_MAX);
-    assert_int_equal(java_hash("abc"), 96354);
-    assert_int_equal(java_hash(""), 0);
     const size_t *order = java_map_order(&arena, keys, 3);
     for (size_t i = 0; i < 3; i++) {
         assert_string_equal(keys[order[i]], wanted[i]);

@@ -110,10 +110,22 @@ static void throttle(struct cleaner_run *run, double rate, uint64_t bytes) {
     }
 }
 
+/* How many bytes the disk has read and written since it was asked before: told at once, for a
+ * cleaning may take hours. */
+static uint64_t stats_note_io(struct cleaner_run *run) {
+    struct cleaner *cleaner = run->cleaner;
+    uint64_t before = run->stats.bytes_io;
+    log_cleaning_stats(run->cleaning, &run->stats);
+    uint64_t bytes = run->stats.bytes_io - before;
+    sys_lock_take(&cleaner->lock);
+    cleaner->stats.io_bytes += bytes;
+    sys_lock_give(&cleaner->lock);
+    return bytes;
+}
+
 static void clean_over(struct cleaner_run *run, err_t err) {
     run->over = true;
     run->err = err;
-    log_cleaning_stats(run->cleaning, &run->stats);
     run->where = strdup(log_cleaning_where(run->cleaning));
     log_cleaning_free(run->cleaning);
     run->cleaning = NULL;
@@ -130,6 +142,7 @@ static enum sys_job_result clean_step(struct sys_job *job) {
     if (err == ERR_OK) {
         err = volume_note(run->volume, log_cleaning_step(run->cleaning, &next));
     }
+    uint64_t bytes = stats_note_io(run);
     if (!may_stop && log_cleaning_passes(err) && !atomic_load(&run->stop)) {
         run->pause_until_ms = sys_mono_ms(run->volume->sys) + UPKEEP_TICK_MS;
         return SYS_JOB_DONE;
@@ -138,11 +151,9 @@ static enum sys_job_result clean_step(struct sys_job *job) {
         clean_over(run, err);
         return SYS_JOB_DONE;
     }
-    uint64_t before = run->stats.bytes_io;
-    log_cleaning_stats(run->cleaning, &run->stats);
     double rate = atomic_load(&run->cleaner->rate);
     if (rate < DBL_MAX && !atomic_load(&run->stop)) {
-        throttle(run, rate, run->stats.bytes_io - before);
+        throttle(run, rate, bytes);
     }
     run->swap_due = next == LOG_CLEANING_SWAP;
     return run->swap_due || run->pause_until_ms > 0 ? SYS_JOB_DONE : SYS_JOB_AGAIN;
@@ -184,13 +195,10 @@ static void stats_note_clean(struct cleaner_run *run) {
     const struct log_cleaning_stats *stats = &run->stats;
     double seconds = (double)(sys_mono_ms(run->volume->sys) - run->began_ms) / 1000;
     sys_lock_take(&cleaner->lock);
-    if (run->err == ERR_OK) {
-        cleaner->stats.recopy_ratio =
-            stats->bytes_read == 0 ? 0 : (double)stats->bytes_written / (double)stats->bytes_read;
-        cleaner->stats.buffer_used = stats->map_used;
-        cleaner->stats.clean_seconds = seconds;
-    }
-    cleaner->stats.io_bytes += stats->bytes_io;
+    cleaner->stats.recopy_ratio =
+        stats->bytes_read == 0 ? 0 : (double)stats->bytes_written / (double)stats->bytes_read;
+    cleaner->stats.buffer_used = stats->map_used;
+    cleaner->stats.clean_seconds = seconds;
     sys_lock_give(&cleaner->lock);
 }
 
@@ -207,8 +215,8 @@ static void tell_clean(const struct cleaner_run *run) {
 }
 
 static void clean_end(struct cleaner_run *run) {
-    stats_note_clean(run);
     if (run->err == ERR_OK) {
+        stats_note_clean(run);
         tell_clean(run);
         replicas_note_cleaned(run->cleaner->replicas, run->volume);
     } else {

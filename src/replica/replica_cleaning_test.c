@@ -143,6 +143,33 @@ static void the_rate_is_bounded(void **state) {
     assert_int_equal(size_of(f, id) / 900000, 2);
 }
 
+/* While a cleaning goes on, and of one that came to nothing; each byte once. */
+static void what_it_uses_of_the_disk_is_told_as_it_goes(void **state) {
+    struct fixture *f = *state;
+    fixture_set(f, "log.cleaner.io.max.bytes.per.second", "100000");
+    fixture_start(f);
+    struct uuid id = compacted_topic(f, "t");
+    fill_keys(f, id, "abcdef");
+    fixture_run_for(f, 30 * 1000);
+    uint64_t early = stats_of(f).io_bytes;
+    assert_in_range(early, 1000 * 1000, 4000 * 1000);
+    fixture_run_for(f, 10 * 1000);
+    uint64_t later = stats_of(f).io_bytes;
+    assert_in_range(later - early, 500 * 1000, 2000 * 1000);
+    fixture_config(f, META_RESOURCE_TOPIC, "t", "cleanup.policy", "delete");
+    fixture_commit(f);
+    fixture_run_for(f, 60 * 1000);
+    assert_int_equal(cleaned_of(f, "t"), -1);
+    assert_in_range(stats_of(f).io_bytes - later, 0, 1000 * 1000);
+    uint64_t before = stats_of(f).io_bytes;
+    fixture_config(f, META_RESOURCE_TOPIC, "t", "cleanup.policy", "compact");
+    fixture_commit(f);
+    fixture_run_for(f, 200 * 1000);
+    assert_int_equal(cleaned_of(f, "t"), 5);
+    /* five are read twice and written; what does not fit into the buffer is read anew */
+    assert_in_range(stats_of(f).io_bytes - before, 15 * 900 * 1000, 20 * 900 * 1000);
+}
+
 static void a_new_rate_holds_at_once(void **state) {
     struct fixture *f = *state;
     fixture_set(f, "log.cleaner.io.max.bytes.per.second", "10");
@@ -483,6 +510,7 @@ int main(void) {
         TEST(each_look_is_told),
         cmocka_unit_test_setup_teardown(the_dirtiest_log_is_told, set_up_two, tear_down),
         TEST(the_rate_is_bounded),
+        TEST(what_it_uses_of_the_disk_is_told_as_it_goes),
         TEST(a_new_rate_holds_at_once),
         TEST(a_new_interval_holds_at_once),
         cmocka_unit_test_setup_teardown(directories_take_turns, set_up_two, tear_down),

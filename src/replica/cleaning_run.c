@@ -54,6 +54,22 @@ static void note_failure(const struct cleaner_run *run, struct partition *partit
 
 enum { LOGS_PER_SLICE = 100 };
 
+static uint64_t failed_turn(const struct partition *partition) {
+    return atomic_load(&partition->clean_failed_turn);
+}
+
+static void note_due(struct cleaner_run *run, struct partition *partition,
+                     const struct log_cleanable *cleanable) {
+    bool failed = failed_turn(partition) != 0;
+    struct cleaner_choice *choice = failed ? &run->failed_first : &run->dirtiest_due;
+    run->due_count++;
+    if (choice->partition == NULL ||
+        (failed ? failed_turn(partition) < failed_turn(choice->partition)
+                : cleanable->ratio > choice->cleanable.ratio)) {
+        *choice = (struct cleaner_choice){partition, *cleanable};
+    }
+}
+
 /* Whether looking at it may read its files. */
 static bool look_at(struct cleaner_run *run, struct partition *partition) {
     struct log *log = partition_log(partition);
@@ -74,10 +90,8 @@ static bool look_at(struct cleaner_run *run, struct partition *partition) {
     } else {
         run->dirtiest = cleanable.ratio > run->dirtiest ? cleanable.ratio : run->dirtiest;
         run->delay_ms = cleanable.delay_ms > run->delay_ms ? cleanable.delay_ms : run->delay_ms;
-        bool better = run->best == NULL || cleanable.ratio > run->cleanable.ratio;
-        if (better && log_cleanable_due(log, &cleanable)) {
-            run->best = partition;
-            run->cleanable = cleanable;
+        if (log_cleanable_due(log, &cleanable)) {
+            note_due(run, partition, &cleanable);
         }
     }
     return config.min_compaction_lag_ms > 0 || config.max_compaction_lag_ms < INT64_MAX;
@@ -222,6 +236,8 @@ static void clean_end(struct cleaner_run *run) {
     } else {
         note_failure(run, run->partition, run->where, run->err);
     }
+    uint64_t turns = run->cleaner->turns[run->volume_index];
+    atomic_store(&run->partition->clean_failed_turn, run->err == ERR_OK ? 0 : turns);
     atomic_store(&run->partition->cleaned_now, false);
     if (run->leaving != NULL) {
         replicas_submit_removal(run->leaving);
@@ -300,13 +316,27 @@ static bool may_begin(struct cleaner_run *run) {
            !atomic_exchange(&best->cleaned_now, true);
 }
 
+/* One that failed has its turn when there were as many as logs are due, or nothing else is. */
+static void choose(struct cleaner_run *run) {
+    const struct cleaner_choice *failed = &run->failed_first, *choice = &run->dirtiest_due;
+    uint64_t turns = run->cleaner->turns[run->volume_index];
+    if (failed->partition != NULL &&
+        (choice->partition == NULL || turns - failed_turn(failed->partition) >= run->due_count)) {
+        choice = failed;
+    }
+    run->best = choice->partition;
+    run->cleanable = choice->cleanable;
+}
+
 static void look_done(struct sys_job *job) {
     struct cleaner_run *run = container_of(job, struct cleaner_run, job);
     struct cleaner *cleaner = run->cleaner;
     cleaner_note_look(cleaner, run->volume_index, run->dirtiest);
+    choose(run);
     bool begin = may_begin(run);
     if (begin) {
         run->partition = partition_ref(run->best);
+        cleaner->turns[run->volume_index]++;
     }
     candidates_free(run);
     if (!begin) {

@@ -18,6 +18,8 @@ static const char *reason_of(err_t err) {
     case ERR_LIMIT:
         return "the map has no room for the keys of one batch; raise "
                "log.cleaner.dedupe.buffer.size or lower log.cleaner.threads";
+    case ERR_MESSAGE_TOO_LARGE:
+        return "the records of this batch expand to more than 256 MiB";
     case ERR_RECORD_LIST_TOO_LARGE:
         return "what stays, compressed anew, is more than the 2 GiB of a segment; lower "
                "segment.bytes, which holds for segments to come";

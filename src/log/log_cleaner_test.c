@@ -223,6 +223,41 @@ static void producers_go_on(void **state) {
     }
 }
 
+/* A marker of which only the head is left, and a start that has nothing else. */
+static void a_markers_epoch_is_kept(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    append(f, &(struct keyed){.keys = "a", .value = "1", .producer_id = 1, .transactional = true});
+    int64_t ended_ms = ++f->now_ms;
+    assert_int_equal(fixture_marker_of(f, 1, 1, true, 1, 2), ERR_OK);
+    for (int i = 0; i < 3; i++) { /* its records go, its delete horizon begins, and is over */
+        put(f, "a", "2");
+        seal(f);
+        clean(f);
+        f->now_ms += 2 * DAY_MS;
+    }
+    shows(f, "E1 4:a=2 ");
+    fixture_crash(f, false);
+    file_remove(f, "00000000000000000005.snapshot");
+    fixture_open(f);
+    struct log_producer *producers;
+    size_t count;
+    log_producers(f->log, &producers, &count);
+    assert_int_equal(count, 1);
+    assert_int_equal(producers[0].producer_id, 1);
+    assert_int_equal(producers[0].epoch, 1);
+    assert_int_equal(producers[0].last_timestamp_ms, ended_ms);
+    assert_int_equal(producers[0].last_sequence, -1);
+    free(producers);
+    put(f, "a", "3");
+    seal(f);
+    clean(f);
+    shows(f, "E1 5:a=3 ");
+    struct log_append_result result;
+    struct batch_spec old = {.producer_id = 1, .producer_epoch = 0, .sequence = 1};
+    assert_int_equal(fixture_try_append(f, &old, &result), ERR_INVALID_PRODUCER_EPOCH);
+}
+
 /* --- how much at once --- */
 
 static void a_small_map_takes_several_cleanings(void **state) {
@@ -685,6 +720,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_crash_after_the_policy_changed, setup, teardown),
         cmocka_unit_test_setup_teardown(transactions, setup, teardown),
         cmocka_unit_test_setup_teardown(producers_go_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_markers_epoch_is_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(a_small_map_takes_several_cleanings, setup, teardown),
         cmocka_unit_test_setup_teardown(a_batch_that_expands_too_far, setup, teardown),
         cmocka_unit_test_setup_teardown(lags_are_kept, setup, teardown),

@@ -80,6 +80,7 @@ struct log_cleaning *log_cleaning_new(struct log *log, const struct log_cleanabl
  *   CLOSED      the log was closed or deleted, or is not compacted any more
  *   NOT_FOUND   segments were deleted or truncated meanwhile: a later cleaning begins anew
  *   LIMIT       the map has no room for the keys of one batch
+ *   MESSAGE_TOO_LARGE      the records of a batch expand to more than 256 MiB
  *   RECORD_LIST_TOO_LARGE  what stays, compressed anew, is more than a segment may have (2 GiB)
  *   CORRUPT, MALFORMED, UNSUPPORTED   a batch makes no sense; see log_cleaning_where */
 err_t log_cleaning_step(struct log_cleaning *cleaning, enum log_cleaning_next *ret_next);

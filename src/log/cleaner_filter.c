@@ -163,6 +163,14 @@ static void chosen_write(struct cleaner_filter *filter, const struct batch_heade
     batch_write(filter, header, data, iter, begins || has_horizon ? horizon_ms : -1, out);
 }
 
+err_t cleaner_records_init(const struct cleaner_filter *filter, const struct batch_header *header,
+                           const uint8_t *data, struct record_iter *iter) {
+    buffer_clear(filter->scratch);
+    err_t err = record_iter_init(iter, data, header->size, filter->compression, filter->scratch,
+                                 RECORD_SET_DECOMPRESSED_MAX);
+    return err == ERR_LIMIT ? ERR_MESSAGE_TOO_LARGE : err;
+}
+
 err_t cleaner_filter_batch(struct cleaner_filter *filter, const struct batch_header *header,
                            const uint8_t *data, struct buffer *out, struct cleaner_kept *ret_kept) {
     struct cleaner_kept kept = {0};
@@ -174,9 +182,7 @@ err_t cleaner_filter_batch(struct cleaner_filter *filter, const struct batch_hea
     }
     struct verdict verdict = batch_judge(filter, header, data, &kept);
     struct record_iter iter;
-    buffer_clear(filter->scratch);
-    err_t err = record_iter_init(&iter, data, header->size, filter->compression, filter->scratch,
-                                 RECORD_SET_DECOMPRESSED_MAX);
+    err_t err = cleaner_records_init(filter, header, data, &iter);
     struct choice choice;
     if (err == ERR_OK) {
         err = records_choose(filter, header, data, &verdict, iter, &choice);

@@ -47,7 +47,12 @@ struct cleaner_kept {
     uint32_t batches; /* 0 or 1 */
 };
 
+/* The records of a batch of magic 2; `scratch` is its until the next batch. As record_iter_init,
+ * but MESSAGE_TOO_LARGE: they expand to more than RECORD_SET_DECOMPRESSED_MAX. */
+err_t cleaner_records_init(const struct cleaner_filter *filter, const struct batch_header *header,
+                           const uint8_t *data, struct record_iter *iter);
+
 /* Adds what is kept of the next batch, whole and with a good checksum, to `out`. Errors are those
- * of record_iter_init and _next: its records make no sense. */
+ * of cleaner_records_init and record_iter_next: its records make no sense. */
 err_t cleaner_filter_batch(struct cleaner_filter *filter, const struct batch_header *header,
                            const uint8_t *data, struct buffer *out, struct cleaner_kept *ret_kept);

@@ -5,16 +5,13 @@
  */
 #include <stdlib.h>
 
-#include "base/limits.h"
 #include "log/cleaner_int.h"
 
 static err_t map_records(struct log_cleaning *cleaning, const struct batch_header *header,
                          const uint8_t *data) {
     struct record_iter iter;
     struct record record;
-    buffer_clear(&cleaning->scratch);
-    err_t err = record_iter_init(&iter, data, header->size, cleaning->filter.compression,
-                                 &cleaning->scratch, RECORD_SET_DECOMPRESSED_MAX);
+    err_t err = cleaner_records_init(&cleaning->filter, header, data, &iter);
     while (err == ERR_OK && (err = record_iter_next(&iter, &record)) == ERR_OK) {
         if (record.key.data != NULL && record.offset >= cleaning->cleanable.first_dirty_offset &&
             !offset_map_put(&cleaning->map, record.key, record.offset)) {

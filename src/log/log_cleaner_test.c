@@ -1,6 +1,8 @@
 /* Compacted logs on a simulated disk: what is left of them. Crashes: log_cleaner_crash_test.c. */
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/limits.h"
 #include "log/log_cleaner_fixture_test.h"
 #include "log/offset_map.h"
 #include "wire/record_batch.h"
@@ -230,6 +232,41 @@ static void producers_go_on(void **state) {
     }
 }
 
+/* A marker of which only the head is left, and a start that has nothing else. */
+static void a_markers_epoch_is_kept(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    append(f, &(struct keyed){.keys = "a", .value = "1", .producer_id = 1, .transactional = true});
+    int64_t ended_ms = ++f->now_ms;
+    assert_int_equal(fixture_marker_of(f, 1, 1, true, 1, 2), ERR_OK);
+    for (int i = 0; i < 3; i++) { /* its records go, its delete horizon begins, and is over */
+        put(f, "a", "2");
+        seal(f);
+        clean(f);
+        f->now_ms += 2 * DAY_MS;
+    }
+    shows(f, "E1 4:a=2 ");
+    fixture_crash(f, false);
+    file_remove(f, "00000000000000000005.snapshot");
+    fixture_open(f);
+    struct log_producer *producers;
+    size_t count;
+    log_producers(f->log, &producers, &count);
+    assert_int_equal(count, 1);
+    assert_int_equal(producers[0].producer_id, 1);
+    assert_int_equal(producers[0].epoch, 1);
+    assert_int_equal(producers[0].last_timestamp_ms, ended_ms);
+    assert_int_equal(producers[0].last_sequence, -1);
+    free(producers);
+    put(f, "a", "3");
+    seal(f);
+    clean(f);
+    shows(f, "E1 5:a=3 ");
+    struct log_append_result result;
+    struct batch_spec old = {.producer_id = 1, .producer_epoch = 0, .sequence = 1};
+    assert_int_equal(fixture_try_append(f, &old, &result), ERR_INVALID_PRODUCER_EPOCH);
+}
+
 /* --- how much at once --- */
 
 static void a_small_map_takes_several_cleanings(void **state) {
@@ -257,6 +294,39 @@ static void a_small_map_takes_several_cleanings(void **state) {
     put(f, "0123456", "1");
     seal(f);
     assert_int_equal(try_clean(f, &settings), ERR_LIMIT); /* not even one batch */
+}
+
+/* One whose records cannot be had: their size is told before they are expanded. */
+static void a_batch_that_expands_too_far(void **state) {
+    struct fixture *f = *state;
+    enum { SIZE = RECORD_BATCH_HEADER_SIZE + RECORD_SET_DECOMPRESSED_MAX / 20 };
+    static const uint8_t expanded_size[] = {0x81, 0x80, 0x80, 0x80, 0x01}; /* 256 MiB and a byte */
+    f->config.segment_bytes = SIZE;
+    fixture_open(f);
+    struct buffer batch = {0};
+    batch_make(f, &(struct batch_spec){0}, &batch);
+    buffer_extend(&batch, SIZE - batch.size);
+    memset(batch.data + RECORD_BATCH_HEADER_SIZE, 0, SIZE - RECORD_BATCH_HEADER_SIZE);
+    memcpy(batch.data + RECORD_BATCH_HEADER_SIZE, expanded_size, sizeof expanded_size);
+    put_be32(batch.data + RECORD_BATCH_LENGTH, SIZE - RECORD_BATCH_OVERHEAD);
+    put_be16(batch.data + RECORD_BATCH_ATTRIBUTES, COMPRESSION_SNAPPY);
+    put_be32(batch.data + RECORD_BATCH_CRC, record_batch_crc_compute(batch.data, SIZE));
+    struct log_append_result result;
+    struct log_append append = {.data = batch.data, .size = SIZE, .now_ms = f->now_ms};
+    assert_int_equal(log_append(f->log, &append, &result), ERR_OK);
+    buffer_done(&batch);
+    log_high_watermark_set(f->log, log_end_offset(f->log));
+    seal(f);
+    struct log_cleaning_settings settings = settings_of(f);
+    assert_int_equal(try_clean(f, &settings), ERR_MESSAGE_TOO_LARGE);
+    struct log_checkpoint_entry entry = {.topic = STR("t"), .partition = 0, .offset = 1};
+    assert_int_equal(
+        log_directory_checkpoint_write(f->directory, LOG_CHECKPOINT_CLEANER, &entry, 1), ERR_OK);
+    fixture_crash(f, false);
+    fixture_open(f);
+    put(f, "a", "1");
+    seal(f);
+    assert_int_equal(try_clean(f, &settings), ERR_MESSAGE_TOO_LARGE); /* it is only copied */
 }
 
 static void lags_are_kept(void **state) {
@@ -663,7 +733,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_crash_after_the_policy_changed, setup, teardown),
         cmocka_unit_test_setup_teardown(transactions, setup, teardown),
         cmocka_unit_test_setup_teardown(producers_go_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_markers_epoch_is_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(a_small_map_takes_several_cleanings, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_batch_that_expands_too_far, setup, teardown),
         cmocka_unit_test_setup_teardown(lags_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_clean_in_part_is_clean_and_dirty, setup, teardown),
         cmocka_unit_test_setup_teardown(a_cleaning_that_begins_within_a_segment, setup, teardown),

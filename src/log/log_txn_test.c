@@ -116,6 +116,49 @@ static void version_2_demands_a_higher_epoch(void **state) {
     assert_int_equal(producer_of(f, 9).current_txn_offset, -1);
 }
 
+/* The head that a leader's cleaner left of a marker. */
+static void replicate_emptied(struct fixture *f, int64_t producer_id, int16_t epoch) {
+    struct buffer batch = {0};
+    struct batch_options options = {BATCH_OPTIONS_DEFAULT};
+    options.base_offset = log_end_offset(f->log);
+    options.producer_id = producer_id;
+    options.producer_epoch = epoch;
+    batch_build_end_transaction(&batch, &options, f->now_ms, true, 1);
+    put_be32(batch.data + RECORD_BATCH_LENGTH, RECORD_BATCH_HEADER_SIZE - RECORD_BATCH_OVERHEAD);
+    put_be32(batch.data + RECORD_BATCH_RECORD_COUNT, 0);
+    put_be32(batch.data + RECORD_BATCH_CRC,
+             record_batch_crc_compute(batch.data, RECORD_BATCH_HEADER_SIZE));
+    struct log_append append = {.data = batch.data,
+                                .size = RECORD_BATCH_HEADER_SIZE,
+                                .now_ms = f->now_ms,
+                                .flags = LOG_APPEND_KEEP_OFFSETS};
+    struct log_append_result result;
+    assert_int_equal(log_append(f->log, &append, &result), ERR_OK);
+    buffer_done(&batch);
+}
+
+static void an_emptied_marker_tells_its_epoch(void **state) {
+    struct fixture *f = *state;
+    fixture_open(f);
+    f->now_ms += 1000;
+    replicate_emptied(f, 7, 3);
+    struct log_producer producer = producer_of(f, 7);
+    assert_int_equal(producer.epoch, 3);
+    assert_int_equal(producer.last_timestamp_ms, f->now_ms);
+    assert_int_equal(producer.last_data_offset, -1);
+    assert_int_equal(data(f, 7, 2, 0), ERR_INVALID_PRODUCER_EPOCH);
+    assert_int_equal(data(f, 7, 3, 0), ERR_OK);
+    replicate_emptied(f, 7, 4); /* not of the open one, for all that is known */
+    producer = producer_of(f, 7);
+    assert_int_equal(producer.epoch, 3);
+    assert_int_equal(producer.current_txn_offset, 1);
+    assert_int_equal(data(f, 7, 4, 0), ERR_CONCURRENT_TRANSACTIONS);
+    assert_int_equal(fixture_marker(f, 7, 4, true, 1), ERR_OK);
+    replicate_emptied(f, 7, 4);
+    assert_int_equal(producer_of(f, 7).epoch, 4);
+    assert_int_equal(producer_of(f, 7).coordinator_epoch, 1);
+}
+
 static void an_older_coordinator_ends_nothing(void **state) {
     struct fixture *f = *state;
     fixture_open(f);
@@ -634,6 +677,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_older_epoch_ends_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(version_2_demands_a_higher_epoch, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_emptied_marker_tells_its_epoch, setup, teardown),
         cmocka_unit_test_setup_teardown(an_older_coordinator_ends_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(an_abort_is_of_one_producer, setup, teardown),
         cmocka_unit_test_setup_teardown(sequences_begin_anew_with_the_epoch, setup, teardown),

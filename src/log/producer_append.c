@@ -146,13 +146,26 @@ static err_t check_marker(const struct producer *producer, const struct batch_he
                                                            : ERR_OK;
 }
 
+/* A marker whose record the cleaner took: its head tells the epoch, for which it was kept. But
+ * which transaction it ended is not told. One that is open here, as on a follower that lost the
+ * marker of an earlier one, must not be taken for one of this epoch. */
+static void emptied_marker(struct producer *producer, const struct batch_header *header) {
+    if (producer->current_txn_offset < 0) {
+        sequence_window_set_epoch(&producer->window, header->producer_epoch);
+        producer->last_timestamp_ms = header->max_timestamp_ms;
+    }
+}
+
 static err_t marker(const struct producer_state *state, struct producer_append *append,
                     struct producer *producer, const struct batch_header *header,
                     const uint8_t *data, const struct producer_rules *rules) {
     int type;
     int32_t coordinator_epoch;
     if (!batch_marker_read(header, data, &type, &coordinator_epoch)) {
-        return ERR_OK; /* the cleaner emptied it */
+        if (header->record_count == 0 && rules->origin == PRODUCER_ORIGIN_REPLICATION) {
+            emptied_marker(producer, header);
+        }
+        return ERR_OK;
     }
     if (rules->origin != PRODUCER_ORIGIN_REPLICATION) {
         err_t err = check_marker(producer, header, coordinator_epoch, rules);

@@ -131,6 +131,7 @@ struct cleaner *cleaner_new(struct replicas *replicas) {
     struct cleaner *cleaner = calloc(1, sizeof *cleaner);
     cleaner->replicas = replicas;
     cleaner->look_at_ms = calloc((size_t)replicas->volume_count, sizeof *cleaner->look_at_ms);
+    cleaner->turns = calloc((size_t)replicas->volume_count, sizeof *cleaner->turns);
     cleaner->dirtiest_ratios =
         calloc((size_t)replicas->volume_count, sizeof *cleaner->dirtiest_ratios);
     cleaner->looked_at_ms = sys_mono_ms(replicas->sys);
@@ -142,6 +143,7 @@ struct cleaner *cleaner_new(struct replicas *replicas) {
 void cleaner_free(struct cleaner *cleaner) {
     if (cleaner != NULL) {
         free(cleaner->look_at_ms);
+        free(cleaner->turns);
         free(cleaner->dirtiest_ratios);
         free(cleaner);
     }

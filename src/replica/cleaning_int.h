@@ -9,9 +9,11 @@
  *   every log.cleaner.backoff.ms, per volume, while fewer than log.cleaner.threads cleanings go on
  *
  *     LOOK    worker      at all compacted logs of the volume: the one with the largest share of
- *                         dirty bytes among those that are due. Volumes take turns; a disk that
- *                         hangs keeps only its own logs waiting. What retention may delete of a
- *                         log goes (tending_int.h), unless it is being cleaned
+ *                         dirty bytes among those that are due. One that failed lets the others
+ *                         have their turn first: it may be the one for which there is no room.
+ *                         Volumes take turns; a disk that hangs keeps only its own logs waiting.
+ *                         What retention may delete of a log goes (tending_int.h), unless it is
+ *                         being cleaned
  *     CLEAN   worker      slice by slice (log/cleaner.h); paused when faster than
  *                         log.cleaner.io.max.bytes.per.second, all cleanings together
  *     swap    reactor 0   a write of the partition, memory only

@@ -18,6 +18,8 @@ static const char *reason_of(err_t err) {
     case ERR_LIMIT:
         return "the map has no room for the keys of one batch; raise "
                "log.cleaner.dedupe.buffer.size or lower log.cleaner.threads";
+    case ERR_MESSAGE_TOO_LARGE:
+        return "the records of this batch expand to more than 256 MiB";
     case ERR_RECORD_LIST_TOO_LARGE:
         return "what stays, compressed anew, is more than the 2 GiB of a segment; lower "
                "segment.bytes, which holds for segments to come";
@@ -54,6 +56,22 @@ static void note_failure(const struct cleaner_run *run, struct partition *partit
 
 enum { LOGS_PER_SLICE = 100 };
 
+static uint64_t failed_turn(const struct partition *partition) {
+    return atomic_load(&partition->clean_failed_turn);
+}
+
+static void note_due(struct cleaner_run *run, struct partition *partition,
+                     const struct log_cleanable *cleanable) {
+    bool failed = failed_turn(partition) != 0;
+    struct cleaner_choice *choice = failed ? &run->failed_first : &run->dirtiest_due;
+    run->due_count++;
+    if (choice->partition == NULL ||
+        (failed ? failed_turn(partition) < failed_turn(choice->partition)
+                : cleanable->ratio > choice->cleanable.ratio)) {
+        *choice = (struct cleaner_choice){partition, *cleanable};
+    }
+}
+
 /* Whether looking at it may read its files. */
 static bool look_at(struct cleaner_run *run, struct partition *partition) {
     struct log *log = partition_log(partition);
@@ -74,10 +92,8 @@ static bool look_at(struct cleaner_run *run, struct partition *partition) {
     } else {
         run->dirtiest = cleanable.ratio > run->dirtiest ? cleanable.ratio : run->dirtiest;
         run->delay_ms = cleanable.delay_ms > run->delay_ms ? cleanable.delay_ms : run->delay_ms;
-        bool better = run->best == NULL || cleanable.ratio > run->cleanable.ratio;
-        if (better && log_cleanable_due(log, &cleanable)) {
-            run->best = partition;
-            run->cleanable = cleanable;
+        if (log_cleanable_due(log, &cleanable)) {
+            note_due(run, partition, &cleanable);
         }
     }
     return config.min_compaction_lag_ms > 0 || config.max_compaction_lag_ms < INT64_MAX;
@@ -110,10 +126,22 @@ static void throttle(struct cleaner_run *run, double rate, uint64_t bytes) {
     }
 }
 
+/* How many bytes the disk has read and written since it was asked before: told at once, for a
+ * cleaning may take hours. */
+static uint64_t stats_note_io(struct cleaner_run *run) {
+    struct cleaner *cleaner = run->cleaner;
+    uint64_t before = run->stats.bytes_io;
+    log_cleaning_stats(run->cleaning, &run->stats);
+    uint64_t bytes = run->stats.bytes_io - before;
+    sys_lock_take(&cleaner->lock);
+    cleaner->stats.io_bytes += bytes;
+    sys_lock_give(&cleaner->lock);
+    return bytes;
+}
+
 static void clean_over(struct cleaner_run *run, err_t err) {
     run->over = true;
     run->err = err;
-    log_cleaning_stats(run->cleaning, &run->stats);
     run->where = strdup(log_cleaning_where(run->cleaning));
     log_cleaning_free(run->cleaning);
     run->cleaning = NULL;
@@ -130,6 +158,7 @@ static enum sys_job_result clean_step(struct sys_job *job) {
     if (err == ERR_OK) {
         err = volume_note(run->volume, log_cleaning_step(run->cleaning, &next));
     }
+    uint64_t bytes = stats_note_io(run);
     if (!may_stop && log_cleaning_passes(err) && !atomic_load(&run->stop)) {
         run->pause_until_ms = sys_mono_ms(run->volume->sys) + UPKEEP_TICK_MS;
         return SYS_JOB_DONE;
@@ -138,11 +167,9 @@ static enum sys_job_result clean_step(struct sys_job *job) {
         clean_over(run, err);
         return SYS_JOB_DONE;
     }
-    uint64_t before = run->stats.bytes_io;
-    log_cleaning_stats(run->cleaning, &run->stats);
     double rate = atomic_load(&run->cleaner->rate);
     if (rate < DBL_MAX && !atomic_load(&run->stop)) {
-        throttle(run, rate, run->stats.bytes_io - before);
+        throttle(run, rate, bytes);
     }
     run->swap_due = next == LOG_CLEANING_SWAP;
     return run->swap_due || run->pause_until_ms > 0 ? SYS_JOB_DONE : SYS_JOB_AGAIN;
@@ -184,13 +211,10 @@ static void stats_note_clean(struct cleaner_run *run) {
     const struct log_cleaning_stats *stats = &run->stats;
     double seconds = (double)(sys_mono_ms(run->volume->sys) - run->began_ms) / 1000;
     sys_lock_take(&cleaner->lock);
-    if (run->err == ERR_OK) {
-        cleaner->stats.recopy_ratio =
-            stats->bytes_read == 0 ? 0 : (double)stats->bytes_written / (double)stats->bytes_read;
-        cleaner->stats.buffer_used = stats->map_used;
-        cleaner->stats.clean_seconds = seconds;
-    }
-    cleaner->stats.io_bytes += stats->bytes_io;
+    cleaner->stats.recopy_ratio =
+        stats->bytes_read == 0 ? 0 : (double)stats->bytes_written / (double)stats->bytes_read;
+    cleaner->stats.buffer_used = stats->map_used;
+    cleaner->stats.clean_seconds = seconds;
     sys_lock_give(&cleaner->lock);
 }
 
@@ -207,13 +231,15 @@ static void tell_clean(const struct cleaner_run *run) {
 }
 
 static void clean_end(struct cleaner_run *run) {
-    stats_note_clean(run);
     if (run->err == ERR_OK) {
+        stats_note_clean(run);
         tell_clean(run);
         replicas_note_cleaned(run->cleaner->replicas, run->volume);
     } else {
         note_failure(run, run->partition, run->where, run->err);
     }
+    uint64_t turns = run->cleaner->turns[run->volume_index];
+    atomic_store(&run->partition->clean_failed_turn, run->err == ERR_OK ? 0 : turns);
     atomic_store(&run->partition->cleaned_now, false);
     if (run->leaving != NULL) {
         replicas_submit_removal(run->leaving);
@@ -292,13 +318,27 @@ static bool may_begin(struct cleaner_run *run) {
            !atomic_exchange(&best->cleaned_now, true);
 }
 
+/* One that failed has its turn when there were as many as logs are due, or nothing else is. */
+static void choose(struct cleaner_run *run) {
+    const struct cleaner_choice *failed = &run->failed_first, *choice = &run->dirtiest_due;
+    uint64_t turns = run->cleaner->turns[run->volume_index];
+    if (failed->partition != NULL &&
+        (choice->partition == NULL || turns - failed_turn(failed->partition) >= run->due_count)) {
+        choice = failed;
+    }
+    run->best = choice->partition;
+    run->cleanable = choice->cleanable;
+}
+
 static void look_done(struct sys_job *job) {
     struct cleaner_run *run = container_of(job, struct cleaner_run, job);
     struct cleaner *cleaner = run->cleaner;
     cleaner_note_look(cleaner, run->volume_index, run->dirtiest);
+    choose(run);
     bool begin = may_begin(run);
     if (begin) {
         run->partition = partition_ref(run->best);
+        cleaner->turns[run->volume_index]++;
     }
     candidates_free(run);
     if (!begin) {

@@ -12,6 +12,7 @@ struct cleaner {
     struct list runs; /* struct cleaner_run */
     int run_count;
     int64_t *look_at_ms; /* per volume */
+    uint64_t *turns;     /* per volume: cleanings that were begun */
     int volume_next;     /* is asked first whether it is due: each has its turn */
     bool stopping;
     bool disabled_told;
@@ -22,6 +23,11 @@ struct cleaner {
     struct replicas_cleaner_stats stats;
     double *dirtiest_ratios; /* per volume: of the logs of its last look */
     int64_t looked_at_ms;    /* sys_mono_ms of the last look, or of the start */
+};
+
+struct cleaner_choice {
+    struct partition *partition; /* one of the candidates, or NULL */
+    struct log_cleanable cleanable;
 };
 
 /* A volume that is looked at, then perhaps a log that is cleaned. */
@@ -37,7 +43,10 @@ struct cleaner_run {
     struct partition **candidates;
     size_t candidate_count;
     size_t next;
-    struct partition *best; /* one of them */
+    size_t due_count;
+    struct cleaner_choice dirtiest_due; /* of those whose last cleaning did not fail */
+    struct cleaner_choice failed_first; /* of the others */
+    struct partition *best;             /* one of the two */
     struct log_cleanable cleanable;
     double dirtiest;
     int64_t delay_ms; /* the most by which max.compaction.lag.ms of a log is over */

@@ -53,6 +53,9 @@ struct partition {
     _Atomic bool tended;      /* upkeep has a write in the queue: tending.c */
     _Atomic bool cleaned_now; /* a cleaning goes on: cleaning.c */
     _Atomic bool uncleanable; /* one failed, as the next would: until compaction is off and on */
+
+    /* The turn of its volume's cleanings at which its last one failed; 0: it did not. */
+    _Atomic uint64_t clean_failed_turn;
 };
 
 /* With the lock held: OK, or why an operation of this caller cannot go on. */

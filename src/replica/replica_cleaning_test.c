@@ -143,6 +143,33 @@ static void the_rate_is_bounded(void **state) {
     assert_int_equal(size_of(f, id) / 900000, 2);
 }
 
+/* While a cleaning goes on, and of one that came to nothing; each byte once. */
+static void what_it_uses_of_the_disk_is_told_as_it_goes(void **state) {
+    struct fixture *f = *state;
+    fixture_set(f, "log.cleaner.io.max.bytes.per.second", "100000");
+    fixture_start(f);
+    struct uuid id = compacted_topic(f, "t");
+    fill_keys(f, id, "abcdef");
+    fixture_run_for(f, 30 * 1000);
+    uint64_t early = stats_of(f).io_bytes;
+    assert_in_range(early, 1000 * 1000, 4000 * 1000);
+    fixture_run_for(f, 10 * 1000);
+    uint64_t later = stats_of(f).io_bytes;
+    assert_in_range(later - early, 500 * 1000, 2000 * 1000);
+    fixture_config(f, META_RESOURCE_TOPIC, "t", "cleanup.policy", "delete");
+    fixture_commit(f);
+    fixture_run_for(f, 60 * 1000);
+    assert_int_equal(cleaned_of(f, "t"), -1);
+    assert_in_range(stats_of(f).io_bytes - later, 0, 1000 * 1000);
+    uint64_t before = stats_of(f).io_bytes;
+    fixture_config(f, META_RESOURCE_TOPIC, "t", "cleanup.policy", "compact");
+    fixture_commit(f);
+    fixture_run_for(f, 200 * 1000);
+    assert_int_equal(cleaned_of(f, "t"), 5);
+    /* five are read twice and written; what does not fit into the buffer is read anew */
+    assert_in_range(stats_of(f).io_bytes - before, 15 * 900 * 1000, 20 * 900 * 1000);
+}
+
 static void a_new_rate_holds_at_once(void **state) {
     struct fixture *f = *state;
     fixture_set(f, "log.cleaner.io.max.bytes.per.second", "10");
@@ -463,6 +490,70 @@ static void a_full_disk_only_delays_it(void **state) {
     assert_int_equal(size_of(f, id) / 900000, 3);
 }
 
+/* What is cleaned of a topic finds no room. */
+static int no_room_for(struct fixture *f, const char *path) {
+    return sim_disk_add_fault(f->host, &(struct sim_fault){.kind = SIM_FAULT_ERROR,
+                                                           .calls = SIM_CALL_WRITE,
+                                                           .path = path,
+                                                           .err = ERR_NO_SPACE});
+}
+
+/* A cleaning needs as much room as it keeps: others may make it. */
+static void a_log_that_fails_keeps_no_other_waiting(void **state) {
+    struct fixture *f = *state;
+    fixture_start(f);
+    struct uuid large = compacted_topic(f, "large");
+    struct uuid small = compacted_topic(f, "small");
+    struct uuid other = compacted_topic(f, "other");
+    fill_keys(f, other, "abc");
+    fixture_run_for(f, 20 * 1000);
+    assert_int_equal(cleaned_of(f, "other"), 2);
+    (void)no_room_for(f, "/d0/large-0/*.cleaned");
+    int fault = no_room_for(f, "/d0/small-0/*.cleaned");
+    fill_keys(f, large, "abcdef");
+    fill_keys(f, small, "abcd");
+    fill_keys(f, other, "abab"); /* and is less dirty than the others */
+    fixture_run_for(f, 60 * 1000);
+    assert_int_equal(cleaned_of(f, "other"), 6);
+    assert_int_equal(cleaned_of(f, "large"), -1);
+    assert_int_equal(cleaned_of(f, "small"), -1);
+    sim_disk_remove_fault(f->host, fault);
+    fixture_run_for(f, 60 * 1000);
+    assert_int_equal(cleaned_of(f, "small"), 3);
+    assert_int_equal(cleaned_of(f, "large"), -1);
+    fill_keys(f, small, "aaaaaaaaaaaa");
+    fill_keys(f, other, "aaaaaaaaaaaa");
+    fixture_run_for(f, 60 * 1000);
+    assert_true(cleaned_of(f, "small") > 10);
+    assert_true(cleaned_of(f, "other") > 10);
+    sim_disk_remove_all_faults(f->host);
+    fixture_run_for(f, 60 * 1000);
+    assert_int_equal(cleaned_of(f, "large"), 5);
+    assert_false(told(f, "cannot be compacted"));
+}
+
+/* Nor is it forgotten where others always have something to do. */
+static void a_log_that_failed_is_tried_again_among_others(void **state) {
+    struct fixture *f = *state;
+    fixture_set(f, "log.cleaner.io.max.bytes.per.second", "500000");
+    fixture_start(f);
+    struct uuid id = compacted_topic(f, "t");
+    struct uuid others[2] = {compacted_topic(f, "a"), compacted_topic(f, "b")};
+    (void)no_room_for(f, "/d0/t-0/*.cleaned");
+    fill_keys(f, id, "ab");
+    fixture_run_for(f, 25 * 1000);
+    fill_keys(f, others[0], "aaaaaaaa");
+    fill_keys(f, others[1], "aaaaaaaa");
+    fixture_run_for(f, 25 * 1000);
+    assert_int_equal(cleaned_of(f, "t"), -1);
+    sim_disk_remove_all_faults(f->host);
+    for (int i = 0; i < 20; i++) {
+        fill_keys(f, others[i % 2], "aaaaaaaa");
+        fixture_run_for(f, 10 * 1000);
+    }
+    assert_int_equal(cleaned_of(f, "t"), 1);
+}
+
 static void it_may_be_off(void **state) {
     struct fixture *f = *state;
     fixture_set(f, "log.cleaner.enable", "false");
@@ -483,6 +574,7 @@ int main(void) {
         TEST(each_look_is_told),
         cmocka_unit_test_setup_teardown(the_dirtiest_log_is_told, set_up_two, tear_down),
         TEST(the_rate_is_bounded),
+        TEST(what_it_uses_of_the_disk_is_told_as_it_goes),
         TEST(a_new_rate_holds_at_once),
         TEST(a_new_interval_holds_at_once),
         cmocka_unit_test_setup_teardown(directories_take_turns, set_up_two, tear_down),
@@ -497,6 +589,8 @@ int main(void) {
         TEST(renaming_goes_on_when_no_files_are_left),
         TEST(what_cannot_be_read_is_left_alone),
         TEST(a_full_disk_only_delays_it),
+        TEST(a_log_that_fails_keeps_no_other_waiting),
+        TEST(a_log_that_failed_is_tried_again_among_others),
         TEST(it_may_be_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,10 @@
 
 #include "client/core.h"
 
-enum { LOOSE_MS = 20000 };
+enum {
+    LOOSE_MS = 20000,
+    ASKED_AGAIN_MS = 1000, /* the least request.timeout.ms */
+};
 
 static struct node_sim *sim_of(const struct library_txn *txn) {
     return txn->id->sim;
@@ -192,6 +195,9 @@ static void ended(struct library_txn *txn, bool commit) {
 
 static void has_id(struct library_txn *txn) {
     txn->init_ms = now_ms(txn);
+    if (txn->init_ms - txn->asked_ms >= ASKED_AGAIN_MS) {
+        loosen(txn); /* by then it may have asked twice, and what it asked first come in late */
+    }
     if (txn->zombie) {
         return;
     }
@@ -278,6 +284,7 @@ void library_txn_live(struct library_txn *txn, int number, struct ottla_client *
     txn->next = txn->id->users;
     txn->id->users = txn;
     txn->call = TXN_CALL_INIT;
+    txn->asked_ms = now_ms(txn);
     (void)library_txn_begun(
         txn, "init", ottla_transactions_init_async(txn->producer, done, txn, &error), &error);
 }

@@ -52,6 +52,7 @@ struct library_txn {
     bool zombie;       /* its program is taken for dead, and it may be fenced any time */
     bool may_fence;    /* its InitProducerId may come in after that of a successor */
     bool ending;       /* what is not delivered is dropped */
+    int64_t asked_ms;  /* for the id */
     int64_t init_ms;   /* when it was told that it has the id; -1: not yet */
     int64_t fenced_ms; /* when a successor was told that it has the id; -1: not yet */
     int64_t timeout_ms;

@@ -150,6 +150,7 @@ def main():
         print("clang with libFuzzer and llvm are not installed\n0 passed, 0 failed, 1 skipped")
         return 0
     build()
+    os.environ["LLVM_PROFILE_FILE"] = os.path.join(CACHE, "nobody.profraw")  # but for profile()
     results = []
     profiles, sources = {}, set()
     for name, recipe, covers in targets():

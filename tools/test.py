@@ -300,7 +300,7 @@ def steps():
                environment={**ASAN, "OTTLA": os.path.join(ROOT, "build-asan", "ottla")}),
         pytest("tests/cluster/test_librdkafka.py tests/cluster/test_kafka_python.py "
                "tests/cluster/test_hostile.py tests/cluster/test_hostile_limits.py",
-               "ASan and UBSan: a real node", TEST, cores=1, needs=("ASan and UBSan: build",),
+               "ASan and UBSan: a real node", TEST, needs=("ASan and UBSan: build",),
                environment={**ASAN, "OTTLA": os.path.join(ROOT, "build-asan", "ottla")}),
         pytest("tests/compat/test_cleaner.py", "1 GiB cleaned by Apache Kafka and by Ottla", FULL,
                needs=("build", "packages of Maven, Go and npm"), minutes=60,

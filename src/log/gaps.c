@@ -51,21 +51,27 @@ err_t log_gaps_load(struct log *log, const struct sys_dir_list *list) {
     return err;
 }
 
+static err_t write_file(struct log *log, const char *path, int64_t end) {
+    struct buffer text = {0};
+    checkpoint_write_begin(&text, 1);
+    buffer_printf(&text, "%" PRId64 "\n", end);
+    err_t err = sys_file_replace(log->sys, path, text.data, text.size);
+    buffer_done(&text);
+    return err;
+}
+
+static err_t remove_file(struct log *log, const char *path) {
+    err_t err = sys_path_remove(log->sys, path);
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
 err_t log_gaps_note(struct log *log, int64_t end) {
     if (end == log->gaps_end) {
         return ERR_OK;
     }
     char *path = path_join(log->path, FILE_NAME);
-    struct buffer text = {0};
-    checkpoint_write_begin(&text, 1);
-    buffer_printf(&text, "%" PRId64 "\n", end);
-    err_t err = end == 0 ? sys_path_remove(log->sys, path)
-                         : sys_file_replace(log->sys, path, text.data, text.size);
-    buffer_done(&text);
+    err_t err = end == 0 ? remove_file(log, path) : write_file(log, path, end);
     free(path);
-    if (err == ERR_OK || (end == 0 && err == ERR_NOT_FOUND)) {
-        log->gaps_end = end;
-        return ERR_OK;
-    }
+    log->gaps_end = err == ERR_OK ? end : log->gaps_end;
     return log_note(log, err);
 }

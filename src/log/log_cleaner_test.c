@@ -113,9 +113,7 @@ static void a_checkpoint_beyond_the_end_is_forgotten(void **state) {
     struct fixture *f = *state;
     fixture_open(f);
     put(f, "ab", "1");
-    struct log_checkpoint_entry entry = {.topic = STR("t"), .partition = 0, .offset = 4};
-    assert_int_equal(
-        log_directory_checkpoint_write(f->directory, LOG_CHECKPOINT_CLEANER, &entry, 1), ERR_OK);
+    fixture_checkpoint_at(f, LOG_CHECKPOINT_CLEANER, 4);
     fixture_crash(f, false);
     fixture_open(f);
     put(f, "a", "2");
@@ -319,9 +317,7 @@ static void a_batch_that_expands_too_far(void **state) {
     seal(f);
     struct log_cleaning_settings settings = settings_of(f);
     assert_int_equal(try_clean(f, &settings), ERR_MESSAGE_TOO_LARGE);
-    struct log_checkpoint_entry entry = {.topic = STR("t"), .partition = 0, .offset = 1};
-    assert_int_equal(
-        log_directory_checkpoint_write(f->directory, LOG_CHECKPOINT_CLEANER, &entry, 1), ERR_OK);
+    fixture_checkpoint_at(f, LOG_CHECKPOINT_CLEANER, 1);
     fixture_crash(f, false);
     fixture_open(f);
     put(f, "a", "1");

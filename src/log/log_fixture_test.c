@@ -72,21 +72,23 @@ void fixture_open(struct fixture *f) {
     assert_int_equal(fixture_try_open(f), ERR_OK);
 }
 
+static void checkpoint_write(struct fixture *f, enum log_checkpoint kind, int64_t offset,
+                             size_t count) {
+    struct log_checkpoint_entry entry = {.topic = STR("t"), .partition = 0, .offset = offset};
+    assert_int_equal(log_directory_checkpoint_write(f->directory, kind, &entry, count), ERR_OK);
+}
+
+void fixture_checkpoint_at(struct fixture *f, enum log_checkpoint kind, int64_t offset) {
+    checkpoint_write(f, kind, offset, 1);
+}
+
 void fixture_checkpoint(struct fixture *f) {
-    struct log_checkpoint_entry entry = {
-        .topic = STR("t"), .partition = 0, .offset = log_recovery_point(f->log)};
-    assert_int_equal(
-        log_directory_checkpoint_write(f->directory, LOG_CHECKPOINT_RECOVERY_POINT, &entry, 1),
-        ERR_OK);
-    log_recovery_point_checkpointed(f->log, entry.offset);
-    entry.offset = log_high_watermark(f->log);
-    assert_int_equal(
-        log_directory_checkpoint_write(f->directory, LOG_CHECKPOINT_HIGH_WATERMARK, &entry, 1),
-        ERR_OK);
-    entry.offset = log_start_offset(f->log);
-    assert_int_equal(log_directory_checkpoint_write(f->directory, LOG_CHECKPOINT_LOG_START, &entry,
-                                                    log_start_checkpointed(f->log) ? 1 : 0),
-                     ERR_OK);
+    int64_t recovery_point = log_recovery_point(f->log);
+    fixture_checkpoint_at(f, LOG_CHECKPOINT_RECOVERY_POINT, recovery_point);
+    log_recovery_point_checkpointed(f->log, recovery_point);
+    fixture_checkpoint_at(f, LOG_CHECKPOINT_HIGH_WATERMARK, log_high_watermark(f->log));
+    checkpoint_write(f, LOG_CHECKPOINT_LOG_START, log_start_offset(f->log),
+                     log_start_checkpointed(f->log) ? 1 : 0);
 }
 
 void fixture_close(struct fixture *f) {

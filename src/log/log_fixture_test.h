@@ -45,6 +45,9 @@ void fixture_crash(struct fixture *f, bool power);
 /* Writes the recovery point of the log to its checkpoint, as a node does now and then. */
 void fixture_checkpoint(struct fixture *f);
 
+/* A checkpoint that says this. */
+void fixture_checkpoint_at(struct fixture *f, enum log_checkpoint kind, int64_t offset);
+
 /* --- appending --- */
 
 struct batch_spec {

@@ -36,11 +36,6 @@ static int teardown(void **state) {
     return 0;
 }
 
-static void checkpoint(struct fixture *f, enum log_checkpoint kind, int64_t offset) {
-    struct log_checkpoint_entry entry = {.topic = STR("t"), .partition = 0, .offset = offset};
-    assert_int_equal(log_directory_checkpoint_write(f->directory, kind, &entry, 1), ERR_OK);
-}
-
 /* All of it is on the disk, but known to be so only below the recovery point. */
 static void written_log(struct fixture *f, int64_t start_offset, int64_t recovery_point) {
     fixture_open(f);
@@ -55,7 +50,7 @@ static void written_log(struct fixture *f, int64_t start_offset, int64_t recover
     assert_int_equal(log_delete_records(f->log, start_offset), ERR_OK);
     assert_int_equal(log_flush(f->log, INT64_MAX), ERR_OK);
     fixture_checkpoint(f);
-    checkpoint(f, LOG_CHECKPOINT_RECOVERY_POINT, recovery_point);
+    fixture_checkpoint_at(f, LOG_CHECKPOINT_RECOVERY_POINT, recovery_point);
 }
 
 static void crash(struct fixture *f) {
@@ -250,7 +245,7 @@ static void a_hole_below_the_recovery_point_stays(void **state) {
 static void a_hole_in_what_is_compacted_stays(void **state) {
     struct fixture *f = *state;
     written_log(f, 0, 0);
-    checkpoint(f, LOG_CHECKPOINT_CLEANER, 33);
+    fixture_checkpoint_at(f, LOG_CHECKPOINT_CLEANER, 33);
     crash(f);
     lose(f, SEGMENT_22, 8 * BATCH);
     lose(f, SEGMENT_33, 0);
@@ -293,15 +288,20 @@ static void let_pass(struct fixture *f) {
     f->config.cleanup_delete = true;
 }
 
+/* All of it is there, and so is the note, or not. */
+static void opens(struct fixture *f, bool noted) {
+    fixture_open(f);
+    told_nothing(f);
+    assert_int_equal(fixture_read_all(f, 0), 32);
+    assert_int_equal(file_exists(f, GAPS), noted);
+}
+
 static void it_passes_whatever_the_policy_is(void **state) {
     struct fixture *f = *state;
     let_pass(f);
     for (int i = 0; i < 2; i++) {
         crash(f);
-        fixture_open(f);
-        told_nothing(f);
-        assert_int_equal(fixture_read_all(f, 0), 32);
-        assert_true(file_exists(f, GAPS));
+        opens(f, true);
     }
 }
 
@@ -311,20 +311,14 @@ static void once_it_is_synced_nothing_is_kept_of_it(void **state) {
     assert_int_equal(log_flush(f->log, INT64_MAX), ERR_OK);
     fixture_checkpoint(f);
     crash(f);
-    fixture_open(f);
-    told_nothing(f);
-    assert_int_equal(fixture_read_all(f, 0), 32);
-    assert_false(file_exists(f, GAPS));
+    opens(f, false);
 }
 
 static void after_a_clean_end_too(void **state) {
     struct fixture *f = *state;
     let_pass(f);
     fixture_close(f);
-    fixture_open(f);
-    told_nothing(f);
-    assert_int_equal(fixture_read_all(f, 0), 32);
-    assert_false(file_exists(f, GAPS));
+    opens(f, false);
 }
 
 static void one_behind_it_does_not(void **state) {

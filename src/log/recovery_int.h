@@ -51,7 +51,7 @@ err_t recovery_next(struct log *log, struct recovery *recovery, bool check,
 err_t recovery_cut(struct log *log, struct recovery *recovery, const struct recovery_batch *bad);
 
 /* Whether the segment that was read to its end is followed by one that does not follow on, and what
- * was between was lost: then the log ends here. */
+ * was between was lost: then the log ends here. A gap that is no loss is noted in gaps_end. */
 bool recovery_at_hole(const struct log *log, struct recovery *recovery);
 err_t recovery_end_at_hole(struct log *log, struct recovery *recovery);
 

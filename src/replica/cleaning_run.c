@@ -307,7 +307,7 @@ static struct log_cleaning_settings settings_read(const struct replicas *replica
 /* Whether the partition is one of the node's still, and of no other cleaning. */
 static bool may_begin(struct cleaner_run *run) {
     struct replicas *replicas = run->cleaner->replicas;
-    struct partition *best = run->best;
+    struct partition *best = run->best->partition;
     if (best == NULL || atomic_load(&run->stop)) {
         return false;
     }
@@ -326,8 +326,7 @@ static void choose(struct cleaner_run *run) {
         (choice->partition == NULL || turns - failed_turn(failed->partition) >= run->due_count)) {
         choice = failed;
     }
-    run->best = choice->partition;
-    run->cleanable = choice->cleanable;
+    run->best = choice;
 }
 
 static void look_done(struct sys_job *job) {
@@ -337,7 +336,7 @@ static void look_done(struct sys_job *job) {
     choose(run);
     bool begin = may_begin(run);
     if (begin) {
-        run->partition = partition_ref(run->best);
+        run->partition = partition_ref(run->best->partition);
         cleaner->turns[run->volume_index]++;
     }
     candidates_free(run);
@@ -351,7 +350,7 @@ static void look_done(struct sys_job *job) {
     run->began_ms = sys_mono_ms(run->volume->sys);
     run->settings = settings_read(cleaner->replicas);
     run->cleaning =
-        log_cleaning_new(partition_log(run->partition), &run->cleanable, &run->settings);
+        log_cleaning_new(partition_log(run->partition), &run->best->cleanable, &run->settings);
     submit(run, clean_step, clean_done);
 }
 

@@ -46,8 +46,7 @@ struct cleaner_run {
     size_t due_count;
     struct cleaner_choice dirtiest_due; /* of those whose last cleaning did not fail */
     struct cleaner_choice failed_first; /* of the others */
-    struct partition *best;             /* one of the two */
-    struct log_cleanable cleanable;
+    const struct cleaner_choice *best;  /* one of the two */
     double dirtiest;
     int64_t delay_ms; /* the most by which max.compaction.lag.ms of a log is over */
 

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buffer.h"
 #include "base/bytes.h"
 #include "cli/commands.h"
 #include "cli/log_int.h"
@@ -52,10 +51,8 @@ static int64_t read_first_ms(struct sys_file *file, uint64_t position, uint32_t 
     struct buffer scratch = {0};
     struct record_iter iter;
     struct record record;
-    size_t got = 0;
-    uint8_t *data = buffer_extend(&bytes, size);
-    bool good = sys_file_read(file, position, data, size, &got) == ERR_OK && got == size &&
-                record_iter_init(&iter, data, size, compression, &scratch,
+    bool good = log_batch_read(file, position, size, &bytes) &&
+                record_iter_init(&iter, bytes.data, size, compression, &scratch,
                                  LOG_DECOMPRESSED_SIZE_MAX) == ERR_OK &&
                 record_iter_next(&iter, &record) == ERR_OK;
     int64_t first_ms = good ? record.timestamp : -1;

@@ -42,6 +42,13 @@ int log_files_find(struct cli *cli, struct sys *sys, const char *path, const cha
                           "%s has no file that ends with %s", path, ending);
 }
 
+bool log_batch_read(struct sys_file *file, uint64_t position, uint32_t size, struct buffer *bytes) {
+    size_t got = 0;
+    buffer_clear(bytes);
+    uint8_t *data = buffer_extend(bytes, size);
+    return sys_file_read(file, position, data, size, &got) == ERR_OK && got == size;
+}
+
 int log_files_each(struct cli *cli, const char *ending, log_file_fn fn, void *arg) {
     struct sys *sys;
     int code = CLI_DONE;

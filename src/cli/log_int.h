@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/buffer.h"
 #include "cli/output.h"
 #include "log/batch_header.h"
 #include "sys/file.h"
@@ -33,6 +34,9 @@ typedef bool (*log_batch_fn)(void *arg, struct sys_file *file, uint64_t position
                              const struct batch_header *header);
 int log_batches_walk(struct cli *cli, struct sys *sys, const char *path, log_batch_fn fn,
                      void *arg);
+
+/* A whole batch in the place of what is in `bytes`. Of a size that a walk has found in the file. */
+bool log_batch_read(struct sys_file *file, uint64_t position, uint32_t size, struct buffer *bytes);
 
 /* Runs `fn` for each file of each argument. */
 typedef int (*log_file_fn)(struct cli *cli, struct sys *sys, const char *path, void *arg);

@@ -44,14 +44,6 @@ static void dump_done(struct dump *dump) {
     compression_free(dump->compression);
 }
 
-/* The whole batch into memory. Sizes come from a disk: a walk has checked that they are in it. */
-static bool load(struct dump *dump, struct sys_file *file, uint64_t position, uint32_t size) {
-    size_t got = 0;
-    buffer_clear(&dump->bytes);
-    uint8_t *data = buffer_extend(&dump->bytes, size);
-    return sys_file_read(file, position, data, size, &got) == ERR_OK && got == size;
-}
-
 static bool complain(struct dump *dump, int64_t offset, const char *what) {
     dump->bad = true;
     cli_fail(dump->cli, CLI_FAILED, NULL, "%s: the batch at offset %lld %s", dump->path,
@@ -89,8 +81,8 @@ static bool add_batch(void *arg, struct sys_file *file, uint64_t position,
     if (header->last_offset < dump->from) {
         return true;
     }
-    bool good =
-        load(dump, file, position, header->size) && batch_crc_good(header, dump->bytes.data);
+    bool good = log_batch_read(file, position, header->size, &dump->bytes) &&
+                batch_crc_good(header, dump->bytes.data);
     if (!good) {
         complain(dump, header->base_offset, "is damaged: its checksum does not fit");
     }
@@ -279,7 +271,8 @@ static bool print_batch(void *arg, struct sys_file *file, uint64_t position,
     if (header->magic != 2) {
         return complain(dump, header->base_offset, "is of a format from before Kafka 0.11");
     }
-    if (!load(dump, file, position, header->size) || !batch_crc_good(header, dump->bytes.data)) {
+    if (!log_batch_read(file, position, header->size, &dump->bytes) ||
+        !batch_crc_good(header, dump->bytes.data)) {
         return complain(dump, header->base_offset, "is damaged: its checksum does not fit");
     }
     struct record_iter iter;

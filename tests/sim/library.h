@@ -36,6 +36,9 @@ void library_set(struct node_sim *sim, struct ottla_config *config, const char *
 /* Takes the config. */
 struct ottla_client *library_client_new(struct node_sim *sim, struct ottla_config *config);
 
+/* What it does with what the library says, until another function is set. */
+void library_say(void *sim, enum ottla_log_level level, const char *text);
+
 /* One of `count`. */
 const char *library_pick(struct node_sim *sim, const char *const *texts, size_t count);
 #define LIBRARY_PICK(sim, texts) library_pick(sim, texts, sizeof(texts) / sizeof *(texts))

@@ -73,10 +73,9 @@ struct ottla_config *library_config_new(struct node_sim *sim) {
     return config;
 }
 
-static void say(void *arg, enum ottla_log_level level, const char *text) {
-    struct node_sim *sim = arg;
+void library_say(void *sim, enum ottla_log_level level, const char *text) {
     (void)level;
-    run_say(sim->run, "  libottla: %s", text);
+    run_say(((struct node_sim *)sim)->run, "  libottla: %s", text);
 }
 
 struct ottla_client *library_client_new(struct node_sim *sim, struct ottla_config *config) {
@@ -88,6 +87,6 @@ struct ottla_client *library_client_new(struct node_sim *sim, struct ottla_confi
         node_fail(sim, "libottla makes no client: %s", error.text);
     }
     assert(client != NULL);
-    ottla_client_on_log(client, say, sim);
+    ottla_client_on_log(client, library_say, sim);
     return client;
 }

@@ -91,13 +91,11 @@ static void draw_settings(struct library_producer *producer, struct ottla_config
 
 static void said(void *arg, enum ottla_log_level level, const char *text) {
     struct library_producer *producer = arg;
-    struct run *run = producer->client.sim->run;
-    (void)level;
-    run_say(run, "  libottla: %s", text);
+    library_say(producer->client.sim, level, text);
     if (producer->producer != NULL) {
         struct ottla_producer_stats stats;
         ottla_producer_stats(producer->producer, &stats);
-        if (stats.splits > 0 && producer->begin_cut != run->power_cut_count) {
+        if (stats.splits > 0 && producer->begin_cut != producer->client.sim->run->power_cut_count) {
             audit_producer_unordered(producer->audit);
         }
     }
